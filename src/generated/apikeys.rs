@@ -1,0 +1,1719 @@
+// @generated from openapi/apikeys.yaml by `cargo xtask regen`. Change the contract or the settings
+// in openapi/generate.rs, not this file.
+
+#[allow(unused_imports)]
+use crate::values::encode_path;
+#[allow(unused_imports)]
+pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};
+#[allow(unused_imports)]
+use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt};
+/// Types used as operation parameters and responses.
+#[allow(clippy::all)]
+pub mod types {
+    ///One API key of one user.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct ApiKey {
+        ///When the key was created.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_at: ::std::option::Option<crate::Timestamp>,
+        ///E-mail address of the key's owner.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_by: ::std::option::Option<::std::string::String>,
+        ///Name of the key that signed the request which created this one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_by_apikey_name: ::std::option::Option<::std::string::String>,
+        ///When the key stops working by itself. A key without it never does.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub expiry_time: ::std::option::Option<crate::Timestamp>,
+        ///The full key when it was just created or is revealed; otherwise the key's identifier, its first 6 characters.
+        pub key: crate::ApiKeyValue,
+        ///When the key last signed a request.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_access_time: ::std::option::Option<crate::Timestamp>,
+        ///Name of the key, unique among its owner's keys.
+        pub name: ::std::string::String,
+        ///The one role that limits what the key may do. A key without it has all roles of its owner.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub role: ::std::option::Option<::std::string::String>,
+        ///Whether the key may sign requests.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub state: ::std::option::Option<crate::KeyState>,
+    }
+    impl ApiKey {
+        pub fn builder() -> builder::ApiKey {
+            Default::default()
+        }
+    }
+    ///The key to create.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct CreateApiKeyRequest {
+        ///E-mail address of the user on whose behalf the key is created.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_by: ::std::option::Option<::std::string::String>,
+        ///When the key stops working by itself. Without it the key never does.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub expiry_time: ::std::option::Option<crate::Timestamp>,
+        ///Name of the new key; no other key of the same user may have it.
+        pub name: crate::PathSegment,
+        ///The one role that limits what the key may do. Without it the key has all roles of its owner.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub role: ::std::option::Option<::std::string::String>,
+    }
+    impl CreateApiKeyRequest {
+        pub fn builder() -> builder::CreateApiKeyRequest {
+            Default::default()
+        }
+    }
+    ///The answer to a creation.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct CreateApiKeyResponse {
+        ///The created key, with its full value.
+        pub data: ApiKey,
+    }
+    impl CreateApiKeyResponse {
+        pub fn builder() -> builder::CreateApiKeyResponse {
+            Default::default()
+        }
+    }
+    ///The answer to a deletion.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct DeleteApiKeyResponse {
+        ///The key that was deleted.
+        pub data: ApiKey,
+    }
+    impl DeleteApiKeyResponse {
+        pub fn builder() -> builder::DeleteApiKeyResponse {
+            Default::default()
+        }
+    }
+    ///What every answer but a success carries.
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
+    )]
+    pub struct ErrorModel {
+        ///Column of the request's text in which the error was found, from 1.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub column: ::std::option::Option<i64>,
+        ///Identifier of this error.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub error_id: ::std::option::Option<::std::string::String>,
+        ///Line of the request's text in which the error was found, from 1.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub line: ::std::option::Option<i64>,
+        ///What went wrong, for people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub message: ::std::option::Option<::std::string::String>,
+        ///Identifier of the query that failed, where there was one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub query_id: ::std::option::Option<::std::string::String>,
+        ///Identifier of the request in the service's logs.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub trace_id: ::std::option::Option<::std::string::String>,
+        ///What went wrong, for programs.
+        #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
+        pub type_: ::std::option::Option<crate::ErrorType>,
+        ///Resource name of the virtual instance that the request ran on.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub virtual_instance_rrn: ::std::option::Option<::std::string::String>,
+    }
+    impl ErrorModel {
+        pub fn builder() -> builder::ErrorModel {
+            Default::default()
+        }
+    }
+    ///The answer to a retrieval.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct GetApiKeyResponse {
+        ///The key, with its full value when that was asked for.
+        pub data: ApiKey,
+    }
+    impl GetApiKeyResponse {
+        pub fn builder() -> builder::GetApiKeyResponse {
+            Default::default()
+        }
+    }
+    ///The answer to a listing.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct ListApiKeysResponse {
+        ///The user's keys, oldest first, each with its identifier for its value.
+        pub data: ::std::vec::Vec<ApiKey>,
+    }
+    impl ListApiKeysResponse {
+        pub fn builder() -> builder::ListApiKeysResponse {
+            Default::default()
+        }
+    }
+    ///The changes to a key; a field that is left out keeps its value.
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
+    )]
+    pub struct UpdateApiKeyRequest {
+        ///Whether to remove the expiry time, so that the key never stops by itself.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub clear_expiry_time: ::std::option::Option<bool>,
+        ///When the key stops working by itself.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub expiry_time: ::std::option::Option<crate::Timestamp>,
+        ///The state that the key is to have.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub state: ::std::option::Option<crate::KeyState>,
+    }
+    impl UpdateApiKeyRequest {
+        pub fn builder() -> builder::UpdateApiKeyRequest {
+            Default::default()
+        }
+    }
+    ///The answer to an update.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    pub struct UpdateApiKeyResponse {
+        ///The key as it is after the update.
+        pub data: ApiKey,
+    }
+    impl UpdateApiKeyResponse {
+        pub fn builder() -> builder::UpdateApiKeyResponse {
+            Default::default()
+        }
+    }
+    /// Types for composing complex structures.
+    pub mod builder {
+        #[derive(Clone, Debug)]
+        pub struct ApiKey {
+            created_at: ::std::result::Result<
+                ::std::option::Option<crate::Timestamp>,
+                ::std::string::String,
+            >,
+            created_by: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            created_by_apikey_name: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            expiry_time: ::std::result::Result<
+                ::std::option::Option<crate::Timestamp>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<crate::ApiKeyValue, ::std::string::String>,
+            last_access_time: ::std::result::Result<
+                ::std::option::Option<crate::Timestamp>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            role: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<
+                ::std::option::Option<crate::KeyState>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ApiKey {
+            fn default() -> Self {
+                Self {
+                    created_at: Ok(Default::default()),
+                    created_by: Ok(Default::default()),
+                    created_by_apikey_name: Ok(Default::default()),
+                    expiry_time: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    last_access_time: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    role: Ok(Default::default()),
+                    state: Ok(Default::default()),
+                }
+            }
+        }
+        impl ApiKey {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for created_at: {e}"));
+                self
+            }
+            pub fn created_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_by = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for created_by: {e}"));
+                self
+            }
+            pub fn created_by_apikey_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_by_apikey_name = value.try_into().map_err(|e| {
+                    format!("error converting supplied value for created_by_apikey_name: {e}")
+                });
+                self
+            }
+            pub fn expiry_time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expiry_time = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for expiry_time: {e}"));
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<crate::ApiKeyValue>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for key: {e}"));
+                self
+            }
+            pub fn last_access_time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_access_time = value.try_into().map_err(|e| {
+                    format!("error converting supplied value for last_access_time: {e}")
+                });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for name: {e}"));
+                self
+            }
+            pub fn role<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.role = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for role: {e}"));
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::KeyState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for state: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ApiKey> for super::ApiKey {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ApiKey,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    created_by: value.created_by?,
+                    created_by_apikey_name: value.created_by_apikey_name?,
+                    expiry_time: value.expiry_time?,
+                    key: value.key?,
+                    last_access_time: value.last_access_time?,
+                    name: value.name?,
+                    role: value.role?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ApiKey> for ApiKey {
+            fn from(value: super::ApiKey) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    created_by: Ok(value.created_by),
+                    created_by_apikey_name: Ok(value.created_by_apikey_name),
+                    expiry_time: Ok(value.expiry_time),
+                    key: Ok(value.key),
+                    last_access_time: Ok(value.last_access_time),
+                    name: Ok(value.name),
+                    role: Ok(value.role),
+                    state: Ok(value.state),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CreateApiKeyRequest {
+            created_by: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            expiry_time: ::std::result::Result<
+                ::std::option::Option<crate::Timestamp>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<crate::PathSegment, ::std::string::String>,
+            role: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CreateApiKeyRequest {
+            fn default() -> Self {
+                Self {
+                    created_by: Ok(Default::default()),
+                    expiry_time: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    role: Ok(Default::default()),
+                }
+            }
+        }
+        impl CreateApiKeyRequest {
+            pub fn created_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_by = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for created_by: {e}"));
+                self
+            }
+            pub fn expiry_time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expiry_time = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for expiry_time: {e}"));
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<crate::PathSegment>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for name: {e}"));
+                self
+            }
+            pub fn role<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.role = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for role: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateApiKeyRequest> for super::CreateApiKeyRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateApiKeyRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_by: value.created_by?,
+                    expiry_time: value.expiry_time?,
+                    name: value.name?,
+                    role: value.role?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreateApiKeyRequest> for CreateApiKeyRequest {
+            fn from(value: super::CreateApiKeyRequest) -> Self {
+                Self {
+                    created_by: Ok(value.created_by),
+                    expiry_time: Ok(value.expiry_time),
+                    name: Ok(value.name),
+                    role: Ok(value.role),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CreateApiKeyResponse {
+            data: ::std::result::Result<super::ApiKey, ::std::string::String>,
+        }
+        impl ::std::default::Default for CreateApiKeyResponse {
+            fn default() -> Self {
+                Self { data: Err("no value supplied for data".to_string()) }
+            }
+        }
+        impl CreateApiKeyResponse {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ApiKey>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for data: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateApiKeyResponse> for super::CreateApiKeyResponse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateApiKeyResponse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { data: value.data? })
+            }
+        }
+        impl ::std::convert::From<super::CreateApiKeyResponse> for CreateApiKeyResponse {
+            fn from(value: super::CreateApiKeyResponse) -> Self {
+                Self { data: Ok(value.data) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DeleteApiKeyResponse {
+            data: ::std::result::Result<super::ApiKey, ::std::string::String>,
+        }
+        impl ::std::default::Default for DeleteApiKeyResponse {
+            fn default() -> Self {
+                Self { data: Err("no value supplied for data".to_string()) }
+            }
+        }
+        impl DeleteApiKeyResponse {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ApiKey>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for data: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DeleteApiKeyResponse> for super::DeleteApiKeyResponse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DeleteApiKeyResponse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { data: value.data? })
+            }
+        }
+        impl ::std::convert::From<super::DeleteApiKeyResponse> for DeleteApiKeyResponse {
+            fn from(value: super::DeleteApiKeyResponse) -> Self {
+                Self { data: Ok(value.data) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErrorModel {
+            column: ::std::result::Result<::std::option::Option<i64>, ::std::string::String>,
+            error_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            line: ::std::result::Result<::std::option::Option<i64>, ::std::string::String>,
+            message: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            query_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            trace_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<
+                ::std::option::Option<crate::ErrorType>,
+                ::std::string::String,
+            >,
+            virtual_instance_rrn: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ErrorModel {
+            fn default() -> Self {
+                Self {
+                    column: Ok(Default::default()),
+                    error_id: Ok(Default::default()),
+                    line: Ok(Default::default()),
+                    message: Ok(Default::default()),
+                    query_id: Ok(Default::default()),
+                    trace_id: Ok(Default::default()),
+                    type_: Ok(Default::default()),
+                    virtual_instance_rrn: Ok(Default::default()),
+                }
+            }
+        }
+        impl ErrorModel {
+            pub fn column<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.column = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for column: {e}"));
+                self
+            }
+            pub fn error_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.error_id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for error_id: {e}"));
+                self
+            }
+            pub fn line<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.line = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for line: {e}"));
+                self
+            }
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for message: {e}"));
+                self
+            }
+            pub fn query_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.query_id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for query_id: {e}"));
+                self
+            }
+            pub fn trace_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.trace_id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for trace_id: {e}"));
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::ErrorType>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for type_: {e}"));
+                self
+            }
+            pub fn virtual_instance_rrn<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.virtual_instance_rrn = value.try_into().map_err(|e| {
+                    format!("error converting supplied value for virtual_instance_rrn: {e}")
+                });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErrorModel> for super::ErrorModel {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErrorModel,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    column: value.column?,
+                    error_id: value.error_id?,
+                    line: value.line?,
+                    message: value.message?,
+                    query_id: value.query_id?,
+                    trace_id: value.trace_id?,
+                    type_: value.type_?,
+                    virtual_instance_rrn: value.virtual_instance_rrn?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErrorModel> for ErrorModel {
+            fn from(value: super::ErrorModel) -> Self {
+                Self {
+                    column: Ok(value.column),
+                    error_id: Ok(value.error_id),
+                    line: Ok(value.line),
+                    message: Ok(value.message),
+                    query_id: Ok(value.query_id),
+                    trace_id: Ok(value.trace_id),
+                    type_: Ok(value.type_),
+                    virtual_instance_rrn: Ok(value.virtual_instance_rrn),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct GetApiKeyResponse {
+            data: ::std::result::Result<super::ApiKey, ::std::string::String>,
+        }
+        impl ::std::default::Default for GetApiKeyResponse {
+            fn default() -> Self {
+                Self { data: Err("no value supplied for data".to_string()) }
+            }
+        }
+        impl GetApiKeyResponse {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ApiKey>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for data: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<GetApiKeyResponse> for super::GetApiKeyResponse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: GetApiKeyResponse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { data: value.data? })
+            }
+        }
+        impl ::std::convert::From<super::GetApiKeyResponse> for GetApiKeyResponse {
+            fn from(value: super::GetApiKeyResponse) -> Self {
+                Self { data: Ok(value.data) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ListApiKeysResponse {
+            data: ::std::result::Result<::std::vec::Vec<super::ApiKey>, ::std::string::String>,
+        }
+        impl ::std::default::Default for ListApiKeysResponse {
+            fn default() -> Self {
+                Self { data: Err("no value supplied for data".to_string()) }
+            }
+        }
+        impl ListApiKeysResponse {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ApiKey>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for data: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ListApiKeysResponse> for super::ListApiKeysResponse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ListApiKeysResponse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { data: value.data? })
+            }
+        }
+        impl ::std::convert::From<super::ListApiKeysResponse> for ListApiKeysResponse {
+            fn from(value: super::ListApiKeysResponse) -> Self {
+                Self { data: Ok(value.data) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateApiKeyRequest {
+            clear_expiry_time:
+                ::std::result::Result<::std::option::Option<bool>, ::std::string::String>,
+            expiry_time: ::std::result::Result<
+                ::std::option::Option<crate::Timestamp>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<
+                ::std::option::Option<crate::KeyState>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for UpdateApiKeyRequest {
+            fn default() -> Self {
+                Self {
+                    clear_expiry_time: Ok(Default::default()),
+                    expiry_time: Ok(Default::default()),
+                    state: Ok(Default::default()),
+                }
+            }
+        }
+        impl UpdateApiKeyRequest {
+            pub fn clear_expiry_time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.clear_expiry_time = value.try_into().map_err(|e| {
+                    format!("error converting supplied value for clear_expiry_time: {e}")
+                });
+                self
+            }
+            pub fn expiry_time<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::Timestamp>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expiry_time = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for expiry_time: {e}"));
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<crate::KeyState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for state: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateApiKeyRequest> for super::UpdateApiKeyRequest {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateApiKeyRequest,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    clear_expiry_time: value.clear_expiry_time?,
+                    expiry_time: value.expiry_time?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateApiKeyRequest> for UpdateApiKeyRequest {
+            fn from(value: super::UpdateApiKeyRequest) -> Self {
+                Self {
+                    clear_expiry_time: Ok(value.clear_expiry_time),
+                    expiry_time: Ok(value.expiry_time),
+                    state: Ok(value.state),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateApiKeyResponse {
+            data: ::std::result::Result<super::ApiKey, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateApiKeyResponse {
+            fn default() -> Self {
+                Self { data: Err("no value supplied for data".to_string()) }
+            }
+        }
+        impl UpdateApiKeyResponse {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ApiKey>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for data: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateApiKeyResponse> for super::UpdateApiKeyResponse {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateApiKeyResponse,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { data: value.data? })
+            }
+        }
+        impl ::std::convert::From<super::UpdateApiKeyResponse> for UpdateApiKeyResponse {
+            fn from(value: super::UpdateApiKeyResponse) -> Self {
+                Self { data: Ok(value.data) }
+            }
+        }
+    }
+    /// Error types.
+    pub mod error {
+        /// Error from a `TryFrom` or `FromStr` implementation.
+        pub struct ConversionError(::std::borrow::Cow<'static, str>);
+        impl ::std::error::Error for ConversionError {}
+        impl ::std::fmt::Display for ConversionError {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> Result<(), ::std::fmt::Error> {
+                ::std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+        impl ::std::fmt::Debug for ConversionError {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> Result<(), ::std::fmt::Error> {
+                ::std::fmt::Debug::fmt(&self.0, f)
+            }
+        }
+        impl From<&'static str> for ConversionError {
+            fn from(value: &'static str) -> Self {
+                Self(value.into())
+            }
+        }
+        impl From<String> for ConversionError {
+            fn from(value: String) -> Self {
+                Self(value.into())
+            }
+        }
+    }
+}
+#[derive(Clone, Debug)]
+/**Client for Rockset API keys
+
+Create, list, retrieve, update and delete the API keys of an organization's users.
+
+The hosted service was retired on 30 September 2024 and its hosts no longer answer. The
+contract lives on in this project's client and server.
+
+
+Version: 1.0.0*/
+pub struct Client {
+    pub(crate) baseurl: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) inner: crate::transport::Transport,
+}
+impl Client {
+    /// Create a new client.
+    ///
+    /// `baseurl` is the base URL provided to the internal
+    /// `reqwest::Client`, and should include a scheme and hostname,
+    /// as well as port and a path stem if applicable.
+    pub fn new(baseurl: &str, inner: crate::transport::Transport) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        let client = {
+            let dur = ::std::time::Duration::from_secs(15u64);
+            reqwest::ClientBuilder::new().connect_timeout(dur).timeout(dur)
+        };
+        #[cfg(target_arch = "wasm32")]
+        let client = reqwest::ClientBuilder::new();
+        Self::new_with_client(baseurl, client.build().unwrap(), inner)
+    }
+    /// Construct a new client with an existing `reqwest::Client`,
+    /// allowing more control over its configuration.
+    ///
+    /// `baseurl` is the base URL provided to the internal
+    /// `reqwest::Client`, and should include a scheme and hostname,
+    /// as well as port and a path stem if applicable.
+    pub fn new_with_client(
+        baseurl: &str,
+        client: reqwest::Client,
+        inner: crate::transport::Transport,
+    ) -> Self {
+        Self { baseurl: baseurl.to_string(), client, inner }
+    }
+}
+impl ClientInfo<crate::transport::Transport> for Client {
+    fn api_version() -> &'static str {
+        "1.0.0"
+    }
+    fn baseurl(&self) -> &str {
+        self.baseurl.as_str()
+    }
+    fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+    fn inner(&self) -> &crate::transport::Transport {
+        &self.inner
+    }
+}
+const _: () = {
+    #[allow(dead_code)]
+    fn assert_client_hooks()
+    where
+        Client: ClientHooks<crate::transport::Transport>,
+    {
+    }
+};
+impl Client {
+    /**Create an API key
+
+    Makes a new key that belongs to the user whose key signs the request. The answer is one of the two places where the full key can be read; the other is a retrieval that asks for it.
+
+    Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
+
+    Arguments:
+    - `body`: The name of the new key and what it may do.
+    ```ignore
+    let response = client.create_api_key()
+        .body(body)
+        .send()
+        .await;
+    ```*/
+    pub fn create_api_key(&self) -> builder::CreateApiKey<'_> {
+        builder::CreateApiKey::new(self)
+    }
+    /**List API keys
+
+    Lists the keys of one user, oldest first. Each key shows its identifier in place of its full value.
+
+    Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
+
+    Arguments:
+    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    ```ignore
+    let response = client.list_api_keys()
+        .user(user)
+        .send()
+        .await;
+    ```*/
+    pub fn list_api_keys(&self) -> builder::ListApiKeys<'_> {
+        builder::ListApiKeys::new(self)
+    }
+    /**Retrieve an API key
+
+    Retrieves one key of one user, with its full value when that is asked for.
+
+    Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+
+    Arguments:
+    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    - `name`: Name of the key, unique among its owner's keys.
+    - `reveal`: Answer with the full key instead of its identifier. Any letter case of `true` and `false` is understood.
+    ```ignore
+    let response = client.get_api_key()
+        .user(user)
+        .name(name)
+        .reveal(reveal)
+        .send()
+        .await;
+    ```*/
+    pub fn get_api_key(&self) -> builder::GetApiKey<'_> {
+        builder::GetApiKey::new(self)
+    }
+    /**Update the state of an API key
+
+    Suspends a key, makes it active again, or changes when it expires. Its value, its name and its role never change.
+
+    Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+
+    Arguments:
+    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    - `name`: Name of the key, unique among its owner's keys.
+    - `body`: What to change; a field that is left out keeps its value.
+    ```ignore
+    let response = client.update_api_key()
+        .user(user)
+        .name(name)
+        .body(body)
+        .send()
+        .await;
+    ```*/
+    pub fn update_api_key(&self) -> builder::UpdateApiKey<'_> {
+        builder::UpdateApiKey::new(self)
+    }
+    /**Delete an API key
+
+    Deletes one key of one user for good, and answers with what was deleted.
+
+    Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+
+    Arguments:
+    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    - `name`: Name of the key, unique among its owner's keys.
+    ```ignore
+    let response = client.delete_api_key()
+        .user(user)
+        .name(name)
+        .send()
+        .await;
+    ```*/
+    pub fn delete_api_key(&self) -> builder::DeleteApiKey<'_> {
+        builder::DeleteApiKey::new(self)
+    }
+}
+/// Types for composing operation parameters.
+#[allow(clippy::all)]
+pub mod builder {
+    use super::types;
+    #[allow(unused_imports)]
+    use super::{
+        ByteStream, ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt,
+        ResponseValue, encode_path,
+    };
+    /**Builder for [`Client::create_api_key`]
+
+    [`Client::create_api_key`]: super::Client::create_api_key*/
+    #[derive(Debug, Clone)]
+    pub struct CreateApiKey<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::CreateApiKeyRequest, String>,
+    }
+    impl<'a> CreateApiKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client, body: Ok(::std::default::Default::default()) }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CreateApiKeyRequest>,
+            <V as std::convert::TryInto<types::CreateApiKeyRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| format!("conversion to `CreateApiKeyRequest` for body failed: {}", s));
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                    types::builder::CreateApiKeyRequest,
+                ) -> types::builder::CreateApiKeyRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CreateApiKeyResponse>, Error<types::ErrorModel>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| types::CreateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/orgs/self/users/self/apikeys", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo { operation_id: "create_api_key" };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                401u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                403u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                404u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                405u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                406u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                408u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                409u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                415u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                429u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                500u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                501u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                502u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                503u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::list_api_keys`]
+
+    [`Client::list_api_keys`]: super::Client::list_api_keys*/
+    #[derive(Debug, Clone)]
+    pub struct ListApiKeys<'a> {
+        client: &'a super::Client,
+        user: Result<crate::PathSegment, String>,
+    }
+    impl<'a> ListApiKeys<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client, user: Err("user was not initialized".to_string()) }
+        }
+        pub fn user<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.user = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self
+        }
+        ///Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ListApiKeysResponse>, Error<types::ErrorModel>> {
+            let Self { client, user } = self;
+            let user = user.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/orgs/self/users/{}/apikeys",
+                client.baseurl,
+                encode_path(&user.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo { operation_id: "list_api_keys" };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                401u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                403u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                404u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                405u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                406u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                408u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                409u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                415u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                429u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                500u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                501u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                502u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                503u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::get_api_key`]
+
+    [`Client::get_api_key`]: super::Client::get_api_key*/
+    #[derive(Debug, Clone)]
+    pub struct GetApiKey<'a> {
+        client: &'a super::Client,
+        user: Result<crate::PathSegment, String>,
+        name: Result<crate::PathSegment, String>,
+        reveal: Result<Option<bool>, String>,
+    }
+    impl<'a> GetApiKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                user: Err("user was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                reveal: Ok(None),
+            }
+        }
+        pub fn user<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.user = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for name failed".to_string());
+            self
+        }
+        pub fn reveal<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.reveal = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for reveal failed".to_string());
+            self
+        }
+        ///Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::GetApiKeyResponse>, Error<types::ErrorModel>> {
+            let Self { client, user, name, reveal } = self;
+            let user = user.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let reveal = reveal.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/orgs/self/users/{}/apikeys/{}",
+                client.baseurl,
+                encode_path(&user.to_string()),
+                encode_path(&name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("reveal", &reveal))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo { operation_id: "get_api_key" };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                401u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                403u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                404u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                405u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                406u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                408u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                409u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                415u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                429u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                500u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                501u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                502u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                503u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::update_api_key`]
+
+    [`Client::update_api_key`]: super::Client::update_api_key*/
+    #[derive(Debug, Clone)]
+    pub struct UpdateApiKey<'a> {
+        client: &'a super::Client,
+        user: Result<crate::PathSegment, String>,
+        name: Result<crate::PathSegment, String>,
+        body: Result<types::builder::UpdateApiKeyRequest, String>,
+    }
+    impl<'a> UpdateApiKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                user: Err("user was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn user<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.user = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for name failed".to_string());
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateApiKeyRequest>,
+            <V as std::convert::TryInto<types::UpdateApiKeyRequest>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| format!("conversion to `UpdateApiKeyRequest` for body failed: {}", s));
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                    types::builder::UpdateApiKeyRequest,
+                ) -> types::builder::UpdateApiKeyRequest,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::UpdateApiKeyResponse>, Error<types::ErrorModel>> {
+            let Self { client, user, name, body } = self;
+            let user = user.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::UpdateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/orgs/self/users/{}/apikeys/{}",
+                client.baseurl,
+                encode_path(&user.to_string()),
+                encode_path(&name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo { operation_id: "update_api_key" };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                401u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                403u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                404u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                405u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                406u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                408u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                409u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                415u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                429u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                500u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                501u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                502u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                503u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::delete_api_key`]
+
+    [`Client::delete_api_key`]: super::Client::delete_api_key*/
+    #[derive(Debug, Clone)]
+    pub struct DeleteApiKey<'a> {
+        client: &'a super::Client,
+        user: Result<crate::PathSegment, String>,
+        name: Result<crate::PathSegment, String>,
+    }
+    impl<'a> DeleteApiKey<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                user: Err("user was not initialized".to_string()),
+                name: Err("name was not initialized".to_string()),
+            }
+        }
+        pub fn user<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.user = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self
+        }
+        pub fn name<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<crate::PathSegment>,
+        {
+            self.name = value
+                .try_into()
+                .map_err(|_| "conversion to `crate :: PathSegment` for name failed".to_string());
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::DeleteApiKeyResponse>, Error<types::ErrorModel>> {
+            let Self { client, user, name } = self;
+            let user = user.map_err(Error::InvalidRequest)?;
+            let name = name.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/orgs/self/users/{}/apikeys/{}",
+                client.baseurl,
+                encode_path(&user.to_string()),
+                encode_path(&name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo { operation_id: "delete_api_key" };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                401u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                403u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                404u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                405u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                406u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                408u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                409u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                415u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                429u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                500u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                501u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                502u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                503u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+}
+/// Items consumers will typically use such as the Client.
+pub mod prelude {
+    pub use self::super::Client;
+}
+/// The contract's enums, each open for values that the contract does not know.
+pub mod enums {
+    ///Whether a key may sign requests.
+    #[derive(
+        Clone,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        schemars::JsonSchema,
+    )]
+    #[non_exhaustive]
+    pub enum KeyState {
+        ///The key signs requests.
+        #[serde(rename = "ACTIVE")]
+        Active,
+        ///A request signed with the key is rejected; the key was suspended, or it expired.
+        #[serde(rename = "SUSPENDED")]
+        Suspended,
+        /// A value that the contract does not know, as it was received.
+        #[serde(untagged)]
+        Unknown(::std::string::String),
+    }
+    impl KeyState {
+        /// The value as it stands in JSON.
+        pub fn as_str(&self) -> &str {
+            match self {
+                Self::Active => "ACTIVE",
+                Self::Suspended => "SUSPENDED",
+                Self::Unknown(value) => value,
+            }
+        }
+    }
+    impl ::std::fmt::Display for KeyState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.write_str(self.as_str())
+        }
+    }
+    impl ::std::convert::From<&str> for KeyState {
+        fn from(value: &str) -> Self {
+            match value {
+                "ACTIVE" => Self::Active,
+                "SUSPENDED" => Self::Suspended,
+                _ => Self::Unknown(value.to_owned()),
+            }
+        }
+    }
+    ///What went wrong, for programs. The list grew over the years.
+    #[derive(
+        Clone,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        schemars::JsonSchema,
+    )]
+    #[non_exhaustive]
+    pub enum ErrorType {
+        ///The request is signed with no valid key.
+        #[serde(rename = "AUTHEXCEPTION")]
+        AuthException,
+        ///The request asks for a version of the API that is not served.
+        #[serde(rename = "VERSIONEXCEPTION")]
+        VersionException,
+        ///The server failed through no fault of the caller.
+        #[serde(rename = "INTERNALERROR")]
+        InternalError,
+        ///A parameter or a field has a value that cannot be used.
+        #[serde(rename = "INVALIDINPUT")]
+        InvalidInput,
+        ///The server does not do this yet.
+        #[serde(rename = "NOTIMPLEMENTEDYET")]
+        NotImplementedYet,
+        ///A quota or a limit is used up.
+        #[serde(rename = "RESOURCEEXCEEDED")]
+        ResourceExceeded,
+        ///Something of that name exists already.
+        #[serde(rename = "ALREADYEXISTS")]
+        AlreadyExists,
+        ///The path is known, the method is not.
+        #[serde(rename = "METHODNOTALLOWED")]
+        MethodNotAllowed,
+        ///The server cannot answer in any media type that the request accepts.
+        #[serde(rename = "NOTACCEPTABLE")]
+        NotAcceptable,
+        ///The request's body has a media type that the server does not read.
+        #[serde(rename = "UNSUPPORTEDMEDIATYPE")]
+        UnsupportedMediaType,
+        ///There is nothing of that name.
+        #[serde(rename = "NOTFOUND")]
+        NotFound,
+        ///Something else still depends on it.
+        #[serde(rename = "DEPENDENTRESOURCES")]
+        DependentResources,
+        ///A query failed.
+        #[serde(rename = "QUERY_ERROR")]
+        QueryError,
+        ///The server, or what was asked for, is not ready yet.
+        #[serde(rename = "NOT_READY")]
+        NotReady,
+        ///The key is valid, but may not do this.
+        #[serde(rename = "FORBIDDEN")]
+        Forbidden,
+        ///A query took too long.
+        #[serde(rename = "QUERY_TIMEOUT")]
+        QueryTimeout,
+        ///The server could not reach what it needed.
+        #[serde(rename = "CONNECTION_ERROR")]
+        ConnectionError,
+        ///The request's body is too large.
+        #[serde(rename = "CONTENTTOOLARGE")]
+        ContentTooLarge,
+        ///What was asked for is still being created.
+        #[serde(rename = "CREATING")]
+        Creating,
+        ///The request could not be understood.
+        #[serde(rename = "BADREQUEST")]
+        BadRequest,
+        ///The server cannot answer now.
+        #[serde(rename = "SERVICEUNAVAILABLE")]
+        ServiceUnavailable,
+        ///The request does not fit the present state of what it names.
+        #[serde(rename = "CONFLICT")]
+        Conflict,
+        ///There were too many requests in a short time.
+        #[serde(rename = "RATELIMITEXCEEDED")]
+        RateLimitExceeded,
+        ///A query was cancelled.
+        #[serde(rename = "QUERY_CANCELLED")]
+        QueryCancelled,
+        ///The connection to the client failed.
+        #[serde(rename = "CLIENT_CONNECTION_ERROR")]
+        ClientConnectionError,
+        /// A value that the contract does not know, as it was received.
+        #[serde(untagged)]
+        Unknown(::std::string::String),
+    }
+    impl ErrorType {
+        /// The value as it stands in JSON.
+        pub fn as_str(&self) -> &str {
+            match self {
+                Self::AuthException => "AUTHEXCEPTION",
+                Self::VersionException => "VERSIONEXCEPTION",
+                Self::InternalError => "INTERNALERROR",
+                Self::InvalidInput => "INVALIDINPUT",
+                Self::NotImplementedYet => "NOTIMPLEMENTEDYET",
+                Self::ResourceExceeded => "RESOURCEEXCEEDED",
+                Self::AlreadyExists => "ALREADYEXISTS",
+                Self::MethodNotAllowed => "METHODNOTALLOWED",
+                Self::NotAcceptable => "NOTACCEPTABLE",
+                Self::UnsupportedMediaType => "UNSUPPORTEDMEDIATYPE",
+                Self::NotFound => "NOTFOUND",
+                Self::DependentResources => "DEPENDENTRESOURCES",
+                Self::QueryError => "QUERY_ERROR",
+                Self::NotReady => "NOT_READY",
+                Self::Forbidden => "FORBIDDEN",
+                Self::QueryTimeout => "QUERY_TIMEOUT",
+                Self::ConnectionError => "CONNECTION_ERROR",
+                Self::ContentTooLarge => "CONTENTTOOLARGE",
+                Self::Creating => "CREATING",
+                Self::BadRequest => "BADREQUEST",
+                Self::ServiceUnavailable => "SERVICEUNAVAILABLE",
+                Self::Conflict => "CONFLICT",
+                Self::RateLimitExceeded => "RATELIMITEXCEEDED",
+                Self::QueryCancelled => "QUERY_CANCELLED",
+                Self::ClientConnectionError => "CLIENT_CONNECTION_ERROR",
+                Self::Unknown(value) => value,
+            }
+        }
+    }
+    impl ::std::fmt::Display for ErrorType {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.write_str(self.as_str())
+        }
+    }
+    impl ::std::convert::From<&str> for ErrorType {
+        fn from(value: &str) -> Self {
+            match value {
+                "AUTHEXCEPTION" => Self::AuthException,
+                "VERSIONEXCEPTION" => Self::VersionException,
+                "INTERNALERROR" => Self::InternalError,
+                "INVALIDINPUT" => Self::InvalidInput,
+                "NOTIMPLEMENTEDYET" => Self::NotImplementedYet,
+                "RESOURCEEXCEEDED" => Self::ResourceExceeded,
+                "ALREADYEXISTS" => Self::AlreadyExists,
+                "METHODNOTALLOWED" => Self::MethodNotAllowed,
+                "NOTACCEPTABLE" => Self::NotAcceptable,
+                "UNSUPPORTEDMEDIATYPE" => Self::UnsupportedMediaType,
+                "NOTFOUND" => Self::NotFound,
+                "DEPENDENTRESOURCES" => Self::DependentResources,
+                "QUERY_ERROR" => Self::QueryError,
+                "NOT_READY" => Self::NotReady,
+                "FORBIDDEN" => Self::Forbidden,
+                "QUERY_TIMEOUT" => Self::QueryTimeout,
+                "CONNECTION_ERROR" => Self::ConnectionError,
+                "CONTENTTOOLARGE" => Self::ContentTooLarge,
+                "CREATING" => Self::Creating,
+                "BADREQUEST" => Self::BadRequest,
+                "SERVICEUNAVAILABLE" => Self::ServiceUnavailable,
+                "CONFLICT" => Self::Conflict,
+                "RATELIMITEXCEEDED" => Self::RateLimitExceeded,
+                "QUERY_CANCELLED" => Self::QueryCancelled,
+                "CLIENT_CONNECTION_ERROR" => Self::ClientConnectionError,
+                _ => Self::Unknown(value.to_owned()),
+            }
+        }
+    }
+}

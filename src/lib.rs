@@ -1,0 +1,69 @@
+//! A typed client for Rockset's API-keys API: create, list, retrieve, update and delete the keys
+//! with which programs sign their requests.
+//!
+//! The hosted service was retired on 30 September 2024, so nothing answers at its URLs. What
+//! answers is a server of the same contract, such as the `rockset-apikeys-server` beside this
+//! crate.
+//!
+//! ```no_run
+//! use rockset_apikeys::{Client, KeyState};
+//!
+//! # async fn example() -> Result<(), rockset_apikeys::Error> {
+//! let client = Client::builder()
+//!     .api_server("http://127.0.0.1:8080")
+//!     .api_key("the key that signs the requests")
+//!     .build()?;
+//!
+//! let created = client.create_api_key("my-app").role("read-only").await?;
+//! let value: &str = created.key.expose_secret();
+//! # let _ = value;
+//!
+//! for key in client.list_api_keys().await? {
+//!     println!("{} {}", key.key.identifier(), key.name);
+//! }
+//! client.update_api_key("my-app").state(KeyState::Suspended).await?;
+//! client.delete_api_key("my-app").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client`] is where to start; [`Error`] tells what can go wrong and how to find out what did.
+//! The types of requests and answers are in [`types`], and all that was generated from the contract
+//! in [`generated`].
+//!
+//! # Features
+//!
+//! - `codegen` (default): generate the client from the contract while building. Without it the
+//!   build takes a checked-in copy of the same code and compiles no generator.
+//! - `rustls` (default): TLS. Without it, only servers on this machine can be reached.
+
+mod client;
+mod error;
+mod operations;
+mod region;
+mod transport;
+mod values;
+
+/// What the generator made of the contract, `openapi/apikeys.yaml`.
+///
+/// [`Client::generated`] gives the client that is in here, for what [`Client`] does not cover. The
+/// code follows the generator's ways: not every item is documented, and a new version of the
+/// generator may change it.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+pub mod generated {
+    include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
+}
+
+pub use client::{Client, ClientBuilder};
+pub use error::Error;
+pub use generated::enums::{ErrorType, KeyState};
+pub use generated::types::{self, ApiKey};
+pub use operations::{CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey};
+pub use region::{ParseRegionError, Region};
+pub use reqwest::StatusCode;
+pub use values::{ApiKeyValue, PathSegment, PathSegmentError, Timestamp};
+
+/// Compiles and runs README's code with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,366 @@
+//! The five operations: arguments in, a generated request out; the answer's envelope in, its value
+//! out. How requests are sent is not known here.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use crate::error::Attempt;
+use crate::transport::Call;
+use crate::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
+use crate::{ApiKey, Client, Error, KeyState, PathSegment, Timestamp};
+
+/// The user who owns the key that signs the request.
+const SELF: &str = "self";
+
+type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+impl Client {
+    /// Creates a key of this name that belongs to the user whose key signs the request.
+    ///
+    /// The answer is one of the two places where the full value can be read; the other is
+    /// [`GetApiKey::reveal`].
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`is_conflict`](Error::is_conflict) when the user has a key of that name, and is
+    /// refused when the name is empty, `.` or `..`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let created = client.create_api_key("my-app").role("read-only").await?;
+    /// let value: &str = created.key.expose_secret();
+    /// # let _ = value;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_api_key(&self, name: impl Into<String>) -> CreateApiKey {
+        CreateApiKey {
+            client: self.clone(),
+            name: name.into(),
+            role: None,
+            expiry_time: None,
+            created_by: None,
+        }
+    }
+
+    /// Lists a user's keys, oldest first, one's own unless [`user`](ListApiKeys::user) is given.
+    /// Each has its identifier in place of its full value.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`is_forbidden`](Error::is_forbidden) when another's keys are listed with a key
+    /// that is no administrator's.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// for key in client.list_api_keys().user("admin@me.com").await? {
+    ///     println!("{} {}", key.key.identifier(), key.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list_api_keys(&self) -> ListApiKeys {
+        ListApiKeys { client: self.clone(), user: SELF.to_owned() }
+    }
+
+    /// Retrieves the key of this name, with its identifier in place of its full value unless
+    /// [`reveal`](GetApiKey::reveal) is given.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
+    /// refused when the name is empty, `.` or `..`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let key = client.get_api_key("my-app").reveal(true).await?;
+    /// let value: &str = key.key.expose_secret();
+    /// # let _ = value;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_api_key(&self, name: impl Into<String>) -> GetApiKey {
+        GetApiKey { client: self.clone(), name: name.into(), user: SELF.to_owned(), reveal: None }
+    }
+
+    /// Updates the state or the expiry time of the key of this name; what is not given stays. The
+    /// answer is the key as it is then.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
+    /// refused when the name is empty, `.` or `..`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// use rockset_apikeys::KeyState;
+    ///
+    /// let key = client.update_api_key("my-app").state(KeyState::Suspended).await?;
+    /// assert_eq!(key.state, Some(KeyState::Suspended));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update_api_key(&self, name: impl Into<String>) -> UpdateApiKey {
+        UpdateApiKey {
+            client: self.clone(),
+            name: name.into(),
+            user: SELF.to_owned(),
+            changes: UpdateApiKeyRequest::default(),
+        }
+    }
+
+    /// Deletes the key of this name for good. The answer is the key that was deleted.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
+    /// refused when the name is empty, `.` or `..`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let gone = client.delete_api_key("my-app").user("admin@me.com").await?;
+    /// println!("deleted {}", gone.key.identifier());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete_api_key(&self, name: impl Into<String>) -> DeleteApiKey {
+        DeleteApiKey { client: self.clone(), name: name.into(), user: SELF.to_owned() }
+    }
+
+    fn call(
+        &self,
+        operation: &'static str,
+        user: Option<&PathSegment>,
+        name: Option<&PathSegment>,
+    ) -> Call {
+        let user = user.filter(|user| user.as_str() != SELF).cloned();
+        Call::new(self.generated(), Attempt { operation, user, name: name.cloned() })
+    }
+}
+
+/// Refuses a name or a user that no URL can carry.
+fn segment(operation: &str, what: &str, text: String) -> Result<PathSegment, Error> {
+    PathSegment::try_from(text)
+        .map_err(|error| Error::refused(format!("{operation}: the {what} {error}")))
+}
+
+/// A call of [`Client::create_api_key`], to be awaited.
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct CreateApiKey {
+    client: Client,
+    name: String,
+    role: Option<String>,
+    expiry_time: Option<Timestamp>,
+    created_by: Option<String>,
+}
+
+impl CreateApiKey {
+    /// The role that limits what the key may do, such as `read-only`. Without it the key has all
+    /// roles of its owner.
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self
+    }
+
+    /// When the key stops working by itself. Without it the key never does.
+    pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
+        self.expiry_time = Some(time.into());
+        self
+    }
+
+    /// The e-mail address of the user on whose behalf the key is created.
+    pub fn created_by(mut self, user: impl Into<String>) -> Self {
+        self.created_by = Some(user.into());
+        self
+    }
+
+    async fn send(self) -> Result<ApiKey, Error> {
+        let operation = "create_api_key";
+        let name = segment(operation, "name", self.name)?;
+        let call = self.client.call(operation, None, Some(&name));
+        let request = call.generated().create_api_key().body(CreateApiKeyRequest {
+            name,
+            role: self.role,
+            expiry_time: self.expiry_time,
+            created_by: self.created_by,
+        });
+        Ok(call.run(request.send()).await?.data)
+    }
+}
+
+impl IntoFuture for CreateApiKey {
+    type Output = Result<ApiKey, Error>;
+    type IntoFuture = Answer<ApiKey>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// A call of [`Client::list_api_keys`], to be awaited.
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct ListApiKeys {
+    client: Client,
+    user: String,
+}
+
+impl ListApiKeys {
+    /// The e-mail address of the keys' owner; `self` unless given.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    async fn send(self) -> Result<Vec<ApiKey>, Error> {
+        let operation = "list_api_keys";
+        let user = segment(operation, "user", self.user)?;
+        let call = self.client.call(operation, Some(&user), None);
+        let request = call.generated().list_api_keys().user(user);
+        Ok(call.run(request.send()).await?.data)
+    }
+}
+
+impl IntoFuture for ListApiKeys {
+    type Output = Result<Vec<ApiKey>, Error>;
+    type IntoFuture = Answer<Vec<ApiKey>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// A call of [`Client::get_api_key`], to be awaited.
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct GetApiKey {
+    client: Client,
+    name: String,
+    user: String,
+    reveal: Option<bool>,
+}
+
+impl GetApiKey {
+    /// The e-mail address of the key's owner; `self` unless given.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// Whether to answer with the full value instead of the identifier.
+    pub fn reveal(mut self, reveal: bool) -> Self {
+        self.reveal = Some(reveal);
+        self
+    }
+
+    async fn send(self) -> Result<ApiKey, Error> {
+        let operation = "get_api_key";
+        let name = segment(operation, "name", self.name)?;
+        let user = segment(operation, "user", self.user)?;
+        let call = self.client.call(operation, Some(&user), Some(&name));
+        let mut request = call.generated().get_api_key().user(user).name(name);
+        if let Some(reveal) = self.reveal {
+            request = request.reveal(reveal);
+        }
+        Ok(call.run(request.send()).await?.data)
+    }
+}
+
+impl IntoFuture for GetApiKey {
+    type Output = Result<ApiKey, Error>;
+    type IntoFuture = Answer<ApiKey>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// A call of [`Client::update_api_key`], to be awaited.
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct UpdateApiKey {
+    client: Client,
+    name: String,
+    user: String,
+    changes: UpdateApiKeyRequest,
+}
+
+impl UpdateApiKey {
+    /// The e-mail address of the key's owner; `self` unless given.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// The state that the key is to have.
+    pub fn state(mut self, state: KeyState) -> Self {
+        self.changes.state = Some(state);
+        self
+    }
+
+    /// When the key is to stop working by itself.
+    pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
+        self.changes.expiry_time = Some(time.into());
+        self
+    }
+
+    /// Whether to remove the expiry time, so that the key never stops by itself.
+    pub fn clear_expiry_time(mut self, clear: bool) -> Self {
+        self.changes.clear_expiry_time = Some(clear);
+        self
+    }
+
+    async fn send(self) -> Result<ApiKey, Error> {
+        let operation = "update_api_key";
+        let name = segment(operation, "name", self.name)?;
+        let user = segment(operation, "user", self.user)?;
+        let call = self.client.call(operation, Some(&user), Some(&name));
+        let request = call.generated().update_api_key().user(user).name(name).body(self.changes);
+        Ok(call.run(request.send()).await?.data)
+    }
+}
+
+impl IntoFuture for UpdateApiKey {
+    type Output = Result<ApiKey, Error>;
+    type IntoFuture = Answer<ApiKey>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// A call of [`Client::delete_api_key`], to be awaited.
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct DeleteApiKey {
+    client: Client,
+    name: String,
+    user: String,
+}
+
+impl DeleteApiKey {
+    /// The e-mail address of the key's owner; `self` unless given.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    async fn send(self) -> Result<ApiKey, Error> {
+        let operation = "delete_api_key";
+        let name = segment(operation, "name", self.name)?;
+        let user = segment(operation, "user", self.user)?;
+        let call = self.client.call(operation, Some(&user), Some(&name));
+        let request = call.generated().delete_api_key().user(user).name(name);
+        Ok(call.run(request.send()).await?.data)
+    }
+}
+
+impl IntoFuture for DeleteApiKey {
+    type Output = Result<ApiKey, Error>;
+    type IntoFuture = Answer<ApiKey>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
