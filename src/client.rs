@@ -74,6 +74,11 @@ impl Client {
         builder.api_key(key).build()
     }
 
+    /// The URL of the API server, without a slash at the end.
+    pub fn api_server(&self) -> &str {
+        &self.generated.baseurl
+    }
+
     /// The generated client, for what this one does not cover. Its requests are signed alike, go to
     /// the same server and share the connections; its answers and errors are the generator's own.
     ///
@@ -91,9 +96,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("api_server", &self.generated.baseurl)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("api_server", &self.api_server()).finish_non_exhaustive()
     }
 }
 

@@ -140,8 +140,9 @@ impl Client {
 
 /// Refuses a name or a user that no URL can carry.
 fn segment(operation: &str, what: &str, text: String) -> Result<PathSegment, Error> {
-    PathSegment::try_from(text)
-        .map_err(|error| Error::refused(format!("{operation}: the {what} {error}")))
+    PathSegment::try_from(text).map_err(|error| {
+        Error::refused_because(format!("{operation}: the {what} cannot be used: {error}"), error)
+    })
 }
 
 /// A call of [`Client::create_api_key`], to be awaited.

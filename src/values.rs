@@ -204,9 +204,9 @@ impl TryFrom<String> for PathSegment {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match text.as_str() {
-            "" => Err(PathSegmentError("is empty")),
-            "." => Err(PathSegmentError("is `.`, which a URL cannot carry as a name")),
-            ".." => Err(PathSegmentError("is `..`, which a URL cannot carry as a name")),
+            "" => Err(PathSegmentError("a name cannot be empty")),
+            "." => Err(PathSegmentError("a name cannot be `.`, which URLs take for a path")),
+            ".." => Err(PathSegmentError("a name cannot be `..`, which URLs take for a path")),
             _ => Ok(Self(text)),
         }
     }

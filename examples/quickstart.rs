@@ -1,0 +1,115 @@
+//! Walks through the five operations: creates a key, lists, gets, reveals, suspends, reactivates
+//! and deletes it.
+//!
+//! With `ROCKSET_APIKEY` and `ROCKSET_APISERVER` set, it does so on that server; otherwise it starts
+//! one of its own, in memory. It leaves nothing behind, and fails when anything is off.
+//!
+//! Run it with `cargo run --example quickstart`.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, KeyState};
+use rockset_apikeys_server::Server;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nquickstart: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Outcome<()> {
+    let is_set = |variable: &str| std::env::var_os(variable).is_some();
+    if is_set("ROCKSET_APIKEY") || is_set("ROCKSET_APISERVER") {
+        let client = Client::from_env()?;
+        println!("Server: the one that ROCKSET_APISERVER names, {}", client.api_server());
+        return walk_and_clean_up(&client).await;
+    }
+    let server = Server::start().await?;
+    let client =
+        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    println!("Server: {}, started for this run; its state is in memory", client.api_server());
+    walk_and_clean_up(&client).await
+}
+
+/// Deletes the key also when something went wrong on the way.
+async fn walk_and_clean_up(client: &Client) -> Outcome<()> {
+    // No two runs share a name, so that they do not get in each other's way.
+    let name = format!("quickstart-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos());
+    let outcome = walk(client, &name).await;
+    if outcome.is_err() {
+        // What went wrong is worth more to the reader than a clean-up that has nothing to delete.
+        let _ = client.delete_api_key(&name).await;
+    }
+    outcome
+}
+
+async fn walk(client: &Client, name: &str) -> Outcome<()> {
+    let created = client.create_api_key(name).role("member").await?;
+    let value = created.key.clone();
+    step("create", &created);
+    check(value.expose_secret().len() > value.identifier().len(), "the full key was not given")?;
+
+    let keys = client.list_api_keys().await?;
+    println!("  list        {} keys", keys.len());
+    let listed = keys.iter().find(|key| key.name == name).ok_or("the key is not listed")?;
+    check(listed.key.expose_secret() == value.identifier(), "the list shows a full key")?;
+
+    let key = client.get_api_key(name).await?;
+    step("get", &key);
+    check(key.key.expose_secret() == value.identifier(), "get shows the full key unasked")?;
+
+    let key = client.get_api_key(name).reveal(true).await?;
+    println!("  reveal      {} (a throw-away key)", key.key.expose_secret());
+    check(key.key.expose_secret() == value.expose_secret(), "another key was revealed")?;
+
+    let own = signed_with(client, &value)?;
+    let key = client.update_api_key(name).state(KeyState::Suspended).await?;
+    step("suspend", &key);
+    check(key.state == Some(KeyState::Suspended), "the key is not suspended")?;
+    let rejection = own.list_api_keys().await.err().ok_or("a suspended key signs requests")?;
+    check(rejection.is_unauthorized(), "a suspended key was rejected in an unexpected way")?;
+    let reason = rejection.message().unwrap_or("no reason given");
+    println!("              its requests are rejected: {reason}");
+
+    let key = client.update_api_key(name).state(KeyState::Active).await?;
+    step("reactivate", &key);
+    check(key.state == Some(KeyState::Active), "the key is not active")?;
+    own.list_api_keys().await?;
+    println!("              its requests are answered again");
+
+    let gone = client.delete_api_key(name).await?;
+    step("delete", &gone);
+    let missing = client.get_api_key(name).await.err().ok_or("a deleted key can be retrieved")?;
+    check(missing.is_not_found(), "a deleted key is missing in an unexpected way")?;
+    println!("\nAll five operations did what the contract says.");
+    Ok(())
+}
+
+fn step(operation: &str, key: &ApiKey) {
+    let state = key.state.as_ref().map_or("no state", KeyState::as_str);
+    let role = key.role.as_deref().unwrap_or("all its owner's roles");
+    println!("  {operation:<11} {}  {}…  {state}, {role}", key.name, key.key.identifier());
+}
+
+fn check(holds: bool, complaint: &str) -> Outcome<()> {
+    if holds { Ok(()) } else { Err(complaint.into()) }
+}
+
+/// A client of the same server that signs with another key.
+fn signed_with(client: &Client, key: &ApiKeyValue) -> Outcome<Client> {
+    Ok(Client::builder().api_server(client.api_server()).api_key(key.clone()).build()?)
+}

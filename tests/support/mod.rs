@@ -1,0 +1,86 @@
+//! The contract as tests need it: requests and answers are checked against it, not against the code
+//! that was generated from it.
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+pub struct Contract(pub Value);
+
+impl Contract {
+    pub fn load() -> Self {
+        let text = include_str!("../../openapi/apikeys.yaml");
+        Self(yaml_serde::from_str(text).expect("the contract is YAML"))
+    }
+
+    /// The node, or the one that it refers to.
+    pub fn resolve<'a>(&'a self, node: &'a Value) -> &'a Value {
+        match node["$ref"].as_str() {
+            Some(reference) => {
+                let pointer = reference.strip_prefix('#').expect("a reference within the contract");
+                self.resolve(self.0.pointer(pointer).expect("a reference that leads somewhere"))
+            }
+            None => node,
+        }
+    }
+
+    /// The operation with this id: its method, the template of its path, and itself.
+    pub fn operation(&self, id: &str) -> (&str, &str, &Value) {
+        let paths = self.0["paths"].as_object().expect("paths");
+        let operations = paths.iter().flat_map(|(path, item)| {
+            let methods = item.as_object().expect("a path item").iter();
+            methods.map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
+        });
+        let mut found = operations.filter(|(.., operation)| operation["operationId"] == id);
+        found.next().unwrap_or_else(|| panic!("the contract has no operation {id}"))
+    }
+
+    /// The operation's parameters, its path's included.
+    pub fn parameters(&self, id: &str) -> Vec<&Value> {
+        let (_, path, operation) = self.operation(id);
+        let lists = [&self.0["paths"][path]["parameters"], &operation["parameters"]];
+        let parameters = lists.into_iter().filter_map(Value::as_array).flatten();
+        parameters.map(|parameter| self.resolve(parameter)).collect()
+    }
+
+    /// The statuses that the operation documents.
+    pub fn statuses(&self, id: &str) -> Vec<u16> {
+        let (.., operation) = self.operation(id);
+        let statuses = operation["responses"].as_object().expect("responses").keys();
+        statuses.map(|status| status.parse().expect("a status")).collect()
+    }
+
+    /// Fails when the body is not what the operation answers with this status.
+    pub fn assert_answer(&self, id: &str, status: u16, body: &Value) {
+        let (.., operation) = self.operation(id);
+        let response = &operation["responses"][status.to_string()];
+        assert!(response.is_object(), "{id} does not document the status {status}");
+        let schema = &self.resolve(response)["content"]["application/json"]["schema"];
+        self.assert_valid(&format!("{id}'s answer {status}"), schema, body);
+    }
+
+    /// Fails when the body is not what the operation takes.
+    pub fn assert_request_body(&self, id: &str, body: &[u8]) {
+        let (.., operation) = self.operation(id);
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        if schema.is_null() {
+            assert_eq!(body, b"", "{id} takes no body");
+            return;
+        }
+        let body = serde_json::from_slice(body).expect("a body of JSON");
+        self.assert_valid(&format!("{id}'s request"), schema, &body);
+    }
+
+    pub fn assert_valid(&self, what: &str, schema: &Value, value: &Value) {
+        let errors: Vec<_> =
+            self.validator(schema).iter_errors(value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{what} is not as the contract says: {errors:?}");
+    }
+
+    /// A validator of one of the contract's schemas, which are JSON Schema draft 4 in all that this
+    /// contract uses.
+    pub fn validator(&self, schema: &Value) -> Validator {
+        let document = json!({ "allOf": [schema], "components": self.0["components"] });
+        let options = jsonschema::draft4::options().should_validate_formats(true);
+        options.build(&document).expect("a valid schema")
+    }
+}
