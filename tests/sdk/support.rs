@@ -1,8 +1,13 @@
-//! The contract as tests need it: requests and answers are checked against it, not against the code
-//! that was generated from it.
+//! What several tests need: a client, and the contract, against which requests and answers are
+//! checked rather than against the code that was generated from it.
 
 use jsonschema::Validator;
+use rockset_apikeys::Client;
 use serde_json::{Value, json};
+
+pub fn client_of(server: &str, key: &str) -> Client {
+    Client::builder().api_server(server).api_key(key).build().expect("a client")
+}
 
 pub struct Contract(pub Value);
 

@@ -1,14 +1,10 @@
 //! The contract says what the vendor's documentation page says: its operations, parameters, models
 //! and statuses, nothing missing and nothing extra without a mark.
 
-#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
-#![allow(clippy::indexing_slicing)]
-
-mod support;
-
 use rockset_apikeys::Region;
 use serde_json::{Value, json};
-use support::Contract;
+
+use crate::support::Contract;
 
 /// What the page says of an operation. A parameter is its place, name, type and whether it is
 /// required.

@@ -1,0 +1,205 @@
+//! How what goes wrong reaches the caller.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use httpmock::MockServer;
+use rockset_apikeys::{Client, Error, ErrorType, KeyState};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::{Contract, client_of};
+
+const OPERATIONS: [&str; 5] =
+    ["create_api_key", "list_api_keys", "get_api_key", "update_api_key", "delete_api_key"];
+
+/// Calls the operation with this id.
+async fn call(client: &Client, id: &str) -> Result<(), Error> {
+    match id {
+        "create_api_key" => client.create_api_key("my-app").await.map(drop),
+        "list_api_keys" => client.list_api_keys().await.map(drop),
+        "get_api_key" => client.get_api_key("my-app").await.map(drop),
+        "update_api_key" => client.update_api_key("my-app").state(KeyState::Active).await.map(drop),
+        "delete_api_key" => client.delete_api_key("my-app").await.map(drop),
+        _ => panic!("there is no operation {id}"),
+    }
+}
+
+/// What the call gives when the server answers with this.
+async fn answered(id: &str, status: u16, media: &str, body: &str) -> Error {
+    let server = MockServer::start_async().await;
+    server
+        .mock_async(|when, then| {
+            when.any_request();
+            then.status(status).header("content-type", media).body(body);
+        })
+        .await;
+    let client = client_of(&server.base_url(), "k");
+    call(&client, id).await.expect_err("an error")
+}
+
+async fn answered_json(id: &str, status: u16, body: &Value) -> Error {
+    answered(id, status, "application/json", &body.to_string()).await
+}
+
+#[tokio::test]
+async fn every_documented_status_of_every_operation_is_a_typed_error() {
+    let contract = Contract::load();
+    let body = json!({
+        "message": "the server's words", "type": "QUERY_ERROR", "line": 3, "column": 7,
+        "trace_id": "trace", "error_id": "error", "query_id": "query",
+    });
+    for id in OPERATIONS {
+        for status in contract.statuses(id) {
+            if status == 200 {
+                continue;
+            }
+            contract.assert_answer(id, status, &body);
+            let error = answered_json(id, status, &body).await;
+            assert_eq!(error.status().map(|it| it.as_u16()), Some(status), "{id}");
+            assert_eq!(error.message(), Some("the server's words"));
+            assert_eq!(error.error_type(), Some(&ErrorType::QueryError));
+            assert_eq!((error.line(), error.column()), (Some(3), Some(7)));
+            assert_eq!(error.trace_id(), Some("trace"));
+            assert_eq!((error.error_id(), error.query_id()), (Some("error"), Some("query")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_status_answers_to_its_predicates_and_to_no_others() {
+    type Predicate = (&'static str, fn(&Error) -> bool, &'static [u16]);
+    const PREDICATES: [Predicate; 10] = [
+        ("bad_request", Error::is_bad_request, &[400]),
+        ("unauthorized", Error::is_unauthorized, &[401]),
+        ("forbidden", Error::is_forbidden, &[403]),
+        ("not_found", Error::is_not_found, &[404]),
+        ("conflict", Error::is_conflict, &[409]),
+        ("rate_limited", Error::is_rate_limited, &[429]),
+        ("timeout", Error::is_timeout, &[408, 504]),
+        ("connect", Error::is_connect, &[]),
+        ("retryable", Error::is_retryable, &[408, 429, 500, 502, 503, 504]),
+        ("server_error", Error::is_server_error, &[500, 501, 502, 503, 504]),
+    ];
+    let documented = Contract::load().statuses("get_api_key");
+    let others = [302, 413, 418, 504];
+    for status in documented.into_iter().chain(others).filter(|status| *status != 200) {
+        let error = answered_json("get_api_key", status, &json!({})).await;
+        for (name, holds, statuses) in PREDICATES {
+            assert_eq!(holds(&error), statuses.contains(&status), "is_{name} of {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_error_type_is_kept() {
+    let error = answered_json("get_api_key", 400, &json!({ "type": "NEW_IN_2030" })).await;
+    assert_eq!(error.error_type().map(ErrorType::as_str), Some("NEW_IN_2030"));
+}
+
+#[tokio::test]
+async fn the_status_survives_a_body_that_is_no_error_model() {
+    for (status, media, body) in [
+        (503, "text/html", "<html>down</html>"),
+        (502, "application/json", ""),
+        (500, "application/json", r#"{"message": "cut o"#),
+        (400, "application/json", "[1, 2]"),
+        (418, "text/plain", "short and stout"),
+        (200, "text/html", "<html>a login page</html>"),
+        (200, "application/json", "{}"),
+        (200, "application/json", r#"{"data": null}"#),
+    ] {
+        for id in OPERATIONS {
+            let error = answered(id, status, media, body).await;
+            assert_eq!(error.status().map(|it| it.as_u16()), Some(status), "{id}: {body}");
+            assert_eq!(error.message(), None);
+            let text = error.to_string();
+            assert!(text.contains(&status.to_string()) && text.contains(id), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_error_and_is_not_followed() {
+    let target = MockServer::start_async().await;
+    let elsewhere = target
+        .mock_async(|when, then| {
+            when.any_request();
+            then.status(200).json_body(json!({ "data": [] }));
+        })
+        .await;
+    let server = MockServer::start_async().await;
+    server
+        .mock_async(|when, then| {
+            when.any_request();
+            then.status(307).header("location", target.url("/elsewhere"));
+        })
+        .await;
+    let client = client_of(&server.base_url(), "k");
+    let error = client.list_api_keys().await.unwrap_err();
+    assert_eq!(error.status().map(|it| it.as_u16()), Some(307));
+    assert_eq!(elsewhere.calls_async().await, 0);
+}
+
+#[tokio::test]
+async fn display_is_one_line_that_says_what_was_tried_and_what_the_server_said() {
+    let body = json!({ "message": "no such\nkey", "type": "NOTFOUND", "trace_id": "4bf9" });
+    let error = answered_json("get_api_key", 404, &body).await;
+    assert_eq!(
+        error.to_string(),
+        "get_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND, trace id 4bf9)"
+    );
+    let error = answered_json("list_api_keys", 500, &json!({})).await;
+    assert_eq!(error.to_string(), "list_api_keys: 500 Internal Server Error");
+
+    let server = MockServer::start_async().await;
+    let client = client_of(&server.base_url(), "k");
+    let error = client.get_api_key("a\nb").user("admin@me.com").await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with(r#"get_api_key "a\nb" of user "admin@me.com": 404"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_refused_connection_says_so_and_keeps_its_cause() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
+    assert!(error.is_connect() && error.is_retryable() && !error.is_timeout(), "{error}");
+    assert_eq!(error.status(), None);
+    assert_eq!(error.to_string(), "list_api_keys: the API server cannot be reached");
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    assert!(causes.iter().any(|cause| cause.contains("refused")), "{causes:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_a_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let client =
+        Client::builder().api_server(server).api_key("k").timeout(Duration::from_millis(50));
+    let error = client.build().unwrap().list_api_keys().await.unwrap_err();
+    assert!(error.is_timeout() && error.is_retryable() && !error.is_connect(), "{error}");
+    assert_eq!(error.to_string(), "list_api_keys: no answer came within the time limit");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_quoted() {
+    let secret = "SECRET-SECRET";
+    for body in [
+        json!({ "data": secret }),
+        json!({ "data": { "key": secret, "name": 5 } }),
+        json!({ "data": { "name": "n", "key": { "value": secret } } }),
+        json!(secret),
+    ] {
+        let error = answered_json("get_api_key", 200, &body).await;
+        assert!(error.source().is_some());
+        let text = format!("{error} {error:?} {error:#?} {}", error.source().unwrap());
+        assert!(!text.contains(secret), "{text}");
+    }
+}

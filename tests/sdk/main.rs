@@ -1,0 +1,11 @@
+//! What the crate promises, checked through its public interface. The modules are named after what
+//! they protect.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod contract;
+mod errors;
+mod refusals;
+mod support;
+mod values;
+mod wire;

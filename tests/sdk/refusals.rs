@@ -1,0 +1,135 @@
+//! What is refused before anything is sent.
+
+use httpmock::MockServer;
+use rockset_apikeys::{Client, Error, Region};
+
+use crate::support::client_of;
+
+fn refusal(result: Result<impl std::fmt::Debug, Error>) -> String {
+    let error = result.expect_err("a refusal");
+    assert_eq!(error.status(), None);
+    assert!(!error.is_retryable() && !error.is_connect() && !error.is_timeout());
+    error.to_string()
+}
+
+fn with_key(key: &str) -> Result<Client, Error> {
+    Client::builder().api_key(key).api_server("http://127.0.0.1:1").build()
+}
+
+fn with_server(server: &str) -> Result<Client, Error> {
+    Client::builder().api_key("k").api_server(server).build()
+}
+
+#[test]
+fn a_client_needs_a_key_that_a_header_can_carry() {
+    let text = refusal(Client::builder().api_server("http://127.0.0.1:1").build());
+    assert!(text.contains("there is no API key"), "{text}");
+    assert!(refusal(with_key("")).contains("the API key is empty"));
+    for key in ["SECRETS\n", "SECRETS ", " SECRETS", "SEC\u{7f}RETS", "SECRETSü", "SEC\0RETS"] {
+        let text = refusal(with_key(key));
+        assert!(text.contains("cannot be sent"), "{text}");
+        assert!(!text.contains("SEC") && !text.contains("RETS"), "{text}");
+    }
+    with_key("0aZ-._~+/=").unwrap();
+}
+
+#[test]
+fn an_api_server_is_an_http_or_https_url_of_host_port_and_path() {
+    for (server, reason) in [
+        ("", "is no URL"),
+        ("api.use1a1.rockset.com", "is no URL"),
+        ("localhost:8080", "is no URL"),
+        ("ftp://127.0.0.1", "neither http nor https"),
+        ("http://", "no valid URL"),
+        ("http://127.0.0.1:99999", "no valid URL"),
+        ("http://127.0.0.1/?a=b", "more than a host"),
+        ("http://127.0.0.1/#a", "more than a host"),
+        ("http://user:PASSWORD@127.0.0.1", "user name or password"),
+    ] {
+        let text = refusal(with_server(server));
+        assert!(text.contains(reason), "{server}: {text}");
+        assert!(text.contains("https://api.use1a1.rockset.com"), "no advice: {text}");
+        let builder = Client::builder().api_key("k").api_server(server);
+        let text = format!("{text} {builder:?} {builder:#?}");
+        assert!(!text.contains("PASSWORD"), "{text}");
+    }
+}
+
+#[test]
+fn plain_http_stays_on_this_machine_unless_it_is_allowed() {
+    for server in ["http://127.0.0.1:1", "http://127.8.8.8", "http://[::1]:1", "http://localhost:1"]
+    {
+        with_server(server).unwrap();
+    }
+    for server in ["http://10.0.0.1", "http://example.com", "http://localhost.example.com"] {
+        let text = refusal(with_server(server));
+        assert!(text.contains("plain http") && text.contains("allow_plain_http"), "{text}");
+        let builder = Client::builder().api_key("k").api_server(server);
+        builder.allow_plain_http(true).build().unwrap();
+    }
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn https_goes_anywhere_and_every_region_is_https() {
+    for region in Region::ALL {
+        let client = Client::builder().api_key("k").region(region).build().unwrap();
+        assert_eq!(client.api_server(), region.url());
+    }
+    assert_eq!(Client::builder().api_key("k").build().unwrap().api_server(), Region::RS2.url());
+    let client = with_server("https://example.com/prefix/").unwrap();
+    assert_eq!(client.api_server(), "https://example.com/prefix");
+}
+
+#[cfg(not(feature = "rustls"))]
+#[test]
+fn https_without_tls_says_which_feature_is_missing() {
+    let text = refusal(Client::builder().api_key("k").region(Region::USE1A1).build());
+    assert!(text.contains("rustls"), "{text}");
+}
+
+#[tokio::test]
+async fn names_and_users_that_no_url_can_carry_are_refused_and_nothing_is_sent() {
+    let server = MockServer::start_async().await;
+    let any = server
+        .mock_async(|when, then| {
+            when.any_request();
+            then.status(200);
+        })
+        .await;
+    let client = client_of(&server.base_url(), "k");
+    for bad in ["", ".", ".."] {
+        let name = [
+            refusal(client.create_api_key(bad).await),
+            refusal(client.get_api_key(bad).await),
+            refusal(client.update_api_key(bad).await),
+            refusal(client.delete_api_key(bad).await),
+        ];
+        let user = [
+            refusal(client.list_api_keys().user(bad).await),
+            refusal(client.get_api_key("n").user(bad).await),
+            refusal(client.update_api_key("n").user(bad).await),
+            refusal(client.delete_api_key("n").user(bad).await),
+        ];
+        assert!(name.iter().all(|text| text.contains("_api_key: the name cannot be used")));
+        assert!(user.iter().all(|text| text.contains(": the user cannot be used")));
+        client.generated().get_api_key().user("self").name(bad).send().await.unwrap_err();
+        client.generated().list_api_keys().user(bad).send().await.unwrap_err();
+    }
+    assert_eq!(any.calls_async().await, 0);
+}
+
+#[test]
+fn a_region_is_found_by_its_cluster_its_aws_region_and_its_url() {
+    for region in Region::ALL {
+        assert_eq!(region.cluster().parse(), Ok(region));
+        assert_eq!(region.to_string().parse(), Ok(region));
+        assert_eq!(region.url().parse(), Ok(region));
+        assert_eq!(format!("{}/", region.url()).to_uppercase().parse(), Ok(region));
+        let of_aws: Region = region.aws_region().parse().unwrap();
+        assert_eq!(of_aws.aws_region(), region.aws_region());
+    }
+    assert_eq!("us-west-2".parse(), Ok(Region::RS2));
+    let error = "mars-1".parse::<Region>().unwrap_err().to_string();
+    assert!(error.contains("mars-1") && error.contains("use1a1 (us-east-1)"), "{error}");
+}

@@ -1,0 +1,139 @@
+//! The types with which the generator's own were replaced.
+
+use rockset_apikeys::types::{CreateApiKeyRequest, ErrorModel};
+use rockset_apikeys::{ApiKey, ApiKeyValue, ErrorType, KeyState, PathSegment, Timestamp};
+use schemars::schema_for;
+use serde_json::{Value, json};
+
+use crate::support::{Contract, client_of};
+
+const SECRET: &str = "SECRETsecretSECRETsecret";
+
+#[test]
+fn a_keys_value_is_never_formatted_and_wiped_when_dropped() {
+    fn assert_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    let value = ApiKeyValue::from(SECRET);
+    assert_wiped(&value);
+    let key: ApiKey = serde_json::from_value(json!({ "name": "n", "key": SECRET })).unwrap();
+    let client = client_of("http://127.0.0.1:1", SECRET);
+    let builder = rockset_apikeys::Client::builder().api_key(SECRET);
+    let call = client.create_api_key("n");
+    let debug = format!(
+        "{value:?} {value:#?} {key:?} {key:#?} {client:?} {builder:?} {call:?} {:?} {:?}",
+        client.generated(),
+        rockset_apikeys::types::ApiKey::builder().key(value.clone()).name("n"),
+    );
+    assert!(!debug.contains("SECRET"), "{debug}");
+    assert_eq!(serde_json::to_value(&key).unwrap()["key"], SECRET, "a server has to send it");
+}
+
+#[test]
+fn the_identifier_is_the_first_six_characters() {
+    for (value, identifier) in [
+        ("abcdefgh", "abcdef"),
+        ("abcdef", "abcdef"),
+        ("abc", "abc"),
+        ("", ""),
+        ("üüüüüüüü", "üüüüüü"),
+    ] {
+        assert_eq!(ApiKeyValue::from(value).identifier(), identifier);
+    }
+}
+
+#[test]
+fn unknown_states_and_error_types_are_kept() {
+    let key: ApiKey =
+        serde_json::from_value(json!({ "name": "n", "key": "k", "state": "FROZEN" })).unwrap();
+    assert_eq!(key.state, Some(KeyState::Unknown("FROZEN".to_owned())));
+    assert_eq!(serde_json::to_value(&key).unwrap()["state"], "FROZEN");
+    let error: ErrorModel = serde_json::from_value(json!({ "type": "NEW" })).unwrap();
+    assert_eq!(error.type_, Some(ErrorType::from("NEW")));
+}
+
+#[test]
+fn every_value_of_the_contracts_enums_is_known() {
+    let contract = Contract::load();
+    let values = |name: &str| -> Vec<String> {
+        let values = &contract.0["components"]["schemas"][name]["enum"];
+        serde_json::from_value(values.clone()).unwrap()
+    };
+    for value in values("KeyState") {
+        let state: KeyState = serde_json::from_value(json!(value)).unwrap();
+        assert!(!matches!(state, KeyState::Unknown(_)), "{value}");
+        assert_eq!((state.as_str(), &state), (value.as_str(), &KeyState::from(value.as_str())));
+        assert_eq!(serde_json::to_value(&state).unwrap(), json!(value));
+    }
+    for value in values("ErrorType") {
+        let kind: ErrorType = serde_json::from_value(json!(value)).unwrap();
+        assert!(!matches!(kind, ErrorType::Unknown(_)), "{value}");
+        assert_eq!((kind.to_string(), &kind), (value.clone(), &ErrorType::from(value.as_str())));
+    }
+}
+
+#[test]
+fn a_timestamp_is_a_moment_and_keeps_its_text() {
+    for text in ["2024-02-29T12:00:00Z", "2024-02-29T13:00:00.000+01:00"] {
+        let time: Timestamp = serde_json::from_value(json!(text)).unwrap();
+        assert_eq!(time.instant().unwrap().as_second(), 1_709_208_000);
+        assert_eq!(serde_json::to_value(&time).unwrap(), json!(text));
+    }
+}
+
+#[test]
+fn an_odd_timestamp_does_not_lose_the_key_that_carries_it() {
+    for odd in [json!("yesterday"), json!(""), json!(1_709_208_000), json!({ "s": 1 }), json!(null)]
+    {
+        let key = json!({ "name": "n", "key": "k", "created_at": odd });
+        let key: ApiKey = serde_json::from_value(key).unwrap();
+        assert_eq!(key.name, "n");
+        assert_eq!(key.created_at.and_then(|time| time.instant()), None);
+    }
+}
+
+#[test]
+fn what_a_newer_server_adds_does_no_harm() {
+    let key = json!({ "name": "n", "key": "k", "role": null, "new_field": [1, { "a": 2 }] });
+    let key: ApiKey = serde_json::from_value(key).unwrap();
+    assert_eq!(key.role, None);
+}
+
+#[test]
+fn a_request_cannot_be_read_with_a_name_that_no_url_can_carry() {
+    for name in ["", ".", ".."] {
+        let request = serde_json::from_value::<CreateApiKeyRequest>(json!({ "name": name }));
+        let error = request.unwrap_err().to_string();
+        assert!(error.contains("a name cannot be"), "{error}");
+        assert!(PathSegment::try_from(name).is_err());
+    }
+}
+
+#[test]
+fn the_json_schemas_of_the_types_have_the_contracts_fields() {
+    let contract = Contract::load();
+    let derived: [(&str, Value); 3] = [
+        ("ApiKey", schema_for!(ApiKey).to_value()),
+        ("CreateApiKeyRequest", schema_for!(CreateApiKeyRequest).to_value()),
+        ("ErrorModel", schema_for!(ErrorModel).to_value()),
+    ];
+    for (name, derived) in derived {
+        let schema = &contract.0["components"]["schemas"][name];
+        let fields = |schema: &Value| {
+            let mut fields: Vec<_> =
+                schema["properties"].as_object().unwrap().keys().cloned().collect();
+            fields.sort();
+            fields
+        };
+        assert_eq!(fields(&derived), fields(schema), "{name}");
+        let required = |schema: &Value| {
+            let required = schema["required"].as_array().into_iter().flatten();
+            let mut required: Vec<_> = required.map(|it| it.as_str().unwrap()).collect();
+            required.sort_unstable();
+            required.join(" ")
+        };
+        assert_eq!(required(&derived), required(schema), "{name}");
+    }
+    let state = schema_for!(KeyState).to_value();
+    assert!(jsonschema::is_valid(&state, &json!("ACTIVE")), "{state}");
+    assert!(jsonschema::is_valid(&state, &json!("FROZEN")), "the enum is open: {state}");
+    assert!(!jsonschema::is_valid(&state, &json!(5)), "{state}");
+}

@@ -1,0 +1,214 @@
+//! What each operation puts on the wire, against the contract.
+
+use std::sync::{Arc, Mutex};
+
+use httpmock::{HttpMockRequest, MockServer};
+use rockset_apikeys::{ApiKey, Client, Error, KeyState, Timestamp};
+use serde_json::json;
+
+use crate::support::{Contract, client_of};
+
+const KEY: &str = "the-key-that-signs";
+
+/// A server that answers every request alike and keeps the last one.
+struct Recorder {
+    server: MockServer,
+    last: Arc<Mutex<Option<HttpMockRequest>>>,
+}
+
+impl Recorder {
+    async fn start(list: bool) -> Self {
+        let server = MockServer::start_async().await;
+        let last = Arc::new(Mutex::new(None));
+        let record = Arc::clone(&last);
+        let key = json!({ "name": "my-app", "key": "abcdef" });
+        let data = if list { json!([key]) } else { key };
+        server
+            .mock_async(move |when, then| {
+                when.is_true(move |request| {
+                    *record.lock().unwrap() = Some(request.clone());
+                    true
+                });
+                then.status(200).json_body(json!({ "data": data }));
+            })
+            .await;
+        Self { server, last }
+    }
+
+    fn client(&self) -> Client {
+        client_of(&self.server.base_url(), KEY)
+    }
+
+    /// The last request, checked against the contract's operation: its method and path as given,
+    /// its parameters, headers and body.
+    fn assert_last(&self, id: &str, target: &str, body: &str) {
+        let request = self.last.lock().unwrap().take().expect("a request");
+        let contract = Contract::load();
+        let (method, template, _) = contract.operation(id);
+        assert_eq!(request.method_str().to_lowercase(), method, "{id}");
+        // Some versions of the recorder give the target, some the whole URL.
+        let uri = request.uri_str().trim_start_matches(&self.server.base_url()).to_owned();
+        assert_eq!(uri, target, "{id}");
+        let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
+        assert_eq!(
+            path.split('/').count(),
+            template.split('/').count(),
+            "{id}: {path} has not the segments of {template}"
+        );
+        for (segment, wanted) in path.split('/').zip(template.split('/')) {
+            assert!(wanted.starts_with('{') || segment == wanted, "{id}: {path} is no {template}");
+        }
+        for parameter in query.split('&').filter(|it| !it.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap();
+            let known = contract.parameters(id).into_iter();
+            let mut known = known.filter(|it| it["in"] == "query" && it["name"] == name);
+            let known = known.next().unwrap_or_else(|| panic!("{id} has no parameter {name}"));
+            let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+            contract.assert_valid(name, &known["schema"], &value);
+        }
+        assert_eq!(String::from_utf8_lossy(request.body_ref()), body, "{id}");
+        contract.assert_request_body(id, request.body_ref());
+
+        let headers = request.headers();
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("authorization"), Some(format!("ApiKey {KEY}").as_str()), "{id}");
+        assert_eq!(header("accept"), Some("application/json"), "{id}");
+        let media = (!body.is_empty()).then_some("application/json");
+        assert_eq!(header("content-type"), media, "{id}");
+        assert_eq!(header("api-version"), None, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn create_sends_the_name_and_only_what_was_given() {
+    let recorder = Recorder::start(false).await;
+    let client = recorder.client();
+    let path = "/v1/orgs/self/users/self/apikeys";
+
+    client.create_api_key("my-app").await.unwrap();
+    recorder.assert_last("create_api_key", path, r#"{"name":"my-app"}"#);
+
+    let expiry: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let call = client.create_api_key("a/b").role("read-only").expiry_time(expiry);
+    call.created_by("admin@me.com").await.unwrap();
+    recorder.assert_last(
+        "create_api_key",
+        path,
+        concat!(
+            r#"{"created_by":"admin@me.com","expiry_time":"2030-01-01T00:00:00Z","#,
+            r#""name":"a/b","role":"read-only"}"#
+        ),
+    );
+}
+
+#[tokio::test]
+async fn list_names_the_user_in_the_path() {
+    let recorder = Recorder::start(true).await;
+    let client = recorder.client();
+
+    client.list_api_keys().await.unwrap();
+    recorder.assert_last("list_api_keys", "/v1/orgs/self/users/self/apikeys", "");
+    client.list_api_keys().user("admin@me.com").await.unwrap();
+    recorder.assert_last("list_api_keys", "/v1/orgs/self/users/admin%40me.com/apikeys", "");
+}
+
+#[tokio::test]
+async fn get_asks_to_reveal_only_when_told_to() {
+    let recorder = Recorder::start(false).await;
+    let client = recorder.client();
+    let path = "/v1/orgs/self/users/self/apikeys/my-app";
+
+    client.get_api_key("my-app").await.unwrap();
+    recorder.assert_last("get_api_key", path, "");
+    client.get_api_key("my-app").reveal(true).await.unwrap();
+    recorder.assert_last("get_api_key", &format!("{path}?reveal=true"), "");
+    client.get_api_key("my-app").reveal(false).user("a@b.c").await.unwrap();
+    let path = "/v1/orgs/self/users/a%40b.c/apikeys/my-app?reveal=false";
+    recorder.assert_last("get_api_key", path, "");
+}
+
+#[tokio::test]
+async fn update_sends_only_the_changes() {
+    let recorder = Recorder::start(false).await;
+    let client = recorder.client();
+    let path = "/v1/orgs/self/users/self/apikeys/my-app";
+
+    client.update_api_key("my-app").state(KeyState::Suspended).await.unwrap();
+    recorder.assert_last("update_api_key", path, r#"{"state":"SUSPENDED"}"#);
+    client.update_api_key("my-app").clear_expiry_time(true).await.unwrap();
+    recorder.assert_last("update_api_key", path, r#"{"clear_expiry_time":true}"#);
+    let expiry: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    client.update_api_key("my-app").user("a@b.c").expiry_time(expiry).await.unwrap();
+    let path = "/v1/orgs/self/users/a%40b.c/apikeys/my-app";
+    recorder.assert_last("update_api_key", path, r#"{"expiry_time":"2030-01-01T00:00:00Z"}"#);
+    client.update_api_key("my-app").user("a@b.c").await.unwrap();
+    recorder.assert_last("update_api_key", path, "{}");
+}
+
+#[tokio::test]
+async fn delete_sends_no_body() {
+    let recorder = Recorder::start(false).await;
+    let client = recorder.client();
+
+    client.delete_api_key("my-app").user("admin@me.com").await.unwrap();
+    let path = "/v1/orgs/self/users/admin%40me.com/apikeys/my-app";
+    recorder.assert_last("delete_api_key", path, "");
+}
+
+#[tokio::test]
+async fn any_name_goes_out_as_one_segment_of_the_path() {
+    let recorder = Recorder::start(false).await;
+    let client = recorder.client();
+    for (name, segment) in [
+        ("my key/ü", "my%20key%2F%C3%BC"),
+        (r"a\b", "a%5Cb"),
+        (r"..\..", "..%5C.."),
+        ("../self", "..%2Fself"),
+        ("%2e%2e", "%252e%252e"),
+        ("...", "..."),
+        ("a?reveal=true#x", "a%3Freveal%3Dtrue%23x"),
+        ("a;b=c:d@e&f+g", "a%3Bb%3Dc%3Ad%40e%26f%2Bg"),
+        ("tab\tline\nend ", "tab%09line%0Aend%20"),
+        ("-._~", "-._~"),
+    ] {
+        client.get_api_key(name).await.unwrap();
+        let target = format!("/v1/orgs/self/users/self/apikeys/{segment}");
+        recorder.assert_last("get_api_key", &target, "");
+        client.generated().get_api_key().user(name).name("x").send().await.unwrap();
+        let target = format!("/v1/orgs/self/users/{segment}/apikeys/x");
+        recorder.assert_last("get_api_key", &target, "");
+    }
+}
+
+#[tokio::test]
+async fn the_path_of_the_api_server_comes_first() {
+    let recorder = Recorder::start(true).await;
+    for server in ["/prefix", "/prefix/"] {
+        let client = client_of(&recorder.server.url(server), KEY);
+        client.list_api_keys().await.unwrap();
+        let target = "/prefix/v1/orgs/self/users/self/apikeys";
+        let last = recorder.last.lock().unwrap().take().unwrap();
+        assert!(last.uri_str().ends_with(target), "{}", last.uri_str());
+    }
+}
+
+#[tokio::test]
+async fn the_generated_client_is_authenticated_alike() {
+    let recorder = Recorder::start(true).await;
+    let client = recorder.client();
+    let answer = client.generated().list_api_keys().user("self").send().await.unwrap();
+    assert_eq!(answer.data.len(), 1);
+    recorder.assert_last("list_api_keys", "/v1/orgs/self/users/self/apikeys", "");
+}
+
+#[tokio::test]
+async fn calls_are_sent_from_other_tasks_and_clients_are_shared() {
+    fn assert_shareable<T: Clone + Send + Sync + 'static>(_: &T) {}
+    let recorder = Recorder::start(false).await;
+    let client = recorder.client();
+    assert_shareable(&client);
+    let call = client.get_api_key("my-app").into_future();
+    drop(client);
+    let key: Result<ApiKey, Error> = tokio::spawn(call).await.unwrap();
+    assert_eq!(key.unwrap().name, "my-app");
+}
