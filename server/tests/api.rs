@@ -1,0 +1,427 @@
+//! What the server answers, over HTTP: with the client of the same contract where that is natural,
+//! with plain requests where the client would not send such a thing. The answers to plain requests
+//! are validated against the contract.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+// The client's tests and these check against the contract in the same way.
+#[allow(dead_code)]
+#[path = "../../tests/sdk/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use rockset_apikeys::{ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
+use rockset_apikeys_server::{ADMIN, Role, Server};
+use serde_json::{Value, json};
+use support::{Contract, client_of};
+
+const MEMBER: &str = "dev@me.com";
+const READER: &str = "audit@me.com";
+const KEYS: &str = "/v1/orgs/self/users/self/apikeys";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+async fn server() -> Server {
+    let builder = Server::builder().user(MEMBER, Role::Member).user(READER, Role::ReadOnly);
+    builder.start().await.unwrap()
+}
+
+fn signed_by(server: &Server, key: &ApiKeyValue) -> Client {
+    client_of(server.url(), key.expose_secret())
+}
+
+fn client_of_user(server: &Server, user: &str) -> Client {
+    signed_by(server, server.key(user).unwrap())
+}
+
+fn in_hours(hours: i64) -> Timestamp {
+    (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).into()
+}
+
+/// Sends requests that no client of the contract would make, or whose answers are looked at as they
+/// are.
+struct Raw<'a> {
+    server: &'a Server,
+    http: reqwest::Client,
+    contract: Contract,
+}
+
+impl<'a> Raw<'a> {
+    fn new(server: &'a Server) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { server, http, contract: Contract::load() }
+    }
+
+    /// Sends a request that the administrator signs, unless the headers say otherwise, and
+    /// validates the answer as one of the operation's. An empty header is left out.
+    async fn send(
+        &self,
+        operation: &str,
+        method: &Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> (u16, HeaderMap, Value) {
+        let authorization = format!("apikey {}", self.server.admin_key().expose_secret());
+        let mut sent = HeaderMap::new();
+        sent.insert("authorization", authorization.parse().unwrap());
+        for (name, value) in headers {
+            sent.remove(*name);
+            if !value.is_empty() {
+                sent.insert(*name, HeaderValue::from_str(value).unwrap());
+            }
+        }
+        let url = format!("{}{path}", self.server.url());
+        let request = self.http.request(method.clone(), url).headers(sent).body(body.to_owned());
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        assert_eq!(headers["content-type"], "application/json");
+        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        self.contract.assert_answer(operation, status, &body);
+        if status != 200 {
+            assert!(body["trace_id"].is_string() && body["message"].is_string(), "{body}");
+        }
+        (status, headers, body)
+    }
+}
+
+#[tokio::test]
+async fn a_key_lives_from_creation_to_deletion() {
+    let server = server().await;
+    let client = client_of_user(&server, ADMIN);
+
+    let created = client.create_api_key("my key/ü").role("read-only").await.unwrap();
+    assert_eq!(created.key.expose_secret().len(), 64);
+    assert!(created.key.expose_secret().chars().all(|char| char.is_ascii_alphanumeric()));
+    assert_eq!(created.state, Some(KeyState::Active));
+    assert_eq!(created.role.as_deref(), Some("read-only"));
+    assert_eq!(created.created_by.as_deref(), Some(ADMIN));
+    assert_eq!(created.created_by_apikey_name.as_deref(), Some("initial"));
+    assert!(created.created_at.unwrap().instant().is_some());
+
+    let keys = client.list_api_keys().await.unwrap();
+    let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["initial", "my key/ü"], "oldest first");
+
+    let key = client.get_api_key("my key/ü").await.unwrap();
+    assert_eq!(key.key.expose_secret(), created.key.identifier());
+    assert_eq!(key.last_access_time, None);
+    let key = client.get_api_key("my key/ü").reveal(true).await.unwrap();
+    assert_eq!(key.key.expose_secret(), created.key.expose_secret());
+
+    signed_by(&server, &created.key).list_api_keys().await.unwrap();
+    let key = client.get_api_key("my key/ü").user(ADMIN).await.unwrap();
+    assert!(key.last_access_time.unwrap().instant().is_some());
+
+    let key = client.update_api_key("my key/ü").state(KeyState::Suspended).await.unwrap();
+    assert_eq!(key.state, Some(KeyState::Suspended));
+    let gone = client.delete_api_key("my key/ü").await.unwrap();
+    assert_eq!(gone.name, "my key/ü");
+    assert!(client.get_api_key("my key/ü").await.unwrap_err().is_not_found());
+    assert!(client.delete_api_key("my key/ü").await.unwrap_err().is_not_found());
+    assert!(signed_by(&server, &created.key).list_api_keys().await.unwrap_err().is_unauthorized());
+}
+
+#[tokio::test]
+async fn a_name_is_taken_for_its_user_alone() {
+    let server = server().await;
+    let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
+    admin.create_api_key("same").await.unwrap();
+    member.create_api_key("same").await.unwrap();
+    let error = admin.create_api_key("same").await.unwrap_err();
+    assert!(error.is_conflict());
+    assert_eq!(error.error_type(), Some(&ErrorType::AlreadyExists));
+}
+
+#[tokio::test]
+async fn an_administrator_creates_keys_for_others() {
+    let server = server().await;
+    let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
+    let created = admin.create_api_key("theirs").created_by(MEMBER).await.unwrap();
+    assert_eq!(created.created_by.as_deref(), Some(MEMBER));
+    assert_eq!(member.get_api_key("theirs").await.unwrap().name, "theirs");
+    // It has all roles of its owner, not of who created it.
+    let key = signed_by(&server, &created.key);
+    assert!(key.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
+    let nobody = admin.create_api_key("k").created_by("nobody@me.com").await.unwrap_err();
+    assert!(nobody.is_not_found());
+}
+
+#[tokio::test]
+async fn a_suspended_key_signs_nothing_until_it_is_active_again() {
+    let server = server().await;
+    let admin = client_of_user(&server, ADMIN);
+    let key = admin.create_api_key("k").await.unwrap().key;
+    admin.update_api_key("k").state(KeyState::Suspended).await.unwrap();
+    let error = signed_by(&server, &key).list_api_keys().await.unwrap_err();
+    assert!(error.is_unauthorized());
+    assert_eq!(error.error_type(), Some(&ErrorType::AuthException));
+    admin.update_api_key("k").state(KeyState::Active).await.unwrap();
+    signed_by(&server, &key).list_api_keys().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_whose_expiry_time_has_passed_is_suspended_by_itself() {
+    let server = server().await;
+    let admin = client_of_user(&server, ADMIN);
+    let created = admin.create_api_key("k").expiry_time(in_hours(1)).await.unwrap();
+    assert_eq!(created.state, Some(KeyState::Active));
+    let owner = signed_by(&server, &created.key);
+    owner.list_api_keys().await.unwrap();
+
+    let key = admin.update_api_key("k").expiry_time(in_hours(-1)).await.unwrap();
+    assert_eq!(key.state, Some(KeyState::Suspended));
+    assert!(owner.list_api_keys().await.unwrap_err().is_unauthorized());
+    let error = admin.update_api_key("k").state(KeyState::Active).await.unwrap_err();
+    assert!(error.is_bad_request() && error.message().unwrap().contains("expired"), "{error}");
+
+    let key = admin.update_api_key("k").clear_expiry_time(true).await.unwrap();
+    assert_eq!((key.expiry_time, key.state), (None, Some(KeyState::Suspended)));
+    let update = admin.update_api_key("k").state(KeyState::Active).expiry_time(in_hours(2));
+    assert_eq!(update.await.unwrap().state, Some(KeyState::Active));
+    owner.list_api_keys().await.unwrap();
+
+    let late = admin.create_api_key("late").expiry_time(in_hours(-1)).await.unwrap();
+    assert_eq!(late.state, Some(KeyState::Suspended));
+}
+
+#[tokio::test]
+async fn only_an_administrator_touches_the_keys_of_others() {
+    let server = server().await;
+    let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
+    member.create_api_key("theirs").await.unwrap();
+    assert_eq!(admin.list_api_keys().user(MEMBER).await.unwrap().len(), 2);
+    admin.get_api_key("theirs").user(MEMBER).reveal(true).await.unwrap();
+    admin.update_api_key("theirs").user(MEMBER).state(KeyState::Suspended).await.unwrap();
+    admin.delete_api_key("theirs").user(MEMBER).await.unwrap();
+    assert!(admin.list_api_keys().user("nobody@me.com").await.unwrap_err().is_not_found());
+
+    // Who is unknown is as forbidden as who is known, so that nobody learns who there is.
+    for user in [ADMIN, "nobody@me.com"] {
+        assert!(member.list_api_keys().user(user).await.unwrap_err().is_forbidden());
+        assert!(member.get_api_key("initial").user(user).await.unwrap_err().is_forbidden());
+        let update = member.update_api_key("initial").user(user).state(KeyState::Suspended);
+        assert!(update.await.unwrap_err().is_forbidden());
+        assert!(member.delete_api_key("initial").user(user).await.unwrap_err().is_forbidden());
+        assert!(member.create_api_key("k").created_by(user).await.unwrap_err().is_forbidden());
+    }
+    // One's own address is as good as `self`.
+    assert_eq!(member.list_api_keys().user(MEMBER).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_read_only_key_changes_nothing() {
+    let server = server().await;
+    let admin = client_of_user(&server, ADMIN);
+    let limited = admin.create_api_key("limited").role("read-only").await.unwrap().key;
+    for reader in [client_of_user(&server, READER), signed_by(&server, &limited)] {
+        reader.list_api_keys().await.unwrap();
+        reader.get_api_key("initial").await.unwrap();
+        assert!(reader.create_api_key("k").await.unwrap_err().is_forbidden());
+        let update = reader.update_api_key("initial").state(KeyState::Suspended);
+        assert!(update.await.unwrap_err().is_forbidden());
+        assert!(reader.delete_api_key("initial").await.unwrap_err().is_forbidden());
+    }
+}
+
+#[tokio::test]
+async fn no_key_leads_to_one_that_may_do_more() {
+    let server = server().await;
+    let admin = client_of_user(&server, ADMIN);
+    let limited = admin.create_api_key("limited").role("member").await.unwrap().key;
+    let limited = signed_by(&server, &limited);
+    assert!(limited.get_api_key("initial").reveal(true).await.unwrap_err().is_forbidden());
+    assert!(limited.create_api_key("k").await.unwrap_err().is_forbidden());
+    assert!(limited.create_api_key("k").role("admin").await.unwrap_err().is_forbidden());
+    limited.create_api_key("k").role("member").await.unwrap();
+    assert!(limited.list_api_keys().user(MEMBER).await.unwrap_err().is_forbidden());
+    // A role beyond the owner's gives no more than the owner has.
+    let member = client_of_user(&server, MEMBER);
+    let key = member.create_api_key("k").role("admin").await.unwrap().key;
+    let beyond = signed_by(&server, &key);
+    assert!(beyond.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
+}
+
+#[tokio::test]
+async fn a_success_is_what_the_contract_says() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let one = format!("{KEYS}/a%20b");
+    let body = r#"{"name":"a b","expiry_time":"2099-01-01T00:00:00Z","unknown":1}"#;
+    let (status, _, answer) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
+    assert_eq!((status, &answer["data"]["name"]), (200, &json!("a b")));
+    let media = ("content-type", "Application/JSON; charset=utf-8");
+    let body = r#"{"clear_expiry_time":true}"#;
+    assert_eq!(raw.send("update_api_key", &Method::POST, &one, &[media], body).await.0, 200);
+    assert_eq!(raw.send("list_api_keys", &Method::GET, KEYS, &[], "").await.0, 200);
+    for (reveal, length) in [
+        ("", 6),
+        ("?reveal=false", 6),
+        ("?reveal=True", 64),
+        ("?reveal=true", 64),
+        ("?reveal=TRUE", 64),
+    ] {
+        let path = format!("{one}{reveal}");
+        let (status, _, answer) = raw.send("get_api_key", &Method::GET, &path, &[], "").await;
+        assert_eq!((status, answer["data"]["key"].as_str().unwrap().len()), (200, length));
+    }
+    assert_eq!(raw.send("delete_api_key", &Method::DELETE, &one, &[], "").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_refused_signature_is_401() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let garbage = format!("ApiKey {}", "x".repeat(64));
+    let bearer = format!("Bearer {}", server.admin_key().expose_secret());
+    for signature in ["", "ApiKey", "ApiKey ", "no scheme", &garbage, &bearer] {
+        let headers = [("authorization", signature)];
+        for (operation, method, path) in [
+            ("create_api_key", Method::POST, KEYS),
+            ("list_api_keys", Method::GET, KEYS),
+            ("get_api_key", Method::GET, "/v1/orgs/self/users/self/apikeys/initial"),
+            ("update_api_key", Method::POST, "/v1/orgs/self/users/self/apikeys/initial"),
+            ("delete_api_key", Method::DELETE, "/v1/orgs/self/users/self/apikeys/initial"),
+        ] {
+            let (status, _, body) = raw.send(operation, &method, path, &headers, "no JSON").await;
+            assert_eq!((status, &body["type"]), (401, &json!("AUTHEXCEPTION")), "{signature:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_or_parameter_that_cannot_be_used_is_400() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"name":5}"#,
+        r#"{"name":""}"#,
+        r#"{"name":".."}"#,
+        r#"{"name":"a","role":"king"}"#,
+        r#"{"name":"a","expiry_time":"soon"}"#,
+        r#"{"name":"a","expiry_time":5}"#,
+    ] {
+        let (status, ..) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
+        assert_eq!(status, 400, "{body}");
+    }
+    let one = format!("{KEYS}/initial");
+    for body in [
+        r#"{"state":"FROZEN"}"#,
+        r#"{"state":1}"#,
+        r#"{"expiry_time":"2099-01-01T00:00:00Z","clear_expiry_time":true}"#,
+    ] {
+        let (status, ..) = raw.send("update_api_key", &Method::POST, &one, &[JSON], body).await;
+        assert_eq!(status, 400, "{body}");
+    }
+    for rest in ["initial?reveal=yes", "initial?reveal=", "%FF"] {
+        let path = format!("{KEYS}/{rest}");
+        let (status, ..) = raw.send("get_api_key", &Method::GET, &path, &[], "").await;
+        assert_eq!(status, 400, "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_body_is_refused_with_its_line_and_column() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let body = "{\n  \"name\": oops\n}";
+    let (_, _, answer) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
+    assert_eq!((&answer["line"], &answer["column"]), (&json!(2), &json!(11)));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_404_and_what_is_there_already_is_409() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    for (operation, path) in [
+        ("get_api_key", "/v1/orgs/self/users/self/apikeys/none"),
+        ("list_api_keys", "/v1/orgs/self/users/nobody@me.com/apikeys"),
+        ("list_api_keys", "/v1/orgs/other/users/self/apikeys"),
+        ("list_api_keys", "/v1/orgs/self/users/self/apikeys/"),
+        ("list_api_keys", "/"),
+    ] {
+        let (status, _, body) = raw.send(operation, &Method::GET, path, &[], "").await;
+        assert_eq!((status, &body["type"]), (404, &json!("NOTFOUND")), "{path}");
+    }
+    let body = r#"{"name":"initial"}"#;
+    let (status, ..) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
+    assert_eq!(status, 409);
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_405_and_told_which_ones_there_are() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    for (method, path, allowed) in [
+        (Method::PUT, KEYS, "GET,HEAD,POST"),
+        (Method::POST, "/v1/orgs/self/users/admin@me.com/apikeys", "GET,HEAD"),
+        (Method::PATCH, "/v1/orgs/self/users/self/apikeys/initial", "GET,HEAD,POST,DELETE"),
+    ] {
+        let (status, headers, body) = raw.send("list_api_keys", &method, path, &[], "").await;
+        assert_eq!((status, headers["allow"].to_str().unwrap()), (405, allowed));
+        assert_eq!(body["type"], "METHODNOTALLOWED");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_is_415_and_an_answer_that_must_not_be_is_406() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    for media in ["", "text/plain", "text/json", "application/json-patch+json"] {
+        let headers = [("content-type", media)];
+        let body = r#"{"name":"a"}"#;
+        let (status, ..) = raw.send("create_api_key", &Method::POST, KEYS, &headers, body).await;
+        assert_eq!(status, 415, "{media:?}");
+    }
+    for (accept, wanted) in [
+        ("text/html", 406),
+        ("application/json;q=0", 406),
+        ("text/html, application/xml;q=0.9", 406),
+        ("", 200),
+        ("*/*", 200),
+        ("application/*", 200),
+        ("text/html, application/json;q=0.5", 200),
+    ] {
+        let headers = [("accept", accept)];
+        let (status, ..) = raw.send("list_api_keys", &Method::GET, KEYS, &headers, "").await;
+        assert_eq!(status, wanted, "{accept:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_413() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let request = raw.http.post(format!("{}{KEYS}", server.url())).header(JSON.0, JSON.1);
+    let key = server.admin_key().expose_secret();
+    let request = request.header("authorization", format!("ApiKey {key}"));
+    let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(3 << 20));
+    let answer = request.body(body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    assert_eq!(body["type"], "CONTENTTOOLARGE");
+}
+
+#[tokio::test]
+async fn the_server_stops_when_it_is_dropped() {
+    let server = server().await;
+    let client = client_of_user(&server, ADMIN);
+    client.list_api_keys().await.unwrap();
+    drop(server);
+    // A connection that is open may get one more answer while the server winds down.
+    let stopped = async { while client.list_api_keys().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_is_given_once_and_is_a_name_that_a_url_can_carry() {
+    for bad in ["", ".", "..", "self", ADMIN] {
+        assert!(Server::builder().user(bad, Role::Member).start().await.is_err(), "{bad:?}");
+    }
+}
