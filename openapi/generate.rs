@@ -1,5 +1,5 @@
 //! How the contract becomes Rust: it is read, checked, given to the generator with the settings
-//! that stand here and nowhere else, and what comes out is adjusted in two places.
+//! that stand here and nowhere else, and what comes out is adjusted in two ways.
 //!
 //! `build.rs` and `cargo xtask regen` both include this file, so that a build and the checked-in
 //! copy cannot differ. What the generator is told to use, it finds in `src/values.rs`.
@@ -174,7 +174,7 @@ fn generate(text: &str) -> Result<String, String> {
         }
     });
     let file = file.map_err(|error| format!("the generator wrote no valid Rust: {error}"))?;
-    with_own_path_encoding(&prettyplease::unparse(&file))
+    with_own_path_encoding(&with_line_docs(&prettyplease::unparse(&file)))
 }
 
 /// The generator's settings.
@@ -190,6 +190,38 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
         settings.with_replacement(name, format!("crate::{name}"), [].into_iter());
     }
     settings
+}
+
+/// Turns `/** … */` into lines of `///`. Rustfmt indents what stands in such a block, and indented
+/// text is code to rustdoc, so that the copy's documentation would not be the build's.
+fn with_line_docs(client: &str) -> String {
+    let mut lines = Vec::new();
+    let mut block = None;
+    for line in client.lines() {
+        let text = match block {
+            Some(_) => line,
+            None => match line.split_once("/**") {
+                Some((indent, text)) if indent.trim().is_empty() => {
+                    block = Some(indent);
+                    text
+                }
+                _ => {
+                    lines.push(line.to_owned());
+                    continue;
+                }
+            },
+        };
+        let indent = block.unwrap_or_default();
+        let last = text.strip_suffix("*/");
+        let text = last.unwrap_or(text);
+        let space = if text.is_empty() { "" } else { " " };
+        lines.push(format!("{indent}///{space}{text}"));
+        if last.is_some() {
+            block = None;
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// Lets names reach the path as they are. The encoding that the generator uses leaves the backslash

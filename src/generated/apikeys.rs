@@ -870,15 +870,15 @@ pub mod types {
     }
 }
 #[derive(Clone, Debug)]
-/**Client for Rockset API keys
-
-Create, list, retrieve, update and delete the API keys of an organization's users.
-
-The hosted service was retired on 30 September 2024 and its hosts no longer answer. The
-contract lives on in this project's client and server.
-
-
-Version: 1.0.0*/
+/// Client for Rockset API keys
+///
+/// Create, list, retrieve, update and delete the API keys of an organization's users.
+///
+/// The hosted service was retired on 30 September 2024 and its hosts no longer answer. The
+/// contract lives on in this project's client and server.
+///
+///
+/// Version: 1.0.0
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -937,98 +937,98 @@ const _: () = {
     }
 };
 impl Client {
-    /**Create an API key
-
-    Makes a new key that belongs to the user whose key signs the request. The answer is one of the two places where the full key can be read; the other is a retrieval that asks for it.
-
-    Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
-
-    Arguments:
-    - `body`: The name of the new key and what it may do.
-    ```ignore
-    let response = client.create_api_key()
-        .body(body)
-        .send()
-        .await;
-    ```*/
+    /// Create an API key
+    ///
+    /// Makes a new key that belongs to the user whose key signs the request. The answer is one of the two places where the full key can be read; the other is a retrieval that asks for it.
+    ///
+    /// Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
+    ///
+    /// Arguments:
+    /// - `body`: The name of the new key and what it may do.
+    /// ```ignore
+    /// let response = client.create_api_key()
+    ///     .body(body)
+    ///     .send()
+    ///     .await;
+    /// ```
     pub fn create_api_key(&self) -> builder::CreateApiKey<'_> {
         builder::CreateApiKey::new(self)
     }
-    /**List API keys
-
-    Lists the keys of one user, oldest first. Each key shows its identifier in place of its full value.
-
-    Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
-
-    Arguments:
-    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    ```ignore
-    let response = client.list_api_keys()
-        .user(user)
-        .send()
-        .await;
-    ```*/
+    /// List API keys
+    ///
+    /// Lists the keys of one user, oldest first. Each key shows its identifier in place of its full value.
+    ///
+    /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
+    ///
+    /// Arguments:
+    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    /// ```ignore
+    /// let response = client.list_api_keys()
+    ///     .user(user)
+    ///     .send()
+    ///     .await;
+    /// ```
     pub fn list_api_keys(&self) -> builder::ListApiKeys<'_> {
         builder::ListApiKeys::new(self)
     }
-    /**Retrieve an API key
-
-    Retrieves one key of one user, with its full value when that is asked for.
-
-    Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
-
-    Arguments:
-    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    - `name`: Name of the key, unique among its owner's keys.
-    - `reveal`: Answer with the full key instead of its identifier. Any letter case of `true` and `false` is understood.
-    ```ignore
-    let response = client.get_api_key()
-        .user(user)
-        .name(name)
-        .reveal(reveal)
-        .send()
-        .await;
-    ```*/
+    /// Retrieve an API key
+    ///
+    /// Retrieves one key of one user, with its full value when that is asked for.
+    ///
+    /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+    ///
+    /// Arguments:
+    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    /// - `name`: Name of the key, unique among its owner's keys.
+    /// - `reveal`: Answer with the full key instead of its identifier. Any letter case of `true` and `false` is understood.
+    /// ```ignore
+    /// let response = client.get_api_key()
+    ///     .user(user)
+    ///     .name(name)
+    ///     .reveal(reveal)
+    ///     .send()
+    ///     .await;
+    /// ```
     pub fn get_api_key(&self) -> builder::GetApiKey<'_> {
         builder::GetApiKey::new(self)
     }
-    /**Update the state of an API key
-
-    Suspends a key, makes it active again, or changes when it expires. Its value, its name and its role never change.
-
-    Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
-
-    Arguments:
-    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    - `name`: Name of the key, unique among its owner's keys.
-    - `body`: What to change; a field that is left out keeps its value.
-    ```ignore
-    let response = client.update_api_key()
-        .user(user)
-        .name(name)
-        .body(body)
-        .send()
-        .await;
-    ```*/
+    /// Update the state of an API key
+    ///
+    /// Suspends a key, makes it active again, or changes when it expires. Its value, its name and its role never change.
+    ///
+    /// Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+    ///
+    /// Arguments:
+    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    /// - `name`: Name of the key, unique among its owner's keys.
+    /// - `body`: What to change; a field that is left out keeps its value.
+    /// ```ignore
+    /// let response = client.update_api_key()
+    ///     .user(user)
+    ///     .name(name)
+    ///     .body(body)
+    ///     .send()
+    ///     .await;
+    /// ```
     pub fn update_api_key(&self) -> builder::UpdateApiKey<'_> {
         builder::UpdateApiKey::new(self)
     }
-    /**Delete an API key
-
-    Deletes one key of one user for good, and answers with what was deleted.
-
-    Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
-
-    Arguments:
-    - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    - `name`: Name of the key, unique among its owner's keys.
-    ```ignore
-    let response = client.delete_api_key()
-        .user(user)
-        .name(name)
-        .send()
-        .await;
-    ```*/
+    /// Delete an API key
+    ///
+    /// Deletes one key of one user for good, and answers with what was deleted.
+    ///
+    /// Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+    ///
+    /// Arguments:
+    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    /// - `name`: Name of the key, unique among its owner's keys.
+    /// ```ignore
+    /// let response = client.delete_api_key()
+    ///     .user(user)
+    ///     .name(name)
+    ///     .send()
+    ///     .await;
+    /// ```
     pub fn delete_api_key(&self) -> builder::DeleteApiKey<'_> {
         builder::DeleteApiKey::new(self)
     }
@@ -1042,9 +1042,9 @@ pub mod builder {
         ByteStream, ClientHooks, ClientInfo, Error, OperationInfo, RequestBuilderExt,
         ResponseValue, encode_path,
     };
-    /**Builder for [`Client::create_api_key`]
-
-    [`Client::create_api_key`]: super::Client::create_api_key*/
+    /// Builder for [`Client::create_api_key`]
+    ///
+    /// [`Client::create_api_key`]: super::Client::create_api_key
     #[derive(Debug, Clone)]
     pub struct CreateApiKey<'a> {
         client: &'a super::Client,
@@ -1124,9 +1124,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::list_api_keys`]
-
-    [`Client::list_api_keys`]: super::Client::list_api_keys*/
+    /// Builder for [`Client::list_api_keys`]
+    ///
+    /// [`Client::list_api_keys`]: super::Client::list_api_keys
     #[derive(Debug, Clone)]
     pub struct ListApiKeys<'a> {
         client: &'a super::Client,
@@ -1196,9 +1196,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::get_api_key`]
-
-    [`Client::get_api_key`]: super::Client::get_api_key*/
+    /// Builder for [`Client::get_api_key`]
+    ///
+    /// [`Client::get_api_key`]: super::Client::get_api_key
     #[derive(Debug, Clone)]
     pub struct GetApiKey<'a> {
         client: &'a super::Client,
@@ -1298,9 +1298,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::update_api_key`]
-
-    [`Client::update_api_key`]: super::Client::update_api_key*/
+    /// Builder for [`Client::update_api_key`]
+    ///
+    /// [`Client::update_api_key`]: super::Client::update_api_key
     #[derive(Debug, Clone)]
     pub struct UpdateApiKey<'a> {
         client: &'a super::Client,
@@ -1412,9 +1412,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::delete_api_key`]
-
-    [`Client::delete_api_key`]: super::Client::delete_api_key*/
+    /// Builder for [`Client::delete_api_key`]
+    ///
+    /// [`Client::delete_api_key`]: super::Client::delete_api_key
     #[derive(Debug, Clone)]
     pub struct DeleteApiKey<'a> {
         client: &'a super::Client,
