@@ -35,6 +35,10 @@ fn read(text: &str) -> Result<OpenAPI, String> {
         Some(place) => format!("line {}, column {}: {error}", place.line(), place.column()),
         None => error.to_string(),
     })?;
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+    if !version.starts_with("3.0.") {
+        return Err(format!("openapi: the generator reads version 3.0, not {version:?}"));
+    }
     check_node(&document, &document, &mut Vec::new())?;
     check_operations(&document)?;
     serde_path_to_error::deserialize(document)

@@ -37,6 +37,9 @@
 //!   build takes a checked-in copy of the same code and compiles no generator.
 //! - `rustls` (default): TLS. Without it, only servers on this machine can be reached.
 
+// A call goes down this list: `client` configures, `operations` turns a call into a generated
+// request, `generated` builds and decodes it, `transport` signs and sends it. `error`, `region` and
+// `values` know nothing of the others.
 mod client;
 mod error;
 mod operations;

@@ -29,7 +29,7 @@ mod rules;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use rockset_apikeys::{ApiKeyValue, PathSegment};
+use rockset_apikeys::ApiKeyValue;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -42,6 +42,8 @@ pub const ADMIN: &str = "admin@me.com";
 #[derive(Debug)]
 pub struct Server {
     url: String,
+    admin_key: ApiKeyValue,
+    /// The first keys of the other users.
     keys: Vec<(String, ApiKeyValue)>,
     _stop: oneshot::Sender<()>,
 }
@@ -58,10 +60,7 @@ impl Server {
 
     /// Starts the configuration of a server.
     pub fn builder() -> ServerBuilder {
-        ServerBuilder {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            users: vec![(ADMIN.to_owned(), Role::Admin)],
-        }
+        ServerBuilder { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), users: Vec::new() }
     }
 
     /// The URL that clients take as their API server, such as `http://127.0.0.1:43121`.
@@ -71,19 +70,18 @@ impl Server {
 
     /// The key that [`ADMIN`] has from the start, with all an administrator's privileges.
     pub fn admin_key(&self) -> &ApiKeyValue {
-        // The administrator is the first user of every server.
-        let [(_, key), ..] = self.keys.as_slice() else { unreachable!("a server without users") };
-        key
+        &self.admin_key
     }
 
     /// The key that this user has from the start, with all the user's privileges.
     pub fn key(&self, user: &str) -> Option<&ApiKeyValue> {
-        self.keys.iter().find(|(email, _)| email == user).map(|(_, key)| key)
+        self.keys().find(|(email, _)| *email == user).map(|(_, key)| key)
     }
 
     /// Every user's key from the start, the administrator's first.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &ApiKeyValue)> {
-        self.keys.iter().map(|(email, key)| (email.as_str(), key))
+        let others = self.keys.iter().map(|(email, key)| (email.as_str(), key));
+        std::iter::once((ADMIN, &self.admin_key)).chain(others)
     }
 }
 
@@ -116,15 +114,11 @@ impl ServerBuilder {
     /// carry.
     pub async fn start(self) -> io::Result<Server> {
         let mut rules = rules::Rules::default();
+        let refused = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
+        let admin_key = rules.add_user(ADMIN, Role::Admin).map_err(refused)?;
         let mut keys = Vec::with_capacity(self.users.len());
         for (email, role) in self.users {
-            let refused = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
-            let user = PathSegment::try_from(email.as_str()).map_err(|error| {
-                refused(format!("a user cannot have the address {email:?}: {error}"))
-            })?;
-            let key = rules
-                .add_user(user.as_str(), role)
-                .ok_or_else(|| refused(format!("the user {email} is taken")))?;
+            let key = rules.add_user(&email, role).map_err(refused)?;
             keys.push((email, key));
         }
         let listener = TcpListener::bind(self.listen).await?;
@@ -135,6 +129,6 @@ impl ServerBuilder {
             let _ = stopped.await;
         });
         tokio::spawn(async { serve.await });
-        Ok(Server { url, keys, _stop: stop })
+        Ok(Server { url, admin_key, keys, _stop: stop })
     }
 }

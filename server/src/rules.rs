@@ -8,7 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use rand::distr::{Alphanumeric, SampleString};
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
-use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
+use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, PathSegment};
 
 /// The length of a key, as in the documentation's examples.
 const KEY_LENGTH: usize = 64;
@@ -149,10 +149,11 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Adds a user with a first key and gives the key; `None` when the name is taken.
-    pub(crate) fn add_user(&mut self, email: &str, role: Role) -> Option<ApiKeyValue> {
+    /// Adds a user with a first key and gives the key. An error says what is wrong with the address.
+    pub(crate) fn add_user(&mut self, email: &str, role: Role) -> Result<ApiKeyValue, String> {
+        PathSegment::try_from(email).map_err(|error| format!("the user {email:?}: {error}"))?;
         if email == SELF || self.users.contains_key(email) {
-            return None;
+            return Err(format!("the user {email:?} is there already"));
         }
         self.users.insert(email.to_owned(), role);
         let value = new_value();
@@ -167,7 +168,7 @@ impl Rules {
             last_access: None,
             suspended: false,
         });
-        Some(value)
+        Ok(value)
     }
 
     /// Who the key belongs to, unless it signs nothing.

@@ -1,9 +1,9 @@
 //! Keeps the checked-in copy of the generated client up to date with the contract.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use similar::TextDiff;
 
@@ -54,8 +54,10 @@ pub fn check() -> Result<(), String> {
     Err(format!("{difference}\n{COPY} is stale; run `cargo xtask regen`"))
 }
 
+/// The project's root. Cargo tells where this package is when it runs it.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
+    Path::new(&package).join("..")
 }
 
 /// The copy as it is, empty where there is none.
@@ -69,7 +71,7 @@ fn current() -> Result<String, String> {
 /// The copy as it should be.
 fn fresh() -> Result<String, String> {
     // Paths in error text are then those that a person at the project's root can use.
-    std::env::set_current_dir(root()).map_err(|error| error.to_string())?;
+    env::set_current_dir(root()).map_err(|error| error.to_string())?;
     let client = generate::client(Path::new(CONTRACT))?;
     Ok(format!("{HEADER}{}", rustfmt(&client)?))
 }
