@@ -17,6 +17,7 @@ use crate::{ApiKeyValue, Error, Region, generated};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 const USER_AGENT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
 
 /// A client of the API-keys API. Its five operations are builders that are awaited.
@@ -47,6 +48,7 @@ impl Client {
             api_key: None,
             allow_plain_http: false,
             timeout: TIMEOUT,
+            max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
 
@@ -120,6 +122,7 @@ pub struct ClientBuilder {
     api_key: Option<ApiKeyValue>,
     allow_plain_http: bool,
     timeout: Duration,
+    max_response_bytes: usize,
 }
 
 impl ClientBuilder {
@@ -152,6 +155,13 @@ impl ClientBuilder {
     /// The longest that a call may take, the whole answer included; 60 seconds unless given.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The largest body of an answer, in bytes, that is read; 4 MiB unless given. A larger one ends
+    /// in an error, however much the server sends.
+    pub fn max_response_bytes(mut self, limit: usize) -> Self {
+        self.max_response_bytes = limit;
         self
     }
 
@@ -195,7 +205,7 @@ impl ClientBuilder {
             .build()
             .map_err(|error| Error::refused_because("the HTTP client cannot be set up", error))?;
         let server = server.as_str().trim_end_matches('/');
-        let transport = Transport::new(authorization);
+        let transport = Transport::new(authorization, self.max_response_bytes);
         let generated = generated::Client::new_with_client(server, http, transport);
         Ok(Client { generated: Arc::new(generated) })
     }
@@ -210,6 +220,7 @@ impl fmt::Debug for ClientBuilder {
             .field("api_key", &self.api_key)
             .field("allow_plain_http", &self.allow_plain_http)
             .field("timeout", &self.timeout)
+            .field("max_response_bytes", &self.max_response_bytes)
             .finish()
     }
 }

@@ -39,9 +39,9 @@ enum Kind {
     /// Refused here; nothing was sent.
     Refused(String),
     /// Sent, or not even that, and no whole answer came.
-    Unanswered { timeout: bool, connect: bool },
-    /// Answered, and not with a success that can be read. Without a model, the body was no error
-    /// model.
+    /// With a status, the answer broke off after it.
+    Unanswered { timeout: bool, connect: bool, status: Option<StatusCode> },
+    /// Answered, and not with a success that can be read. Without a model, the body cannot be read.
     Answered { status: StatusCode, model: Option<ErrorModel> },
 }
 
@@ -79,18 +79,19 @@ impl Error {
         Self::new(None, Kind::Refused(reason.into()), Some(Box::new(source)))
     }
 
-    pub(crate) fn unanswered(attempt: Attempt, error: reqwest::Error) -> Self {
-        let kind = Kind::Unanswered { timeout: error.is_timeout(), connect: error.is_connect() };
+    pub(crate) fn unanswered(
+        attempt: Attempt,
+        status: Option<StatusCode>,
+        error: reqwest::Error,
+    ) -> Self {
+        let (timeout, connect) = (error.is_timeout(), error.is_connect());
+        let kind = Kind::Unanswered { timeout, connect, status };
         // The text of the URL adds nothing to what the attempt says.
         Self::new(Some(attempt), kind, Some(Box::new(error.without_url())))
     }
 
-    pub(crate) fn answered(
-        attempt: Attempt,
-        status: StatusCode,
-        model: Option<ErrorModel>,
-    ) -> Self {
-        Self::new(Some(attempt), Kind::Answered { status, model }, None)
+    pub(crate) fn answered(attempt: Attempt, status: StatusCode, model: ErrorModel) -> Self {
+        Self::new(Some(attempt), Kind::Answered { status, model: Some(model) }, None)
     }
 
     pub(crate) fn unreadable(
@@ -100,6 +101,11 @@ impl Error {
     ) -> Self {
         let kind = Kind::Answered { status, model: None };
         Self::new(Some(attempt), kind, Some(Box::new(UnreadableBody::from(error))))
+    }
+
+    pub(crate) fn too_large(attempt: Attempt, status: StatusCode, limit: usize) -> Self {
+        let kind = Kind::Answered { status, model: None };
+        Self::new(Some(attempt), kind, Some(Box::new(UnreadableBody::TooLarge { limit })))
     }
 
     fn new(
@@ -125,11 +131,13 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match self.0.kind {
             Kind::Answered { status, .. } => Some(status),
-            _ => None,
+            Kind::Unanswered { status, .. } => status,
+            Kind::Refused(_) => None,
         }
     }
 
-    /// What the server said went wrong, for people.
+    /// What the server said went wrong, for people. Where the body is not what the contract says,
+    /// such as a proxy's page of HTML, it is the beginning of its text.
     pub fn message(&self) -> Option<&str> {
         self.model()?.message.as_deref()
     }
@@ -225,15 +233,16 @@ impl Error {
         matches!(self.0.kind, Kind::Unanswered { connect: true, .. })
     }
 
-    /// The same call may succeed later: no answer came, or the status is 408, 429, 500, 502, 503
-    /// or 504.
+    /// The same call may succeed later: no answer came, a success broke off, or the status is 408,
+    /// 429, 500, 502, 503 or 504.
     ///
     /// It may also have succeeded already: a create after which no answer came may have made the
     /// key, and says 409 when it is repeated.
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
-            Kind::Unanswered { .. } => true,
-            Kind::Answered { status, .. } => {
+            Kind::Unanswered { status: None, .. } => true,
+            Kind::Unanswered { status: Some(status), .. } if status.is_success() => true,
+            Kind::Unanswered { status: Some(status), .. } | Kind::Answered { status, .. } => {
                 matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
             }
             Kind::Refused(_) => false,
@@ -254,17 +263,20 @@ impl fmt::Display for Error {
         let (status, model) = match &self.0.kind {
             Kind::Refused(reason) => return f.write_str(reason),
             Kind::Unanswered { timeout: true, .. } => {
-                return f.write_str("no answer came within the time limit");
+                return f.write_str("no whole answer came within the time limit");
             }
             Kind::Unanswered { connect: true, .. } => {
                 return f.write_str("the API server cannot be reached");
+            }
+            Kind::Unanswered { status: Some(status), .. } => {
+                return write!(f, "{status}, but the answer broke off");
             }
             Kind::Unanswered { .. } => return f.write_str("the connection failed"),
             Kind::Answered { status, model } => (status, model),
         };
         write!(f, "{status}")?;
         let Some(model) = model else {
-            return f.write_str(", with a body that is not what the contract says");
+            return f.write_str(", with a body that cannot be used");
         };
         if let Some(message) = &model.message {
             f.write_str(": ")?;
@@ -313,13 +325,12 @@ impl StdError for Error {
     }
 }
 
-/// Why a body is not what the contract says. It stands in for the parser's own error, whose text
-/// can quote the body, and with it a key.
+/// Why a body cannot be used. It stands in for the parser's own error, whose text can quote the
+/// body, and with it a key.
 #[derive(Debug)]
-struct UnreadableBody {
-    reason: &'static str,
-    line: usize,
-    column: usize,
+enum UnreadableBody {
+    Malformed { reason: &'static str, line: usize, column: usize },
+    TooLarge { limit: usize },
 }
 
 impl From<&serde_json::Error> for UnreadableBody {
@@ -329,13 +340,18 @@ impl From<&serde_json::Error> for UnreadableBody {
             serde_json::error::Category::Eof => "the JSON breaks off",
             _ => "it is no JSON",
         };
-        Self { reason, line: error.line(), column: error.column() }
+        Self::Malformed { reason, line: error.line(), column: error.column() }
     }
 }
 
 impl fmt::Display for UnreadableBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, at line {} column {}", self.reason, self.line, self.column)
+        match self {
+            Self::Malformed { reason, line, column } => {
+                write!(f, "{reason}, at line {line} column {column}")
+            }
+            Self::TooLarge { limit } => write!(f, "it is larger than the limit of {limit} bytes"),
+        }
     }
 }
 

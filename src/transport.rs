@@ -6,24 +6,43 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Request, Response, StatusCode};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Request, Response, StatusCode, Url};
 
 use crate::error::Attempt;
 use crate::generated::types::ErrorModel;
-use crate::{Error, generated};
+use crate::{Error, ErrorType, generated};
 
 /// What the generated client carries for its requests to be signed and watched.
 #[derive(Clone)]
 pub struct Transport {
     authorization: HeaderValue,
-    /// The status of the answer to the one call that this client was copied for.
-    status: Option<Arc<OnceLock<StatusCode>>>,
+    max_body: usize,
+    /// What came of the one call that this client was copied for.
+    receipt: Option<Arc<OnceLock<Receipt>>>,
+}
+
+/// What the generated code does not hand on of an answer.
+struct Receipt {
+    status: StatusCode,
+    too_large: bool,
 }
 
 impl Transport {
-    pub(crate) fn new(authorization: HeaderValue) -> Self {
-        Self { authorization, status: None }
+    pub(crate) fn new(authorization: HeaderValue, max_body: usize) -> Self {
+        Self { authorization, max_body, receipt: None }
+    }
+
+    /// The body, unless it is larger than allowed. What is over the limit is not read.
+    async fn body(&self, response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len().saturating_add(chunk.len()) > self.max_body {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body))
     }
 }
 
@@ -40,29 +59,33 @@ impl ClientHooks<Transport> for generated::Client {
         headers.insert(AUTHORIZATION, transport.authorization.clone());
         // The generator adds it to every request; the vendor's clients do not send it.
         headers.remove("api-version");
-        let response = self.client().execute(request).await?;
-        if let Some(status) = &transport.status {
-            // Set once: a copy of the client lives for one call.
-            let _ = status.set(response.status());
+        let mut response = self.client().execute(request).await?;
+        let status = response.status();
+        let body = transport.body(&mut response).await;
+        if let Some(receipt) = &transport.receipt {
+            let too_large = matches!(body, Ok(None));
+            // A copy of the client lives for one call, so that nothing is there yet.
+            let _ = receipt.set(Receipt { status, too_large });
         }
-        Ok(response)
+        // The generated code reads a body whatever its size; it gets the one that was read.
+        let (head, _) = http::Response::<reqwest::Body>::from(response).into_parts();
+        Ok(http::Response::from_parts(head, body?.unwrap_or_default()).into())
     }
 }
 
-/// One call: a copy of the generated client that remembers the answer's status, which the generated
-/// code drops when it cannot read the body.
+/// One call: a copy of the generated client with a receipt of its own.
 pub(crate) struct Call {
     attempt: Attempt,
     generated: generated::Client,
-    status: Arc<OnceLock<StatusCode>>,
+    receipt: Arc<OnceLock<Receipt>>,
 }
 
 impl Call {
     pub(crate) fn new(generated: &generated::Client, attempt: Attempt) -> Self {
         let mut generated = generated.clone();
-        let status = Arc::new(OnceLock::new());
-        generated.inner.status = Some(Arc::clone(&status));
-        Self { attempt, generated, status }
+        let receipt = Arc::new(OnceLock::new());
+        generated.inner.receipt = Some(Arc::clone(&receipt));
+        Self { attempt, generated, receipt }
     }
 
     pub(crate) fn generated(&self) -> &generated::Client {
@@ -74,29 +97,103 @@ impl Call {
         &self,
         request: impl Future<Output = Result<ResponseValue<T>, generated::Error<ErrorModel>>>,
     ) -> Result<T, Error> {
-        use generated::Error as Generated;
-        let attempt = || self.attempt.clone();
         match request.await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(Generated::CommunicationError(error))
-            | Err(Generated::ResponseBodyError(error))
-            | Err(Generated::InvalidUpgrade(error)) => Err(Error::unanswered(attempt(), error)),
-            Err(Generated::ErrorResponse(answer)) => {
-                Err(Error::answered(attempt(), answer.status(), Some(answer.into_inner())))
-            }
-            Err(Generated::InvalidResponsePayload(_, error)) => {
-                // The generated code reads a body only once it has the status.
-                let status = self.status.get().copied().unwrap_or_default();
-                Err(Error::unreadable(attempt(), status, &error))
-            }
-            Err(Generated::UnexpectedResponse(response)) => {
-                let status = response.status();
-                let body = response.bytes().await.unwrap_or_default();
-                Err(Error::answered(attempt(), status, serde_json::from_slice(&body).ok()))
-            }
-            Err(Generated::InvalidRequest(reason)) | Err(Generated::Custom(reason)) => {
-                Err(Error::refused(reason))
-            }
+            Err(error) => Err(self.error(error).await),
         }
     }
+
+    async fn error(&self, error: generated::Error<ErrorModel>) -> Error {
+        use generated::Error as Generated;
+        let attempt = self.attempt.clone();
+        let receipt = self.receipt.get();
+        let status = receipt.map(|receipt| receipt.status);
+        if let Some(Receipt { status, too_large: true }) = receipt {
+            return Error::too_large(attempt, *status, self.generated.inner.max_body);
+        }
+        match error {
+            Generated::CommunicationError(error)
+            | Generated::ResponseBodyError(error)
+            | Generated::InvalidUpgrade(error) => Error::unanswered(attempt, status, error),
+            Generated::ErrorResponse(answer) => {
+                let status = answer.status();
+                Error::answered(attempt, status, self.without_key(answer.into_inner()))
+            }
+            Generated::InvalidResponsePayload(body, error) => {
+                // The generated code reads a body only once it has the status.
+                let status = status.unwrap_or_default();
+                if status.is_success() {
+                    return Error::unreadable(attempt, status, &error);
+                }
+                let model = self.without_key(model_of(&body));
+                Error::answered(attempt, status, model)
+            }
+            Generated::UnexpectedResponse(response) => {
+                let status = response.status();
+                let model = match self.redirect(&response) {
+                    Some(host) => ErrorModel {
+                        message: Some(format!("a redirect to {host}, which is not followed")),
+                        ..ErrorModel::default()
+                    },
+                    None => model_of(&response.bytes().await.unwrap_or_default()),
+                };
+                Error::answered(attempt, status, self.without_key(model))
+            }
+            Generated::InvalidRequest(reason) | Generated::Custom(reason) => Error::refused(reason),
+        }
+    }
+
+    /// The host that the answer redirects to. The rest of the target may be anything, a secret
+    /// included.
+    fn redirect(&self, response: &Response) -> Option<String> {
+        if !response.status().is_redirection() {
+            return None;
+        }
+        let location = response.headers().get(LOCATION)?.to_str().ok()?;
+        let target = Url::parse(&self.generated.baseurl).ok()?.join(location).ok()?;
+        target.host_str().map(str::to_owned)
+    }
+
+    /// The model without the key that signed the request, which a server may echo. The first 6
+    /// characters of a key are its identifier and no secret.
+    fn without_key(&self, mut model: ErrorModel) -> ErrorModel {
+        let header = self.generated.inner.authorization.to_str().unwrap_or_default();
+        let key = header.rsplit(' ').next().filter(|key| key.len() > 6);
+        let unknown_type = match &mut model.type_ {
+            Some(ErrorType::Unknown(text)) => Some(text),
+            _ => None,
+        };
+        let texts = [
+            model.message.as_mut(),
+            unknown_type,
+            model.trace_id.as_mut(),
+            model.error_id.as_mut(),
+            model.query_id.as_mut(),
+            model.virtual_instance_rrn.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            if let Some(key) = key.filter(|key| text.contains(key)) {
+                *text = text.replace(key, REDACTED);
+            }
+        }
+        model
+    }
 }
+
+const REDACTED: &str = "(the API key)";
+
+/// The error model that a body is. Where it is none, the beginning of its text is the message.
+fn model_of(body: &[u8]) -> ErrorModel {
+    if let Ok(model) = serde_json::from_slice(body) {
+        return model;
+    }
+    let text = String::from_utf8_lossy(body);
+    let is_text = !text.contains(['\0', char::REPLACEMENT_CHARACTER]);
+    let words: Vec<_> = text.split_whitespace().collect();
+    let message = Some(words.join(" ").chars().take(LONGEST_EXCERPT).collect::<String>());
+    let message = message.filter(|message| is_text && !message.is_empty());
+    ErrorModel { message, ..ErrorModel::default() }
+}
+
+/// How much of a body that is no error model stands in for its message, in characters.
+const LONGEST_EXCERPT: usize = 200;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use httpmock::MockServer;
 use rockset_apikeys::{Client, Error, ErrorType, KeyState};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::{Contract, client_of};
@@ -98,23 +99,111 @@ async fn an_unknown_error_type_is_kept() {
 }
 
 #[tokio::test]
-async fn the_status_survives_a_body_that_is_no_error_model() {
-    for (status, media, body) in [
-        (503, "text/html", "<html>down</html>"),
-        (502, "application/json", ""),
-        (500, "application/json", r#"{"message": "cut o"#),
-        (400, "application/json", "[1, 2]"),
-        (418, "text/plain", "short and stout"),
-        (200, "text/html", "<html>a login page</html>"),
-        (200, "application/json", "{}"),
-        (200, "application/json", r#"{"data": null}"#),
+async fn the_status_survives_any_body_and_text_becomes_the_message() {
+    for (status, media, body, message) in [
+        (503, "text/html", "<html>\n  down\n</html>", Some("<html> down </html>")),
+        (502, "application/json", "", None),
+        (500, "application/json", r#"{"message": "cut o"#, Some(r#"{"message": "cut o"#)),
+        (400, "application/json", "[1, 2]", Some("[1, 2]")),
+        (418, "text/plain", "short and stout", Some("short and stout")),
+        (413, "application/json", r#"{"message": "too large"}"#, Some("too large")),
+        (404, "image/png", "\u{89}PNG\0\0", None),
+        (200, "text/html", "<html>a login page</html>", None),
+        (200, "application/json", "", None),
+        (200, "application/json", "{}", None),
+        (200, "application/json", r#"{"data": null}"#, None),
     ] {
         for id in OPERATIONS {
             let error = answered(id, status, media, body).await;
             assert_eq!(error.status().map(|it| it.as_u16()), Some(status), "{id}: {body}");
-            assert_eq!(error.message(), None);
+            assert_eq!(error.message(), message, "{id}: {body}");
             let text = error.to_string();
             assert!(text.contains(&status.to_string()) && text.contains(id), "{text}");
+            assert!(!text.contains('\n') && text.chars().count() < 400, "{text}");
+        }
+    }
+    let long = answered("get_api_key", 503, "text/plain", &"x".repeat(100_000)).await;
+    assert_eq!(long.message().map(str::len), Some(200));
+}
+
+/// A server that answers every connection with these bytes, over and over where told to.
+async fn scripted(answer: &'static [u8], forever: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = connection.read(&mut request).await;
+            let _ = connection.write_all(answer).await;
+            while forever && connection.write_all(&[b'x'; 65_536]).await.is_ok() {}
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_keeps_its_status() {
+    for (head, status, retryable) in [
+        (&b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":"[..], Some(200), true),
+        (b"HTTP/1.1 503 Down\r\ncontent-length: 100\r\n\r\n{", Some(503), true),
+        (b"HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\n{", Some(403), false),
+        (b"HTTP/1.1 200 OK\r\ncont", None, true),
+        (b"", None, true),
+    ] {
+        let client = client_of(&scripted(head, false).await, "k");
+        let error = client.list_api_keys().await.unwrap_err();
+        assert_eq!(error.status().map(|it| it.as_u16()), status, "{error}");
+        assert_eq!(error.is_retryable(), retryable, "{error}");
+        assert!(error.source().is_some() && !error.is_connect(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_an_error_however_long_the_server_sends() {
+    let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    let server = scripted(head, true).await;
+    let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
+    assert_eq!(error.status().map(|it| it.as_u16()), Some(200));
+    assert!(error.source().unwrap().to_string().contains("4194304 bytes"));
+
+    let body = json!({ "data": [] });
+    let server = MockServer::start_async().await;
+    server
+        .mock_async(|when, then| {
+            when.any_request();
+            then.status(200).json_body(body.clone());
+        })
+        .await;
+    let limited = |limit| {
+        let builder = Client::builder().api_server(server.base_url()).api_key("k");
+        builder.max_response_bytes(limit).build().unwrap()
+    };
+    let length = body.to_string().len();
+    limited(length).list_api_keys().await.unwrap();
+    limited(length - 1).list_api_keys().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_key_that_the_server_echoes_does_not_reach_the_error() {
+    let key = "ECHOED-0123456789";
+    let answers = [
+        json!({ "message": format!("bad key {key}!"), "trace_id": key, "type": key }).to_string(),
+        format!("<p>your header was ApiKey {key}</p>"),
+    ];
+    for body in answers {
+        for status in [401, 418] {
+            let server = MockServer::start_async().await;
+            server
+                .mock_async(|when, then| {
+                    when.any_request();
+                    then.status(status).body(&body);
+                })
+                .await;
+            let error = client_of(&server.base_url(), key).list_api_keys().await.unwrap_err();
+            let message = error.message().unwrap();
+            assert!(message.contains("(the API key)"), "{message}");
+            let text = format!("{error} {error:?} {message} {:?}", error.trace_id());
+            assert!(!text.contains(key), "{text}");
         }
     }
 }
@@ -137,7 +226,10 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
         .await;
     let client = client_of(&server.base_url(), "k");
     let error = client.list_api_keys().await.unwrap_err();
-    assert_eq!(error.status().map(|it| it.as_u16()), Some(307));
+    assert_eq!(
+        error.to_string(),
+        "list_api_keys: 307 Temporary Redirect: a redirect to 127.0.0.1, which is not followed"
+    );
     assert_eq!(elsewhere.calls_async().await, 0);
 }
 
@@ -185,7 +277,7 @@ async fn a_server_that_never_answers_is_a_timeout() {
         Client::builder().api_server(server).api_key("k").timeout(Duration::from_millis(50));
     let error = client.build().unwrap().list_api_keys().await.unwrap_err();
     assert!(error.is_timeout() && error.is_retryable() && !error.is_connect(), "{error}");
-    assert_eq!(error.to_string(), "list_api_keys: no answer came within the time limit");
+    assert_eq!(error.to_string(), "list_api_keys: no whole answer came within the time limit");
 }
 
 #[tokio::test]
