@@ -39,6 +39,13 @@ fn read(text: &str) -> Result<OpenAPI, String> {
     if !version.starts_with("3.0.") {
         return Err(format!("openapi: the generator reads version 3.0, not {version:?}"));
     }
+    for name in OWN_TYPES {
+        if resolve(&format!("#/components/schemas/{name}"), &document).is_none() {
+            return Err(format!(
+                "components.schemas: there is no `{name}`, for which the crate has its own type"
+            ));
+        }
+    }
     check_node(&document, &document, &mut Vec::new())?;
     check_operations(&document)?;
     serde_path_to_error::deserialize(document)
@@ -234,8 +241,8 @@ fn with_own_path_encoding(client: &str) -> Result<String, String> {
     const IMPORT: &str = "use progenitor_client::{encode_path, ";
     if client.matches(IMPORT).count() != 1 {
         return Err(format!(
-            "the generated client does not have `{IMPORT}` once, so that the path \
-                            encoding cannot be replaced; has the generator changed?"
+            "the generated client does not have `{IMPORT}` once, so that the path encoding cannot \
+             be replaced; has the generator changed?"
         ));
     }
     Ok(client.replace(

@@ -82,7 +82,8 @@ impl Client {
     }
 
     /// The generated client, for what this one does not cover. Its requests are signed alike, go to
-    /// the same server and share the connections; its answers and errors are the generator's own.
+    /// the same server and share the connections. Its answers and errors are the generator's own: the
+    /// text of an error can quote the body of an answer, and with it a key.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {

@@ -137,7 +137,8 @@ impl Error {
     }
 
     /// What the server said went wrong, for people. Where the body is not what the contract says,
-    /// such as a proxy's page of HTML, it is the beginning of its text.
+    /// such as a proxy's page of HTML, it is the beginning of its text; of a redirect, it is where
+    /// that leads.
     pub fn message(&self) -> Option<&str> {
         self.model()?.message.as_deref()
     }

@@ -35,7 +35,7 @@
 //!
 //! - `codegen` (default): generate the client from the contract while building. Without it the
 //!   build takes a checked-in copy of the same code and compiles no generator.
-//! - `rustls` (default): TLS. Without it, only servers on this machine can be reached.
+//! - `rustls` (default): TLS. Without it, only `http://` servers can be reached.
 
 // A call goes down this list: `client` configures, `operations` turns a call into a generated
 // request, `generated` builds and decodes it, `transport` signs and sends it. `error`, `region` and

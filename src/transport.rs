@@ -1,6 +1,7 @@
 //! The one place that every request passes: it is signed, sent, and what came back becomes a value
 //! or an [`Error`]. What the operations are is not known here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,9 @@ use reqwest::{Request, Response, StatusCode, Url};
 use crate::error::Attempt;
 use crate::generated::types::ErrorModel;
 use crate::{Error, ErrorType, generated};
+
+/// How much of a body that is no error model stands in for its message, in characters.
+const LONGEST_EXCERPT: usize = 200;
 
 /// What the generated client carries for its requests to be signed and watched.
 #[derive(Clone)]
@@ -31,6 +35,16 @@ struct Receipt {
 impl Transport {
     pub(crate) fn new(authorization: HeaderValue, max_body: usize) -> Self {
         Self { authorization, max_body, receipt: None }
+    }
+
+    /// The text without the key that signs the requests. The first 6 characters of a key are its
+    /// identifier and no secret, so that a shorter one is none either.
+    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let header = self.authorization.to_str().unwrap_or_default();
+        match header.rsplit(' ').next().filter(|key| key.len() > 6 && text.contains(key)) {
+            Some(key) => text.replace(key, "(the API key)").into(),
+            None => text.into(),
+        }
     }
 
     /// The body, unless it is larger than allowed. What is over the limit is not read.
@@ -125,8 +139,7 @@ impl Call {
                 if status.is_success() {
                     return Error::unreadable(attempt, status, &error);
                 }
-                let model = self.without_key(model_of(&body));
-                Error::answered(attempt, status, model)
+                Error::answered(attempt, status, self.model_of(&body))
             }
             Generated::UnexpectedResponse(response) => {
                 let status = response.status();
@@ -135,9 +148,9 @@ impl Call {
                         message: Some(format!("a redirect to {host}, which is not followed")),
                         ..ErrorModel::default()
                     },
-                    None => model_of(&response.bytes().await.unwrap_or_default()),
+                    None => self.model_of(&response.bytes().await.unwrap_or_default()),
                 };
-                Error::answered(attempt, status, self.without_key(model))
+                Error::answered(attempt, status, model)
             }
             Generated::InvalidRequest(reason) | Generated::Custom(reason) => Error::refused(reason),
         }
@@ -154,11 +167,23 @@ impl Call {
         target.host_str().map(str::to_owned)
     }
 
-    /// The model without the key that signed the request, which a server may echo. The first 6
-    /// characters of a key are its identifier and no secret.
+    /// The error model that a body is. Where it is none, the beginning of its text is the message.
+    fn model_of(&self, body: &[u8]) -> ErrorModel {
+        if let Ok(model) = serde_json::from_slice(body) {
+            return self.without_key(model);
+        }
+        let text = String::from_utf8_lossy(body);
+        let is_text = !text.contains(['\0', char::REPLACEMENT_CHARACTER]);
+        // The key goes first: cut in two, it would not be found any more.
+        let words = self.generated.inner.redact(&text);
+        let words: Vec<_> = words.split_whitespace().collect();
+        let message: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
+        let message = Some(message).filter(|message| is_text && !message.is_empty());
+        ErrorModel { message, ..ErrorModel::default() }
+    }
+
+    /// The model without the key that signed the request, which a server may echo.
     fn without_key(&self, mut model: ErrorModel) -> ErrorModel {
-        let header = self.generated.inner.authorization.to_str().unwrap_or_default();
-        let key = header.rsplit(' ').next().filter(|key| key.len() > 6);
         let unknown_type = match &mut model.type_ {
             Some(ErrorType::Unknown(text)) => Some(text),
             _ => None,
@@ -172,28 +197,8 @@ impl Call {
             model.virtual_instance_rrn.as_mut(),
         ];
         for text in texts.into_iter().flatten() {
-            if let Some(key) = key.filter(|key| text.contains(key)) {
-                *text = text.replace(key, REDACTED);
-            }
+            *text = self.generated.inner.redact(text).into_owned();
         }
         model
     }
 }
-
-const REDACTED: &str = "(the API key)";
-
-/// The error model that a body is. Where it is none, the beginning of its text is the message.
-fn model_of(body: &[u8]) -> ErrorModel {
-    if let Ok(model) = serde_json::from_slice(body) {
-        return model;
-    }
-    let text = String::from_utf8_lossy(body);
-    let is_text = !text.contains(['\0', char::REPLACEMENT_CHARACTER]);
-    let words: Vec<_> = text.split_whitespace().collect();
-    let message = Some(words.join(" ").chars().take(LONGEST_EXCERPT).collect::<String>());
-    let message = message.filter(|message| is_text && !message.is_empty());
-    ErrorModel { message, ..ErrorModel::default() }
-}
-
-/// How much of a body that is no error model stands in for its message, in characters.
-const LONGEST_EXCERPT: usize = 200;

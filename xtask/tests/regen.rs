@@ -136,6 +136,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
         ),
         ("required: [name, key]", "required: [nam, key]", "ApiKey.required", "no property `nam`"),
         ("description: The keys were", "text: The keys were", "responses.200", "missing field"),
+        ("    ApiKeyValue:", "    KeyValue:", "components.schemas", "there is no `ApiKeyValue`"),
         ("in: path", "in: way", "components.parameters.User", "unknown variant `way`"),
         (
             "x-enum-varnames: [Active, Suspended]",
