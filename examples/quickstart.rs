@@ -1,8 +1,8 @@
 //! Walks through the five operations: creates a key, lists, gets, reveals, suspends, reactivates
 //! and deletes it.
 //!
-//! With `ROCKSET_APIKEY` and `ROCKSET_APISERVER` set, it does so on that server; otherwise it starts
-//! one of its own, in memory. It leaves nothing behind, and fails when anything is off.
+//! With `ROCKSET_APIKEY` and `ROCKSET_APISERVER` set, it does so on that server; otherwise it
+//! starts one of its own, in memory. It leaves nothing behind, and fails when anything is off.
 //!
 //! Run it with `cargo run --example quickstart`.
 

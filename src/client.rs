@@ -82,8 +82,8 @@ impl Client {
     }
 
     /// The generated client, for what this one does not cover. Its requests are signed alike, go to
-    /// the same server and share the connections. Its answers and errors are the generator's own: the
-    /// text of an error can quote the body of an answer, and with it a key.
+    /// the same server and share the connections. Its answers and errors are the generator's own,
+    /// and the text of such an error can quote the body of an answer, and with it a key.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {

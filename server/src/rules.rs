@@ -149,7 +149,8 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Adds a user with a first key and gives the key. An error says what is wrong with the address.
+    /// Adds a user with a first key and gives the key. An error says what is wrong with the
+    /// address.
     pub(crate) fn add_user(&mut self, email: &str, role: Role) -> Result<ApiKeyValue, String> {
         PathSegment::try_from(email).map_err(|error| format!("the user {email:?}: {error}"))?;
         if email == SELF || self.users.contains_key(email) {
