@@ -1,5 +1,5 @@
 //! How the contract becomes Rust: it is read, checked, given to the generator with the settings
-//! that stand here and nowhere else, and what comes out is adjusted in two ways.
+//! that stand here and nowhere else, and what comes out is adjusted in three ways.
 //!
 //! `build.rs` and `cargo xtask regen` both include this file, so that a build and the checked-in
 //! copy cannot differ. What the generator is told to use, it finds in `src/values.rs`.
@@ -11,6 +11,7 @@ use std::path::Path;
 use openapiv3::{OpenAPI, Operation, Parameter, ReferenceOr, Response, Schema, SchemaKind, Type};
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use quote::{ToTokens, format_ident, quote};
+use syn::{File, ImplItem, Item};
 use yaml_serde::{Value, from_value};
 
 /// Schemas of the contract for which the crate has types of its own.
@@ -176,7 +177,7 @@ fn generate(text: &str) -> Result<String, String> {
     let mut generator = Generator::new(&settings(&enums));
     let client = without_panic(|| generator.generate_tokens(&spec))?.map_err(|e| e.to_string())?;
     let enums = enums.iter().map(OpenEnum::definition);
-    let file = syn::parse2(quote! {
+    let file: Result<File, _> = syn::parse2(quote! {
         #client
 
         /// The contract's enums, each open for values that the contract does not know.
@@ -184,7 +185,8 @@ fn generate(text: &str) -> Result<String, String> {
             #(#enums)*
         }
     });
-    let file = file.map_err(|error| format!("the generator wrote no valid Rust: {error}"))?;
+    let mut file = file.map_err(|error| format!("the generator wrote no valid Rust: {error}"))?;
+    remove_constructor(&mut file)?;
     with_own_path_encoding(&with_line_docs(&prettyplease::unparse(&file)))
 }
 
@@ -201,6 +203,23 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
         settings.with_replacement(name, format!("crate::{name}"), [].into_iter());
     }
     settings
+}
+
+/// Takes `Client::new` away. It panics where TLS cannot be set up, and the HTTP client that it makes
+/// follows redirects with the key in hand; `new_with_client` stays.
+fn remove_constructor(file: &mut File) -> Result<(), String> {
+    for item in &mut file.items {
+        let Item::Impl(block) = item else { continue };
+        let constructor = block
+            .items
+            .iter()
+            .position(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == "new"));
+        if let (None, Some(constructor)) = (&block.trait_, constructor) {
+            block.items.remove(constructor);
+            return Ok(());
+        }
+    }
+    Err("the generated client has no `new` to take away; has the generator changed?".to_owned())
 }
 
 /// Turns `/** … */` into lines of `///`. Rustfmt indents what stands in such a block, and indented

@@ -251,8 +251,9 @@ fn authorization(key: &ApiKeyValue) -> Result<HeaderValue, Error> {
 fn api_server(text: &str) -> Result<Url, Error> {
     let wanted = "give a URL such as https://api.use1a1.rockset.com";
     if !text.contains("://") {
-        // Without this, `localhost:8080` would be a URL with the scheme `localhost`.
-        return Err(Error::refused(format!("the API server {text:?} is no URL; {wanted}")));
+        // Without this, `localhost:8080` would be a URL with the scheme `localhost`. The text is
+        // not repeated: who mixes up the arguments gives the key here.
+        return Err(Error::refused(format!("the API server is no URL; {wanted}")));
     }
     let url = Url::parse(text).map_err(|error| {
         Error::refused_because(format!("the API server is no valid URL; {wanted}"), error)

@@ -38,8 +38,8 @@ struct Inner {
 enum Kind {
     /// Refused here; nothing was sent.
     Refused(String),
-    /// Sent, or not even that, and no whole answer came.
-    /// With a status, the answer broke off after it.
+    /// Sent, or not even that, and no whole answer came. With a status, the answer broke off after
+    /// it.
     Unanswered { timeout: bool, connect: bool, status: Option<StatusCode> },
     /// Answered, and not with a success that can be read. Without a model, the body cannot be read.
     Answered { status: StatusCode, model: Option<ErrorModel> },

@@ -39,6 +39,7 @@ fn an_api_server_is_an_http_or_https_url_of_host_port_and_path() {
         ("", "is no URL"),
         ("api.use1a1.rockset.com", "is no URL"),
         ("localhost:8080", "is no URL"),
+        ("PASSWORD", "is no URL"),
         ("ftp://127.0.0.1", "neither http nor https"),
         ("http://", "no valid URL"),
         ("http://127.0.0.1:99999", "no valid URL"),
