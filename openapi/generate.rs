@@ -187,7 +187,7 @@ fn generate(text: &str) -> Result<String, String> {
     });
     let mut file = file.map_err(|error| format!("the generator wrote no valid Rust: {error}"))?;
     remove_constructor(&mut file)?;
-    with_own_path_encoding(&with_line_docs(&prettyplease::unparse(&file)))
+    with_own_functions(&with_line_docs(&prettyplease::unparse(&file)))
 }
 
 /// The generator's settings.
@@ -254,20 +254,33 @@ fn with_line_docs(client: &str) -> String {
     lines.join("\n")
 }
 
-/// Lets names reach the path as they are. The encoding that the generator uses leaves the backslash
-/// alone, which URL parsers take for a slash, so its import gives way to ours.
-fn with_own_path_encoding(client: &str) -> Result<String, String> {
-    const IMPORT: &str = "use progenitor_client::{encode_path, ";
-    if client.matches(IMPORT).count() != 1 {
-        return Err(format!(
-            "the generated client does not have `{IMPORT}` once, so that the path encoding cannot \
-             be replaced; has the generator changed?"
-        ));
+/// Lets the crate's own functions take the place of the generator's where those would do harm.
+fn with_own_functions(client: &str) -> Result<String, String> {
+    const REPLACEMENTS: [(&str, &str); 4] = [
+        // Leaves the backslash alone, which URL parsers take for a slash.
+        (
+            "use progenitor_client::{encode_path, ",
+            "use crate::values::encode_path;\n#[allow(unused_imports)]\nuse progenitor_client::{",
+        ),
+        // Forgets the status of a body that it cannot read, and quotes the body, keys included.
+        ("ResponseValue::from_response(response).await?", "crate::answer::refusal(response).await"),
+        ("ResponseValue::from_response(response)", "crate::answer::success(response)"),
+        // Leaves the body unread of an answer whose status is not documented.
+        (
+            "Error::UnexpectedResponse(response)",
+            "Error::ErrorResponse(crate::answer::refusal(response).await)",
+        ),
+    ];
+    let mut client = client.to_owned();
+    for (theirs, ours) in REPLACEMENTS {
+        if !client.contains(theirs) {
+            return Err(format!(
+                "the generated client has no `{theirs}` to be replaced; has the generator changed?"
+            ));
+        }
+        client = client.replace(theirs, ours);
     }
-    Ok(client.replace(
-        IMPORT,
-        "use crate::values::encode_path;\n#[allow(unused_imports)]\nuse progenitor_client::{",
-    ))
+    Ok(client)
 }
 
 /// An enum of the contract that becomes a Rust enum with one more variant, for the values that the

@@ -7,15 +7,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use zeroize::Zeroizing;
 
-use crate::transport::Transport;
-use crate::{ApiKeyValue, Error, Region, generated};
+use crate::retry::Budget;
+use crate::transport::{Settings, Transport};
+use crate::{ApiKeyValue, Error, Region, RetryPolicy, generated};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 const USER_AGENT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
@@ -47,7 +50,10 @@ impl Client {
             api_server: Region::default().url().to_owned(),
             api_key: None,
             allow_plain_http: false,
+            connect_timeout: CONNECT_TIMEOUT,
+            attempt_timeout: ATTEMPT_TIMEOUT,
             timeout: TIMEOUT,
+            retry_policy: RetryPolicy::default(),
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
@@ -82,13 +88,13 @@ impl Client {
     }
 
     /// The generated client, for what this one does not cover. Its requests are signed alike, go to
-    /// the same server and share the connections. Its answers and errors are the generator's own,
-    /// and the text of such an error can quote the body of an answer, and with it a key.
+    /// the same server, share the connections, and are repeated and limited alike. Its answers and
+    /// errors are the generator's own types; no text of them quotes a key.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let answer = client.generated().list_api_keys().user("self").send().await?;
-    /// println!("{:?}", answer.headers());
+    /// println!("{:?}", answer.headers().get("date"));
     /// # Ok(())
     /// # }
     /// ```
@@ -122,7 +128,10 @@ pub struct ClientBuilder {
     api_server: String,
     api_key: Option<ApiKeyValue>,
     allow_plain_http: bool,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
     timeout: Duration,
+    retry_policy: RetryPolicy,
     max_response_bytes: usize,
 }
 
@@ -153,9 +162,30 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that a call may take, the whole answer included; 60 seconds unless given.
+    /// The longest that making a connection may take; 5 seconds unless given.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The longest that one attempt may take, from connecting to the end of the answer's body; 20
+    /// seconds unless given.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// The longest that a call may take, all its attempts and the waits between them included; 60
+    /// seconds unless given. A call can have [its own](crate::GetApiKey::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How calls that failed on the way are repeated; the [default](RetryPolicy::default) unless
+    /// given.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.retry_policy = policy;
         self
     }
 
@@ -172,7 +202,8 @@ impl ClientBuilder {
     ///
     /// When there is no key or it cannot be a header's value; when the API server is no http or
     /// https URL, or has more than a host, a port and a path; when it is `http://` to another
-    /// machine and that is not [allowed](Self::allow_plain_http); and when TLS cannot be set up.
+    /// machine and that is not [allowed](Self::allow_plain_http); when a time limit is zero; and
+    /// when TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let key = self.api_key.ok_or_else(|| {
             Error::refused("there is no API key; give one with `api_key` or in ROCKSET_APIKEY")
@@ -193,11 +224,22 @@ impl ClientBuilder {
                  `rustls` of rockset-apikeys"
             )));
         }
+        let limits = [
+            ("connect_timeout", self.connect_timeout),
+            ("attempt_timeout", self.attempt_timeout),
+            ("timeout", self.timeout),
+        ];
+        if let Some((name, _)) = limits.iter().find(|(_, limit)| limit.is_zero()) {
+            return Err(Error::refused(format!(
+                "the time limit `{name}` is zero, with which no call can succeed"
+            )));
+        }
         let mut http = reqwest::Client::builder()
             .redirect(Policy::none())
+            // What may be repeated is decided here and not there.
+            .retry(reqwest::retry::never())
             .user_agent(USER_AGENT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(self.timeout);
+            .connect_timeout(self.connect_timeout);
         if local {
             // A proxy is another machine, and cannot reach this one's loopback address.
             http = http.no_proxy();
@@ -206,7 +248,14 @@ impl ClientBuilder {
             .build()
             .map_err(|error| Error::refused_because("the HTTP client cannot be set up", error))?;
         let server = server.as_str().trim_end_matches('/');
-        let transport = Transport::new(authorization, self.max_response_bytes);
+        let transport = Transport::new(Settings {
+            authorization,
+            attempt_timeout: self.attempt_timeout,
+            timeout: self.timeout,
+            max_response_bytes: self.max_response_bytes,
+            retry_policy: self.retry_policy,
+            budget: Budget::new(),
+        });
         let generated = generated::Client::new_with_client(server, http, transport);
         Ok(Client { generated: Arc::new(generated) })
     }
@@ -220,14 +269,18 @@ impl fmt::Debug for ClientBuilder {
             .field("api_server", &server.as_ref().map(Url::as_str))
             .field("api_key", &self.api_key)
             .field("allow_plain_http", &self.allow_plain_http)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
             .field("timeout", &self.timeout)
+            .field("retry_policy", &self.retry_policy)
             .field("max_response_bytes", &self.max_response_bytes)
             .finish()
     }
 }
 
-/// The header's value for a key, marked so that nothing prints it. The http crate does not wipe its
-/// copy when it is dropped; the one made here is.
+/// The header's value for a key, marked so that nothing prints it, in memory that is wiped when the
+/// last copy of it is dropped. What the HTTP library writes to the network's buffers is out of reach
+/// and is not wiped.
 fn authorization(key: &ApiKeyValue) -> Result<HeaderValue, Error> {
     let key = key.expose_secret();
     if key.is_empty() {
@@ -241,8 +294,8 @@ fn authorization(key: &ApiKeyValue) -> Result<HeaderValue, Error> {
             key.chars().count()
         )));
     }
-    let text = Zeroizing::new(format!("ApiKey {key}"));
-    let mut value = HeaderValue::from_str(&text)
+    let text = Zeroizing::new(["ApiKey ", key].concat().into_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
         .map_err(|error| Error::refused_because("the API key cannot be sent", error))?;
     value.set_sensitive(true);
     Ok(value)

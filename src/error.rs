@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 
 use crate::generated::types::ErrorModel;
+use crate::retry::{Effect, is_transient};
 use crate::{ErrorType, PathSegment};
 
 /// What went wrong with a call, or with setting up a client.
@@ -30,7 +32,7 @@ use crate::{ErrorType, PathSegment};
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    attempt: Option<Attempt>,
+    call: Option<(Action, Course)>,
     kind: Kind,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -38,23 +40,22 @@ struct Inner {
 enum Kind {
     /// Refused here; nothing was sent.
     Refused(String),
-    /// Sent, or not even that, and no whole answer came. With a status, the answer broke off after
-    /// it.
-    Unanswered { timeout: bool, connect: bool, status: Option<StatusCode> },
-    /// Answered, and not with a success that can be read. Without a model, the body cannot be read.
-    Answered { status: StatusCode, model: Option<ErrorModel> },
+    /// Sent, or not even that, and no whole answer came.
+    Unanswered { timeout: bool, connect: bool },
+    /// Answered, and not with a success that can be read, which has no model.
+    Answered(Option<ErrorModel>),
 }
 
-/// What a call tried to do, for the error's text.
+/// What a call tried to do.
 #[derive(Debug, Clone)]
-pub(crate) struct Attempt {
+pub(crate) struct Action {
     pub(crate) operation: &'static str,
     pub(crate) name: Option<PathSegment>,
     /// The keys' owner, unless that is `self`.
     pub(crate) user: Option<PathSegment>,
 }
 
-impl fmt::Display for Attempt {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.operation)?;
         if let Some(name) = &self.name {
@@ -64,6 +65,39 @@ impl fmt::Display for Attempt {
             write!(f, " of user {:?}", user.as_str())?;
         }
         Ok(())
+    }
+}
+
+/// How a call went.
+#[derive(Clone, Copy)]
+pub(crate) struct Course {
+    pub(crate) effect: Effect,
+    pub(crate) attempts: u32,
+    /// The status of the last answer, also of one that broke off after it.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) retry_after: Option<Duration>,
+    /// An attempt may have done what was asked for without an answer that says so.
+    pub(crate) in_doubt: bool,
+}
+
+impl Course {
+    /// What the server may have done although the call failed.
+    fn doubt(&self) -> Option<&'static str> {
+        let succeeded = self.status.is_some_and(|status| status.is_success());
+        if !succeeded && !self.in_doubt {
+            return None;
+        }
+        match self.effect {
+            Effect::Reads => None,
+            Effect::Creates => {
+                Some("the key may exist all the same, so look for it before creating it again")
+            }
+            Effect::Updates => Some("the key may have been updated all the same"),
+            Effect::Deletes if self.status == Some(StatusCode::NOT_FOUND) => {
+                Some("an earlier attempt, without a clear answer, may have deleted it")
+            }
+            Effect::Deletes => Some("the key may have been deleted all the same"),
+        }
     }
 }
 
@@ -79,46 +113,35 @@ impl Error {
         Self::new(None, Kind::Refused(reason.into()), Some(Box::new(source)))
     }
 
-    pub(crate) fn unanswered(
-        attempt: Attempt,
-        status: Option<StatusCode>,
-        error: reqwest::Error,
-    ) -> Self {
-        let (timeout, connect) = (error.is_timeout(), error.is_connect());
-        let kind = Kind::Unanswered { timeout, connect, status };
-        // The text of the URL adds nothing to what the attempt says.
-        Self::new(Some(attempt), kind, Some(Box::new(error.without_url())))
+    pub(crate) fn unanswered(action: Action, course: Course, cause: reqwest::Error) -> Self {
+        let kind = Kind::Unanswered { timeout: cause.is_timeout(), connect: cause.is_connect() };
+        // The text of the URL adds nothing to what the action says.
+        Self::new(Some((action, course)), kind, Some(Box::new(cause.without_url())))
     }
 
-    pub(crate) fn answered(attempt: Attempt, status: StatusCode, model: ErrorModel) -> Self {
-        Self::new(Some(attempt), Kind::Answered { status, model: Some(model) }, None)
+    pub(crate) fn answered(action: Action, course: Course, model: ErrorModel) -> Self {
+        Self::new(Some((action, course)), Kind::Answered(Some(model)), None)
     }
 
-    pub(crate) fn unreadable(
-        attempt: Attempt,
-        status: StatusCode,
-        error: &serde_json::Error,
-    ) -> Self {
-        let kind = Kind::Answered { status, model: None };
-        Self::new(Some(attempt), kind, Some(Box::new(UnreadableBody::from(error))))
-    }
-
-    pub(crate) fn too_large(attempt: Attempt, status: StatusCode, limit: usize) -> Self {
-        let kind = Kind::Answered { status, model: None };
-        Self::new(Some(attempt), kind, Some(Box::new(UnreadableBody::TooLarge { limit })))
+    pub(crate) fn unreadable(action: Action, course: Course, cause: serde_json::Error) -> Self {
+        Self::new(Some((action, course)), Kind::Answered(None), Some(Box::new(cause)))
     }
 
     fn new(
-        attempt: Option<Attempt>,
+        call: Option<(Action, Course)>,
         kind: Kind,
         source: Option<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self(Box::new(Inner { attempt, kind, source }))
+        Self(Box::new(Inner { call, kind, source }))
+    }
+
+    fn course(&self) -> Option<&Course> {
+        self.0.call.as_ref().map(|(_, course)| course)
     }
 
     fn model(&self) -> Option<&ErrorModel> {
         match &self.0.kind {
-            Kind::Answered { model, .. } => model.as_ref(),
+            Kind::Answered(model) => model.as_ref(),
             _ => None,
         }
     }
@@ -127,13 +150,24 @@ impl Error {
         self.status() == Some(status)
     }
 
-    /// The status of the answer, whatever its body was; `None` when no answer came.
+    /// The status of the answer to the last attempt, whatever its body was; `None` when no answer
+    /// came.
     pub fn status(&self) -> Option<StatusCode> {
-        match self.0.kind {
-            Kind::Answered { status, .. } => Some(status),
-            Kind::Unanswered { status, .. } => status,
-            Kind::Refused(_) => None,
-        }
+        self.course()?.status
+    }
+
+    /// How many attempts were made; 0 when the call was refused before anything was sent.
+    pub fn attempts(&self) -> u32 {
+        self.course().map_or(0, |course| course.attempts)
+    }
+
+    /// How long the server asked to wait before the next attempt, with `Retry-After`.
+    ///
+    /// The client waits by itself, unless the wait reaches past the call's
+    /// [`timeout`](crate::ClientBuilder::timeout): then the error comes back at once. It counts from
+    /// when the answer came.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.course()?.retry_after
     }
 
     /// What the server said went wrong, for people. Where the body is not what the contract says,
@@ -213,20 +247,22 @@ impl Error {
         self.has_status(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// The time ran out: the client's own limit, or the server or a gateway said so (408, 504).
+    /// The time ran out: one of the client's own limits, or the server or a gateway said so (408,
+    /// 504).
     ///
-    /// The server may have done what was asked for all the same.
+    /// Whether the server may have acted, [`is_ambiguous`](Self::is_ambiguous) tells.
     pub fn is_timeout(&self) -> bool {
         match self.0.kind {
             Kind::Unanswered { timeout, .. } => timeout,
-            Kind::Answered { status, .. } => {
-                matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT)
+            Kind::Answered(_) => {
+                self.has_status(StatusCode::REQUEST_TIMEOUT)
+                    || self.has_status(StatusCode::GATEWAY_TIMEOUT)
             }
             Kind::Refused(_) => false,
         }
     }
 
-    /// No connection was made, so the server did nothing.
+    /// No connection was made in the last attempt.
     ///
     /// The server is down, its address is wrong, or its certificate is not trusted; the
     /// [`source`](StdError::source) says which.
@@ -234,20 +270,34 @@ impl Error {
         matches!(self.0.kind, Kind::Unanswered { connect: true, .. })
     }
 
-    /// The same call may succeed later: no answer came, a success broke off, or the status is 408,
-    /// 429, 500, 502, 503 or 504.
+    /// The same call may be made again, and may succeed later: no whole answer came, or the status
+    /// is 408, 429, 500, 502, 503 or 504.
     ///
-    /// It may also have succeeded already: a create after which no answer came may have made the
-    /// key, and says 409 when it is repeated.
+    /// A creation that is [ambiguous](Self::is_ambiguous) is not retryable. Everything else that is
+    /// was repeated by the client already, as far as its [`RetryPolicy`](crate::RetryPolicy), the
+    /// time and its budget for repeats allowed.
     pub fn is_retryable(&self) -> bool {
+        let Some(course) = self.course() else { return false };
+        if course.effect == Effect::Creates && course.doubt().is_some() {
+            return false;
+        }
         match self.0.kind {
-            Kind::Unanswered { status: None, .. } => true,
-            Kind::Unanswered { status: Some(status), .. } if status.is_success() => true,
-            Kind::Unanswered { status: Some(status), .. } | Kind::Answered { status, .. } => {
-                matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
-            }
+            Kind::Unanswered { .. } => true,
+            Kind::Answered(_) => course.status.is_some_and(is_transient),
             Kind::Refused(_) => false,
         }
+    }
+
+    /// The server may have created, updated or deleted the key although the call failed.
+    ///
+    /// An attempt got no whole answer, or one that does not tell: a success that cannot be read, a
+    /// 408, a 5xx other than 501 and a 503 with `Retry-After`. Look at the key before doing anything
+    /// else. Retrievals and listings are never ambiguous.
+    ///
+    /// A deletion can be ambiguous and [not found](Self::is_not_found): the repeat found no key,
+    /// maybe because the attempt before had deleted it.
+    pub fn is_ambiguous(&self) -> bool {
+        self.course().is_some_and(|course| course.doubt().is_some())
     }
 
     /// The server or a gateway before it failed (any status from 500 to 599).
@@ -258,43 +308,61 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(attempt) = &self.0.attempt {
-            write!(f, "{attempt}: ")?;
+        let (action, course) = match (&self.0.kind, &self.0.call) {
+            (Kind::Refused(reason), _) => return f.write_str(reason),
+            (_, Some((action, course))) => (action, course),
+            // Only what was refused is about no call.
+            (_, None) => return f.write_str("the call failed"),
+        };
+        write!(f, "{action}: ")?;
+        if let Some(status) = course.status {
+            write!(f, "{status}")?;
         }
-        let (status, model) = match &self.0.kind {
-            Kind::Refused(reason) => return f.write_str(reason),
-            Kind::Unanswered { timeout: true, .. } => {
-                return f.write_str("no whole answer came within the time limit");
+        match &self.0.kind {
+            Kind::Refused(_) => {}
+            Kind::Answered(Some(model)) => write_model(f, model)?,
+            Kind::Answered(None) => f.write_str(", with a body that cannot be used")?,
+            Kind::Unanswered { .. } if course.status.is_some() => {
+                f.write_str(", but the answer broke off")?;
             }
             Kind::Unanswered { connect: true, .. } => {
-                return f.write_str("the API server cannot be reached");
+                f.write_str("the API server cannot be reached")?;
             }
-            Kind::Unanswered { status: Some(status), .. } => {
-                return write!(f, "{status}, but the answer broke off");
+            Kind::Unanswered { timeout: true, .. } => {
+                f.write_str("no whole answer came within the time limit")?;
             }
-            Kind::Unanswered { .. } => return f.write_str("the connection failed"),
-            Kind::Answered { status, model } => (status, model),
-        };
-        write!(f, "{status}")?;
-        let Some(model) = model else {
-            return f.write_str(", with a body that cannot be used");
-        };
-        if let Some(message) = &model.message {
-            f.write_str(": ")?;
-            write_on_one_line(f, message)?;
+            Kind::Unanswered { .. } => f.write_str("the connection failed")?,
         }
-        let details = [
-            model.type_.as_ref().map(|it| ("", it.as_str())),
-            model.trace_id.as_deref().map(|it| ("trace id ", it)),
-        ];
-        let mut separator = " (";
-        for (label, text) in details.into_iter().flatten() {
-            write!(f, "{separator}{label}")?;
-            write_on_one_line(f, text)?;
-            separator = ", ";
+        if course.attempts > 1 {
+            write!(f, "; {} attempts were made", course.attempts)?;
         }
-        if separator == ", " { f.write_str(")") } else { Ok(()) }
+        if let Some(wait) = course.retry_after {
+            write!(f, "; the server asks to wait for {} s", wait.as_secs())?;
+        }
+        match course.doubt() {
+            Some(doubt) => write!(f, "; {doubt}"),
+            None => Ok(()),
+        }
     }
+}
+
+/// Writes what the server said: its message, and what helps to find out more.
+fn write_model(f: &mut fmt::Formatter<'_>, model: &ErrorModel) -> fmt::Result {
+    if let Some(message) = &model.message {
+        f.write_str(": ")?;
+        write_on_one_line(f, message)?;
+    }
+    let details = [
+        model.type_.as_ref().map(|it| ("", it.as_str())),
+        model.trace_id.as_deref().map(|it| ("trace id ", it)),
+    ];
+    let mut separator = " (";
+    for (label, text) in details.into_iter().flatten() {
+        write!(f, "{separator}{label}")?;
+        write_on_one_line(f, text)?;
+        separator = ", ";
+    }
+    if separator == ", " { f.write_str(")") } else { Ok(()) }
 }
 
 /// Writes text that came from outside, so that it can neither break the line nor flood it.
@@ -304,7 +372,7 @@ fn write_on_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         if index == LONGEST {
             return f.write_str("…");
         }
-        write!(f, "{}", if char.is_control() { ' ' } else { char })?;
+        write!(f, "{}", if char.is_control() || char.is_whitespace() { ' ' } else { char })?;
     }
     Ok(())
 }
@@ -325,35 +393,3 @@ impl StdError for Error {
         self.0.source.as_deref().map(|source| source as _)
     }
 }
-
-/// Why a body cannot be used. It stands in for the parser's own error, whose text can quote the
-/// body, and with it a key.
-#[derive(Debug)]
-enum UnreadableBody {
-    Malformed { reason: &'static str, line: usize, column: usize },
-    TooLarge { limit: usize },
-}
-
-impl From<&serde_json::Error> for UnreadableBody {
-    fn from(error: &serde_json::Error) -> Self {
-        let reason = match error.classify() {
-            serde_json::error::Category::Data => "the JSON is not of the shape that it should be",
-            serde_json::error::Category::Eof => "the JSON breaks off",
-            _ => "it is no JSON",
-        };
-        Self::Malformed { reason, line: error.line(), column: error.column() }
-    }
-}
-
-impl fmt::Display for UnreadableBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed { reason, line, column } => {
-                write!(f, "{reason}, at line {line} column {column}")
-            }
-            Self::TooLarge { limit } => write!(f, "it is larger than the limit of {limit} bytes"),
-        }
-    }
-}
-
-impl StdError for UnreadableBody {}

@@ -38,12 +38,15 @@
 //! - `rustls` (default): TLS. Without it, only `http://` servers can be reached.
 
 // A call goes down this list: `client` configures, `operations` turns a call into a generated
-// request, `generated` builds and decodes it, `transport` signs and sends it. `error`, `region` and
-// `values` know nothing of the others.
+// request, `generated` builds it, `transport` signs and sends it, asks `retry` whether to send it
+// again, and `answer` decodes what came back. `error` is how all of that reaches the caller;
+// `region`, `retry` and `values` know nothing of the others.
+mod answer;
 mod client;
 mod error;
 mod operations;
 mod region;
+mod retry;
 mod transport;
 mod values;
 
@@ -64,6 +67,7 @@ pub use generated::types::{self, ApiKey};
 pub use operations::{CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey};
 pub use region::{ParseRegionError, Region};
 pub use reqwest::StatusCode;
+pub use retry::RetryPolicy;
 pub use values::{ApiKeyValue, PathSegment, PathSegmentError, Timestamp};
 
 /// Compiles and runs README's code with the documentation's.

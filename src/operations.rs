@@ -3,8 +3,9 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::time::Duration;
 
-use crate::error::Attempt;
+use crate::error::Action;
 use crate::transport::Call;
 use crate::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
 use crate::{ApiKey, Client, Error, KeyState, PathSegment, Timestamp};
@@ -36,6 +37,7 @@ impl Client {
     pub fn create_api_key(&self, name: impl Into<String>) -> CreateApiKey {
         CreateApiKey {
             client: self.clone(),
+            timeout: None,
             name: name.into(),
             role: None,
             expiry_time: None,
@@ -60,7 +62,7 @@ impl Client {
     /// # }
     /// ```
     pub fn list_api_keys(&self) -> ListApiKeys {
-        ListApiKeys { client: self.clone(), user: SELF.to_owned() }
+        ListApiKeys { client: self.clone(), timeout: None, user: SELF.to_owned() }
     }
 
     /// Retrieves the key of this name, with its identifier in place of its full value unless
@@ -80,7 +82,13 @@ impl Client {
     /// # }
     /// ```
     pub fn get_api_key(&self, name: impl Into<String>) -> GetApiKey {
-        GetApiKey { client: self.clone(), name: name.into(), user: SELF.to_owned(), reveal: None }
+        GetApiKey {
+            client: self.clone(),
+            timeout: None,
+            name: name.into(),
+            user: SELF.to_owned(),
+            reveal: None,
+        }
     }
 
     /// Updates the state or the expiry time of the key of this name; what is not given stays. The
@@ -103,6 +111,7 @@ impl Client {
     pub fn update_api_key(&self, name: impl Into<String>) -> UpdateApiKey {
         UpdateApiKey {
             client: self.clone(),
+            timeout: None,
             name: name.into(),
             user: SELF.to_owned(),
             changes: UpdateApiKeyRequest::default(),
@@ -124,7 +133,12 @@ impl Client {
     /// # }
     /// ```
     pub fn delete_api_key(&self, name: impl Into<String>) -> DeleteApiKey {
-        DeleteApiKey { client: self.clone(), name: name.into(), user: SELF.to_owned() }
+        DeleteApiKey {
+            client: self.clone(),
+            timeout: None,
+            name: name.into(),
+            user: SELF.to_owned(),
+        }
     }
 
     fn call(
@@ -132,9 +146,10 @@ impl Client {
         operation: &'static str,
         user: Option<&PathSegment>,
         name: Option<&PathSegment>,
+        timeout: Option<Duration>,
     ) -> Call {
         let user = user.filter(|user| user.as_str() != SELF).cloned();
-        Call::new(self.generated(), Attempt { operation, user, name: name.cloned() })
+        Call::new(self.generated(), Action { operation, user, name: name.cloned() }, timeout)
     }
 }
 
@@ -145,11 +160,60 @@ fn segment(operation: &str, what: &str, text: String) -> Result<PathSegment, Err
     })
 }
 
+/// What every call has: a time limit of its own, and that it is awaited.
+macro_rules! call {
+    ($call:ident -> $value:ty) => {
+        impl $call {
+            /// The longest that this call may take, all its attempts and the waits between them
+            /// included; the client's [`timeout`](crate::ClientBuilder::timeout) unless given.
+            pub fn timeout(mut self, timeout: Duration) -> Self {
+                self.timeout = Some(timeout);
+                self
+            }
+        }
+
+        impl IntoFuture for $call {
+            type Output = Result<$value, Error>;
+            type IntoFuture = Answer<$value>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.send())
+            }
+        }
+    };
+}
+
+/// What a call has that is about a user's keys.
+macro_rules! call_of_user {
+    ($call:ident) => {
+        impl $call {
+            /// The e-mail address of the owner; `self`, for whoever owns the key that signs the
+            /// request, unless given.
+            pub fn user(mut self, user: impl Into<String>) -> Self {
+                self.user = user.into();
+                self
+            }
+        }
+    };
+}
+
+call!(CreateApiKey -> ApiKey);
+call!(ListApiKeys -> Vec<ApiKey>);
+call!(GetApiKey -> ApiKey);
+call!(UpdateApiKey -> ApiKey);
+call!(DeleteApiKey -> ApiKey);
+
+call_of_user!(ListApiKeys);
+call_of_user!(GetApiKey);
+call_of_user!(UpdateApiKey);
+call_of_user!(DeleteApiKey);
+
 /// A call of [`Client::create_api_key`], to be awaited.
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct CreateApiKey {
     client: Client,
+    timeout: Option<Duration>,
     name: String,
     role: Option<String>,
     expiry_time: Option<Timestamp>,
@@ -179,7 +243,7 @@ impl CreateApiKey {
     async fn send(self) -> Result<ApiKey, Error> {
         let operation = "create_api_key";
         let name = segment(operation, "name", self.name)?;
-        let call = self.client.call(operation, None, Some(&name));
+        let call = self.client.call(operation, None, Some(&name), self.timeout);
         let request = call.generated().create_api_key().body(CreateApiKeyRequest {
             name,
             role: self.role,
@@ -190,45 +254,22 @@ impl CreateApiKey {
     }
 }
 
-impl IntoFuture for CreateApiKey {
-    type Output = Result<ApiKey, Error>;
-    type IntoFuture = Answer<ApiKey>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
-    }
-}
-
 /// A call of [`Client::list_api_keys`], to be awaited.
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct ListApiKeys {
     client: Client,
+    timeout: Option<Duration>,
     user: String,
 }
 
 impl ListApiKeys {
-    /// The e-mail address of the keys' owner; `self` unless given.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = user.into();
-        self
-    }
-
     async fn send(self) -> Result<Vec<ApiKey>, Error> {
         let operation = "list_api_keys";
         let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), None);
+        let call = self.client.call(operation, Some(&user), None, self.timeout);
         let request = call.generated().list_api_keys().user(user);
         Ok(call.run(request.send()).await?.data)
-    }
-}
-
-impl IntoFuture for ListApiKeys {
-    type Output = Result<Vec<ApiKey>, Error>;
-    type IntoFuture = Answer<Vec<ApiKey>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
     }
 }
 
@@ -237,18 +278,13 @@ impl IntoFuture for ListApiKeys {
 #[must_use = "a call does nothing until it is awaited"]
 pub struct GetApiKey {
     client: Client,
+    timeout: Option<Duration>,
     name: String,
     user: String,
     reveal: Option<bool>,
 }
 
 impl GetApiKey {
-    /// The e-mail address of the key's owner; `self` unless given.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = user.into();
-        self
-    }
-
     /// Whether to answer with the full value instead of the identifier.
     pub fn reveal(mut self, reveal: bool) -> Self {
         self.reveal = Some(reveal);
@@ -259,7 +295,7 @@ impl GetApiKey {
         let operation = "get_api_key";
         let name = segment(operation, "name", self.name)?;
         let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), Some(&name));
+        let call = self.client.call(operation, Some(&user), Some(&name), self.timeout);
         let mut request = call.generated().get_api_key().user(user).name(name);
         if let Some(reveal) = self.reveal {
             request = request.reveal(reveal);
@@ -268,32 +304,18 @@ impl GetApiKey {
     }
 }
 
-impl IntoFuture for GetApiKey {
-    type Output = Result<ApiKey, Error>;
-    type IntoFuture = Answer<ApiKey>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
-    }
-}
-
 /// A call of [`Client::update_api_key`], to be awaited.
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited"]
 pub struct UpdateApiKey {
     client: Client,
+    timeout: Option<Duration>,
     name: String,
     user: String,
     changes: UpdateApiKeyRequest,
 }
 
 impl UpdateApiKey {
-    /// The e-mail address of the key's owner; `self` unless given.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = user.into();
-        self
-    }
-
     /// The state that the key is to have.
     pub fn state(mut self, state: KeyState) -> Self {
         self.changes.state = Some(state);
@@ -316,18 +338,9 @@ impl UpdateApiKey {
         let operation = "update_api_key";
         let name = segment(operation, "name", self.name)?;
         let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), Some(&name));
+        let call = self.client.call(operation, Some(&user), Some(&name), self.timeout);
         let request = call.generated().update_api_key().user(user).name(name).body(self.changes);
         Ok(call.run(request.send()).await?.data)
-    }
-}
-
-impl IntoFuture for UpdateApiKey {
-    type Output = Result<ApiKey, Error>;
-    type IntoFuture = Answer<ApiKey>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
     }
 }
 
@@ -336,32 +349,18 @@ impl IntoFuture for UpdateApiKey {
 #[must_use = "a call does nothing until it is awaited"]
 pub struct DeleteApiKey {
     client: Client,
+    timeout: Option<Duration>,
     name: String,
     user: String,
 }
 
 impl DeleteApiKey {
-    /// The e-mail address of the key's owner; `self` unless given.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = user.into();
-        self
-    }
-
     async fn send(self) -> Result<ApiKey, Error> {
         let operation = "delete_api_key";
         let name = segment(operation, "name", self.name)?;
         let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), Some(&name));
+        let call = self.client.call(operation, Some(&user), Some(&name), self.timeout);
         let request = call.generated().delete_api_key().user(user).name(name);
         Ok(call.run(request.send()).await?.data)
-    }
-}
-
-impl IntoFuture for DeleteApiKey {
-    type Output = Result<ApiKey, Error>;
-    type IntoFuture = Answer<ApiKey>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
     }
 }

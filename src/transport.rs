@@ -1,62 +1,87 @@
-//! The one place that every request passes: it is signed, sent, and what came back becomes a value
-//! or an [`Error`]. What the operations are is not known here.
+//! The one place that every request passes: it is signed and sent, as often as is safe and as long
+//! as there is time, and what comes of it becomes a value or an [`Error`]. What may be repeated is
+//! decided by `retry`, what an answer says is found by `answer`, and what the operations are is not
+//! known here.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Request, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Request, Response, StatusCode};
+use tokio::time::Instant;
 
-use crate::error::Attempt;
+use crate::answer::{self, Context};
+use crate::error::{Action, Course};
 use crate::generated::types::ErrorModel;
-use crate::{Error, ErrorType, generated};
-
-/// How much of a body that is no error model stands in for its message, in characters.
-const LONGEST_EXCERPT: usize = 200;
+use crate::retry::{Budget, Effect, Outcome, Retries};
+use crate::{Error, RetryPolicy, generated};
 
 /// What the generated client carries for its requests to be signed and watched.
 #[derive(Clone)]
 pub struct Transport {
-    authorization: HeaderValue,
-    max_body: usize,
-    /// What came of the one call that this client was copied for.
-    receipt: Option<Arc<OnceLock<Receipt>>>,
+    settings: Arc<Settings>,
+    timeout: Duration,
+    /// How the one call went that this client was copied for.
+    course: Option<Arc<OnceLock<Course>>>,
 }
 
-/// What the generated code does not hand on of an answer.
-struct Receipt {
-    status: StatusCode,
-    too_large: bool,
+/// What all calls of a client share.
+pub(crate) struct Settings {
+    pub(crate) authorization: HeaderValue,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) retry_policy: RetryPolicy,
+    pub(crate) budget: Budget,
 }
 
 impl Transport {
-    pub(crate) fn new(authorization: HeaderValue, max_body: usize) -> Self {
-        Self { authorization, max_body, receipt: None }
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { timeout: settings.timeout, settings: Arc::new(settings), course: None }
     }
 
-    /// The text without the key that signs the requests. The first 6 characters of a key are its
-    /// identifier and no secret, so that a shorter one is none either.
-    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let header = self.authorization.to_str().unwrap_or_default();
-        match header.rsplit(' ').next().filter(|key| key.len() > 6 && text.contains(key)) {
-            Some(key) => text.replace(key, "(the API key)").into(),
-            None => text.into(),
-        }
-    }
-
-    /// The body, unless it is larger than allowed. What is over the limit is not read.
-    async fn body(&self, response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> {
+    /// Sends the request once and reads the answer.
+    async fn attempt(
+        &self,
+        http: &reqwest::Client,
+        mut request: Request,
+        left: Duration,
+    ) -> Attempt {
+        *request.timeout_mut() = Some(left.min(self.settings.attempt_timeout));
+        let url = request.url().clone();
+        let mut response = match http.execute(request).await {
+            Ok(response) => response,
+            Err(error) => return Attempt::failed(None, error),
+        };
+        let status = response.status();
+        let limit = self.settings.max_response_bytes;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > self.max_body {
-                return Ok(None);
+        let over_limit = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if chunk.len() > limit.saturating_sub(body.len()) => {
+                    break Some(limit);
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break None,
+                // Of an error's body, what came is better than nothing.
+                Err(error) if status.is_success() => return Attempt::failed(Some(status), error),
+                Err(_) => break None,
             }
-            body.extend_from_slice(&chunk);
+        };
+        let retry_after = answer::retry_after(response.headers());
+        let (mut head, _) = http::Response::<reqwest::Body>::from(response).into_parts();
+        // A server may echo the key in a header, and the generated types print headers.
+        head.headers.values_mut().for_each(|value| value.set_sensitive(true));
+        let authorization = self.settings.authorization.clone();
+        head.extensions.insert(Context { authorization, url, over_limit });
+        Attempt {
+            outcome: Outcome::Answered { status, retry_after },
+            status: Some(status),
+            response: Ok(http::Response::from_parts(head, body).into()),
         }
-        Ok(Some(body))
     }
 }
 
@@ -66,40 +91,92 @@ impl fmt::Debug for Transport {
     }
 }
 
-impl ClientHooks<Transport> for generated::Client {
-    async fn exec(&self, mut request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
-        let transport = self.inner();
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, transport.authorization.clone());
-        // The generator adds it to every request; the vendor's clients do not send it.
-        headers.remove("api-version");
-        let mut response = self.client().execute(request).await?;
-        let status = response.status();
-        let body = transport.body(&mut response).await;
-        if let Some(receipt) = &transport.receipt {
-            let too_large = matches!(body, Ok(None));
-            // A copy of the client lives for one call, so that nothing is there yet.
-            let _ = receipt.set(Receipt { status, too_large });
-        }
-        // The generated code reads a body whatever its size; it gets the one that was read.
-        let (head, _) = http::Response::<reqwest::Body>::from(response).into_parts();
-        Ok(http::Response::from_parts(head, body?.unwrap_or_default()).into())
+/// What came of sending a request once.
+struct Attempt {
+    outcome: Outcome,
+    /// Also there when the body broke off after it.
+    status: Option<StatusCode>,
+    response: reqwest::Result<Response>,
+}
+
+impl Attempt {
+    fn failed(status: Option<StatusCode>, error: reqwest::Error) -> Self {
+        let outcome = if error.is_connect() {
+            Outcome::Unreachable
+        } else {
+            Outcome::Unanswered { timeout: error.is_timeout() }
+        };
+        Self { outcome, status, response: Err(error) }
     }
 }
 
-/// One call: a copy of the generated client with a receipt of its own.
+impl ClientHooks<Transport> for generated::Client {
+    async fn exec(
+        &self,
+        mut request: Request,
+        operation: &OperationInfo,
+    ) -> reqwest::Result<Response> {
+        let transport = self.inner();
+        let settings = &transport.settings;
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, settings.authorization.clone());
+        // The generator adds it to every request; the vendor's clients do not send it.
+        headers.remove("api-version");
+
+        let start = Instant::now();
+        let operation = operation.operation_id;
+        let effect = Effect::of(operation);
+        let mut retries = Retries::new(&settings.retry_policy, &settings.budget, effect);
+        loop {
+            let again = request.try_clone();
+            let left = transport.timeout.saturating_sub(start.elapsed());
+            let Attempt { outcome, status, response } =
+                transport.attempt(self.client(), request, left).await;
+            let left = transport.timeout.saturating_sub(start.elapsed());
+            let wait = retries.wait_after(&outcome, left);
+            if let (Some(wait), Some(again)) = (wait, again) {
+                let (attempt, wait_ms) = (retries.attempts(), wait.as_millis());
+                tracing::warn!(operation, attempt, %outcome, wait_ms, "the call is repeated");
+                tokio::time::sleep(wait).await;
+                request = again;
+                continue;
+            }
+            if let Some(course) = &transport.course {
+                // A copy of the client lives for one call, so that nothing is there yet.
+                let _ = course.set(Course {
+                    attempts: retries.attempts(),
+                    status,
+                    retry_after: outcome.retry_after(),
+                    effect,
+                    in_doubt: retries.in_doubt(),
+                });
+            }
+            return response;
+        }
+    }
+}
+
+/// One call: a copy of the generated client with a course of its own.
 pub(crate) struct Call {
-    attempt: Attempt,
+    action: Action,
     generated: generated::Client,
-    receipt: Arc<OnceLock<Receipt>>,
+    course: Arc<OnceLock<Course>>,
 }
 
 impl Call {
-    pub(crate) fn new(generated: &generated::Client, attempt: Attempt) -> Self {
+    /// A call by this client that may take this long, or as long as the client's calls may.
+    pub(crate) fn new(
+        generated: &generated::Client,
+        action: Action,
+        timeout: Option<Duration>,
+    ) -> Self {
         let mut generated = generated.clone();
-        let receipt = Arc::new(OnceLock::new());
-        generated.inner.receipt = Some(Arc::clone(&receipt));
-        Self { attempt, generated, receipt }
+        let course = Arc::new(OnceLock::new());
+        generated.inner.course = Some(Arc::clone(&course));
+        if let Some(timeout) = timeout {
+            generated.inner.timeout = timeout;
+        }
+        Self { action, generated, course }
     }
 
     pub(crate) fn generated(&self) -> &generated::Client {
@@ -111,94 +188,32 @@ impl Call {
         &self,
         request: impl Future<Output = Result<ResponseValue<T>, generated::Error<ErrorModel>>>,
     ) -> Result<T, Error> {
-        match request.await {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(error) => Err(self.error(error).await),
-        }
+        request.await.map(ResponseValue::into_inner).map_err(|error| self.error(error))
     }
 
-    async fn error(&self, error: generated::Error<ErrorModel>) -> Error {
+    fn error(&self, error: generated::Error<ErrorModel>) -> Error {
         use generated::Error as Generated;
-        let attempt = self.attempt.clone();
-        let receipt = self.receipt.get();
-        let status = receipt.map(|receipt| receipt.status);
-        if let Some(Receipt { status, too_large: true }) = receipt {
-            return Error::too_large(attempt, *status, self.generated.inner.max_body);
-        }
+        let action = self.action.clone();
+        let course = self.course.get().copied().unwrap_or(Course {
+            // Nothing got as far as being sent.
+            effect: Effect::of(action.operation),
+            attempts: 0,
+            status: None,
+            retry_after: None,
+            in_doubt: false,
+        });
         match error {
-            Generated::CommunicationError(error)
-            | Generated::ResponseBodyError(error)
-            | Generated::InvalidUpgrade(error) => Error::unanswered(attempt, status, error),
             Generated::ErrorResponse(answer) => {
-                let status = answer.status();
-                Error::answered(attempt, status, self.without_key(answer.into_inner()))
+                Error::answered(action, course, answer.into_inner())
             }
-            Generated::InvalidResponsePayload(body, error) => {
-                // The generated code reads a body only once it has the status.
-                let status = status.unwrap_or_default();
-                if status.is_success() {
-                    return Error::unreadable(attempt, status, &error);
-                }
-                Error::answered(attempt, status, self.model_of(&body))
-            }
-            Generated::UnexpectedResponse(response) => {
-                let status = response.status();
-                let model = match self.redirect(&response) {
-                    Some(host) => ErrorModel {
-                        message: Some(format!("a redirect to {host}, which is not followed")),
-                        ..ErrorModel::default()
-                    },
-                    None => self.model_of(&response.bytes().await.unwrap_or_default()),
-                };
-                Error::answered(attempt, status, model)
+            Generated::InvalidResponsePayload(_, cause) => Error::unreadable(action, course, cause),
+            Generated::CommunicationError(cause)
+            | Generated::ResponseBodyError(cause)
+            | Generated::InvalidUpgrade(cause) => Error::unanswered(action, course, cause),
+            Generated::UnexpectedResponse(_) => {
+                Error::answered(action, course, ErrorModel::default())
             }
             Generated::InvalidRequest(reason) | Generated::Custom(reason) => Error::refused(reason),
         }
-    }
-
-    /// The host that the answer redirects to. The rest of the target may be anything, a secret
-    /// included.
-    fn redirect(&self, response: &Response) -> Option<String> {
-        if !response.status().is_redirection() {
-            return None;
-        }
-        let location = response.headers().get(LOCATION)?.to_str().ok()?;
-        let target = Url::parse(&self.generated.baseurl).ok()?.join(location).ok()?;
-        target.host_str().map(str::to_owned)
-    }
-
-    /// The error model that a body is. Where it is none, the beginning of its text is the message.
-    fn model_of(&self, body: &[u8]) -> ErrorModel {
-        if let Ok(model) = serde_json::from_slice(body) {
-            return self.without_key(model);
-        }
-        let text = String::from_utf8_lossy(body);
-        let is_text = !text.contains(['\0', char::REPLACEMENT_CHARACTER]);
-        // The key goes first: cut in two, it would not be found any more.
-        let words = self.generated.inner.redact(&text);
-        let words: Vec<_> = words.split_whitespace().collect();
-        let message: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
-        let message = Some(message).filter(|message| is_text && !message.is_empty());
-        ErrorModel { message, ..ErrorModel::default() }
-    }
-
-    /// The model without the key that signed the request, which a server may echo.
-    fn without_key(&self, mut model: ErrorModel) -> ErrorModel {
-        let unknown_type = match &mut model.type_ {
-            Some(ErrorType::Unknown(text)) => Some(text),
-            _ => None,
-        };
-        let texts = [
-            model.message.as_mut(),
-            unknown_type,
-            model.trace_id.as_mut(),
-            model.error_id.as_mut(),
-            model.query_id.as_mut(),
-            model.virtual_instance_rrn.as_mut(),
-        ];
-        for text in texts.into_iter().flatten() {
-            *text = self.generated.inner.redact(text).into_owned();
-        }
-        model
     }
 }

@@ -1,30 +1,14 @@
 //! How what goes wrong reaches the caller.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use httpmock::MockServer;
-use rockset_apikeys::{Client, Error, ErrorType, KeyState};
+use rockset_apikeys::{Client, Error, ErrorType, RetryPolicy};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{Contract, client_of};
-
-const OPERATIONS: [&str; 5] =
-    ["create_api_key", "list_api_keys", "get_api_key", "update_api_key", "delete_api_key"];
-
-/// Calls the operation with this id.
-async fn call(client: &Client, id: &str) -> Result<(), Error> {
-    match id {
-        "create_api_key" => client.create_api_key("my-app").await.map(drop),
-        "list_api_keys" => client.list_api_keys().await.map(drop),
-        "get_api_key" => client.get_api_key("my-app").await.map(drop),
-        "update_api_key" => client.update_api_key("my-app").state(KeyState::Active).await.map(drop),
-        "delete_api_key" => client.delete_api_key("my-app").await.map(drop),
-        _ => panic!("there is no operation {id}"),
-    }
-}
+use crate::script::{Script, Step};
+use crate::support::{Contract, OPERATIONS, call, client_of};
 
 /// What the call gives when the server answers with this.
 async fn answered(id: &str, status: u16, media: &str, body: &str) -> Error {
@@ -126,45 +110,44 @@ async fn the_status_survives_any_body_and_text_becomes_the_message() {
     assert_eq!(long.message().map(str::len), Some(200));
 }
 
-/// A server that answers every connection with these bytes, over and over where told to.
-async fn scripted(answer: &'static [u8], forever: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            let _ = connection.read(&mut request).await;
-            let _ = connection.write_all(answer).await;
-            while forever && connection.write_all(&[b'x'; 65_536]).await.is_ok() {}
-        }
-    });
-    url
-}
-
 #[tokio::test]
 async fn an_answer_that_breaks_off_keeps_its_status() {
-    for (head, status, retryable) in [
-        (&b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":"[..], Some(200), true),
-        (b"HTTP/1.1 503 Down\r\ncontent-length: 100\r\n\r\n{", Some(503), true),
-        (b"HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\n{", Some(403), false),
-        (b"HTTP/1.1 200 OK\r\ncont", None, true),
-        (b"", None, true),
+    for (head, status, text) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":",
+            Some(200),
+            "200 OK, but the answer broke off",
+        ),
+        (
+            "HTTP/1.1 503 Down\r\ncontent-length: 100\r\n\r\nunder repair",
+            Some(503),
+            "503 Service Unavailable: under repair",
+        ),
+        ("HTTP/1.1 403 No\r\ncontent-length: 100\r\n\r\n", Some(403), "403 Forbidden"),
+        ("HTTP/1.1 200 OK\r\ncont", None, "the connection failed"),
+        ("", None, "the connection failed"),
     ] {
-        let client = client_of(&scripted(head, false).await, "k");
-        let error = client.list_api_keys().await.unwrap_err();
+        let server = Script::play([Step::Send(head.into())]).await;
+        let error = client_of(&server.url, "k").list_api_keys().await.unwrap_err();
         assert_eq!(error.status().map(|it| it.as_u16()), status, "{error}");
-        assert_eq!(error.is_retryable(), retryable, "{error}");
-        assert!(error.source().is_some() && !error.is_connect(), "{error}");
+        assert_eq!(error.to_string(), format!("list_api_keys: {text}"));
+        assert_eq!(error.is_retryable(), status != Some(403), "{error}");
+        assert_eq!(error.source().is_some(), error.message().is_none() && status != Some(403));
+        assert!(!error.is_connect(), "{error}");
     }
 }
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_an_error_however_long_the_server_sends() {
-    let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
-    let server = scripted(head, true).await;
-    let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
-    assert_eq!(error.status().map(|it| it.as_u16()), Some(200));
-    assert!(error.source().unwrap().to_string().contains("4194304 bytes"));
+    for (status, head) in [(200, "connection: close"), (503, "transfer-encoding: chunked")] {
+        let head = format!("HTTP/1.1 {status} -\r\n{head}\r\n\r\n5000000\r\n");
+        let server = Script::play([Step::Flood(head.into())]).await;
+        let error = client_of(&server.url, "k").list_api_keys().await.unwrap_err();
+        assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
+        if status == 200 {
+            assert!(error.source().unwrap().to_string().contains("4194304 bytes"), "{error:?}");
+        }
+    }
 
     let body = json!({ "data": [] });
     let server = MockServer::start_async().await;
@@ -176,7 +159,7 @@ async fn a_body_over_the_limit_is_an_error_however_long_the_server_sends() {
         .await;
     let limited = |limit| {
         let builder = Client::builder().api_server(server.base_url()).api_key("k");
-        builder.max_response_bytes(limit).build().unwrap()
+        builder.retry_policy(RetryPolicy::none()).max_response_bytes(limit).build().unwrap()
     };
     let length = body.to_string().len();
     limited(length).list_api_keys().await.unwrap();
@@ -269,19 +252,6 @@ async fn a_refused_connection_says_so_and_keeps_its_cause() {
         cause = error.source();
     }
     assert!(causes.iter().any(|cause| cause.contains("refused")), "{causes:?}");
-}
-
-#[tokio::test]
-async fn a_server_that_never_answers_is_a_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = format!("http://{}", listener.local_addr().unwrap());
-    let client =
-        Client::builder().api_server(server).api_key("k").timeout(Duration::from_millis(50));
-    let call = client.build().unwrap().list_api_keys().into_future();
-    let outcome = tokio::time::timeout(Duration::from_secs(30), call).await;
-    let error = outcome.expect("the client gives up by itself").unwrap_err();
-    assert!(error.is_timeout() && error.is_retryable() && !error.is_connect(), "{error}");
-    assert_eq!(error.to_string(), "list_api_keys: no whole answer came within the time limit");
 }
 
 #[tokio::test]

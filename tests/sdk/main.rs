@@ -5,7 +5,9 @@
 
 mod contract;
 mod errors;
+mod network;
 mod refusals;
+mod script;
 mod support;
 mod values;
 mod wire;

@@ -2,11 +2,34 @@
 //! checked rather than against the code that was generated from it.
 
 use jsonschema::Validator;
-use rockset_apikeys::Client;
+use rockset_apikeys::{Client, Error, KeyState, RetryPolicy};
 use serde_json::{Value, json};
 
+pub const OPERATIONS: [&str; 5] =
+    ["create_api_key", "list_api_keys", "get_api_key", "update_api_key", "delete_api_key"];
+
+/// A client that repeats nothing.
 pub fn client_of(server: &str, key: &str) -> Client {
-    Client::builder().api_server(server).api_key(key).build().expect("a client")
+    let builder = Client::builder().api_server(server).api_key(key);
+    builder.retry_policy(RetryPolicy::none()).build().expect("a client")
+}
+
+/// Calls the operation with this id.
+pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
+    match id {
+        "create_api_key" => client.create_api_key("my-app").await.map(drop),
+        "list_api_keys" => client.list_api_keys().await.map(drop),
+        "get_api_key" => client.get_api_key("my-app").await.map(drop),
+        "update_api_key" => client.update_api_key("my-app").state(KeyState::Active).await.map(drop),
+        "delete_api_key" => client.delete_api_key("my-app").await.map(drop),
+        _ => panic!("there is no operation {id}"),
+    }
+}
+
+/// The body of a success of the operation with this id.
+pub fn success(id: &str) -> Value {
+    let key = json!({ "name": "my-app", "key": "abcdef" });
+    json!({ "data": if id == "list_api_keys" { json!([key]) } else { key } })
 }
 
 pub struct Contract(pub Value);

@@ -1,0 +1,132 @@
+//! A server that does to each request what a script says, byte by byte: what goes wrong on networks
+//! is not what servers for tests know how to do.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// What is done to one request, after which its connection is closed.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Sends these bytes.
+    Send(Vec<u8>),
+    /// Closes the connection with a reset.
+    Reset,
+    /// Sends these bytes, and then nothing for as long as the client stays.
+    Hang(Vec<u8>),
+    /// Sends these bytes, and then one at a time for as long as the client stays.
+    Drip(Vec<u8>),
+    /// Sends these bytes, and then as many as the client takes.
+    Flood(Vec<u8>),
+}
+
+impl Step {
+    /// An answer with this status, these headers, each with its line's end, and this body.
+    pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n");
+        Self::Send([head.as_bytes(), body].concat())
+    }
+
+    pub fn status(status: u16) -> Self {
+        Self::answer(status, "", "")
+    }
+}
+
+pub struct Script {
+    pub url: String,
+    requests: Arc<Mutex<Vec<Vec<u8>>>>,
+    left: Arc<Notify>,
+}
+
+impl Script {
+    /// Plays these steps, one for each request, and the last one again for all further requests.
+    pub async fn play(steps: impl Into<Vec<Step>>) -> Self {
+        let steps: Vec<Step> = steps.into();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (requests, left) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Notify>::default());
+        let script = Self { url, requests: Arc::clone(&requests), left: Arc::clone(&left) };
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let (requests, left) = (Arc::clone(&requests), Arc::clone(&left));
+                let steps = steps.clone();
+                tokio::spawn(async move {
+                    let Some(request) = read_request(&mut connection).await else { return };
+                    let number = {
+                        let mut requests = requests.lock().unwrap();
+                        requests.push(request);
+                        requests.len()
+                    };
+                    let step = steps.get(number - 1).or(steps.last()).expect("a step");
+                    perform(step, &mut connection).await;
+                    left.notify_one();
+                });
+            }
+        });
+        script
+    }
+
+    /// The requests so far, as they were received.
+    pub fn requests(&self) -> Vec<String> {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
+    }
+
+    /// Waits until a request is done with: answered, or left by the client.
+    pub async fn one_done(&self) {
+        self.left.notified().await;
+    }
+}
+
+async fn perform(step: &Step, connection: &mut TcpStream) {
+    match step {
+        Step::Send(bytes) => {
+            let _ = connection.write_all(bytes).await;
+            let _ = connection.shutdown().await;
+        }
+        Step::Reset => connection.set_zero_linger().unwrap(),
+        Step::Hang(bytes) => {
+            let _ = connection.write_all(bytes).await;
+            // Ends when the client closes the connection; it has nothing more to send.
+            let _ = connection.read(&mut [0]).await;
+        }
+        Step::Drip(bytes) => {
+            let mut sent = connection.write_all(bytes).await;
+            while sent.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                sent = connection.write_all(b" ").await;
+            }
+        }
+        Step::Flood(bytes) => {
+            let mut sent = connection.write_all(bytes).await;
+            while sent.is_ok() {
+                sent = connection.write_all(&[b' '; 65_536]).await;
+            }
+        }
+    }
+}
+
+/// One request, its body included; `None` where the client leaves before its end.
+async fn read_request(connection: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&request);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let head = head.to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return Some(request);
+            }
+        }
+        match connection.read(&mut buffer).await {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => request.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
