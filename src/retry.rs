@@ -239,3 +239,101 @@ impl<'a> Retries<'a> {
         self.in_doubt
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! A minute of outage for a thousand clients is simulated here, with the decisions above and a
+    //! clock that jumps; on real sockets it would take a minute and a thousand connections. That the
+    //! decisions are carried out is shown on real sockets, in `tests/sdk/network.rs`.
+
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+    use super::*;
+
+    const CLIENTS: u64 = 1_000;
+    const OUTAGE: std::ops::Range<u64> = 10_000..70_000;
+    const END: u64 = 90_000;
+
+    /// What the server saw, and what the clients saw of it; times in milliseconds.
+    #[derive(Default)]
+    struct Log {
+        calls_in_outage: Cell<u32>,
+        requests_in_outage: Cell<u32>,
+        last_failure: Cell<u64>,
+        /// The second that the server is in, and the requests that it had in it.
+        second: Cell<(u64, u64)>,
+    }
+
+    impl Log {
+        /// The server fails completely during the outage. Before and after it, it bears one and a
+        /// half times the requests that the clients make when all is well.
+        fn answer(&self, now: u64) -> Outcome {
+            let (second, requests) = self.second.get();
+            let requests = if second == now / 1_000 { requests + 1 } else { 1 };
+            self.second.set((now / 1_000, requests));
+            let down = OUTAGE.contains(&now);
+            self.requests_in_outage.update(|count| count + u32::from(down));
+            let overloaded = requests > CLIENTS * 3 / 2;
+            let failing = down || overloaded;
+            let status = if failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            Outcome::Answered { status, retry_after: None }
+        }
+    }
+
+    /// Each client makes a call every second, and none before the one before has ended.
+    async fn simulate(with_budget: bool) -> Rc<Log> {
+        let (log, start) = (Rc::<Log>::default(), Instant::now());
+        let clients = tokio::task::LocalSet::new();
+        for client in 0..CLIENTS {
+            let log = Rc::clone(&log);
+            clients.spawn_local(async move {
+                let now = || start.elapsed().as_millis() as u64;
+                let (policy, mut budget) = (RetryPolicy::default(), Budget::new());
+                sleep(Duration::from_millis(client)).await;
+                let mut every_second = interval(Duration::from_secs(1));
+                every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                while now() < END {
+                    every_second.tick().await;
+                    let in_outage = u32::from(OUTAGE.contains(&now()));
+                    log.calls_in_outage.update(|count| count + in_outage);
+                    if !with_budget {
+                        budget = Budget::new();
+                    }
+                    let mut retries = Retries::new(&policy, &budget, Effect::Reads);
+                    let last = loop {
+                        let outcome = log.answer(now());
+                        match retries.wait_after(&outcome, Duration::from_secs(60)) {
+                            Some(wait) => sleep(wait).await,
+                            None => break outcome,
+                        }
+                    };
+                    if last.is_transient() {
+                        log.last_failure.set(now());
+                    }
+                }
+            });
+        }
+        clients.await;
+        log
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_clients_do_not_make_an_outage_worse_and_recover_within_seconds() {
+        fastrand::seed(1);
+        let log = simulate(true).await;
+        let (calls, requests) = (log.calls_in_outage.get(), log.requests_in_outage.get());
+        let ratio = f64::from(requests) / f64::from(calls);
+        let recovery = log.last_failure.get().saturating_sub(OUTAGE.end);
+        println!("{requests} requests for {calls} calls: {ratio:.3}; recovered in {recovery} ms");
+        assert!(calls > 50_000 && ratio < 1.2, "{requests} requests for {calls} calls");
+        assert!(recovery < 3_000, "calls failed until {recovery} ms after the outage");
+
+        // The same without the budget, to see that it is the budget that does it.
+        let log = simulate(false).await;
+        let (calls, requests) = (log.calls_in_outage.get(), log.requests_in_outage.get());
+        assert!(requests > 2 * calls, "{requests} requests for {calls} calls");
+    }
+}

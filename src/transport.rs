@@ -188,6 +188,12 @@ impl Call {
         &self,
         request: impl Future<Output = Result<ResponseValue<T>, generated::Error<ErrorModel>>>,
     ) -> Result<T, Error> {
+        if self.generated.inner.timeout.is_zero() {
+            let action = &self.action;
+            return Err(Error::refused(format!(
+                "{action}: its time limit is zero; nothing was sent"
+            )));
+        }
         request.await.map(ResponseValue::into_inner).map_err(|error| self.error(error))
     }
 

@@ -6,8 +6,10 @@
 mod contract;
 mod errors;
 mod network;
+mod properties;
 mod refusals;
 mod script;
+mod secrets;
 mod support;
 mod values;
 mod wire;

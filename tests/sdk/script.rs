@@ -39,31 +39,35 @@ impl Step {
 
 pub struct Script {
     pub url: String,
-    requests: Arc<Mutex<Vec<Vec<u8>>>>,
+    state: Arc<Mutex<State>>,
     left: Arc<Notify>,
+}
+
+struct State {
+    steps: Vec<Step>,
+    requests: Vec<Vec<u8>>,
 }
 
 impl Script {
     /// Plays these steps, one for each request, and the last one again for all further requests.
     pub async fn play(steps: impl Into<Vec<Step>>) -> Self {
-        let steps: Vec<Step> = steps.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (requests, left) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Notify>::default());
-        let script = Self { url, requests: Arc::clone(&requests), left: Arc::clone(&left) };
+        let state = Arc::new(Mutex::new(State { steps: steps.into(), requests: Vec::new() }));
+        let script = Self { url, state, left: Arc::default() };
+        let (state, left) = (Arc::clone(&script.state), Arc::clone(&script.left));
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let (requests, left) = (Arc::clone(&requests), Arc::clone(&left));
-                let steps = steps.clone();
+                let (state, left) = (Arc::clone(&state), Arc::clone(&left));
                 tokio::spawn(async move {
                     let Some(request) = read_request(&mut connection).await else { return };
-                    let number = {
-                        let mut requests = requests.lock().unwrap();
-                        requests.push(request);
-                        requests.len()
+                    let step = {
+                        let mut state = state.lock().unwrap();
+                        state.requests.push(request);
+                        let step = state.steps.get(state.requests.len() - 1);
+                        step.or(state.steps.last()).expect("a step").clone()
                     };
-                    let step = steps.get(number - 1).or(steps.last()).expect("a step");
-                    perform(step, &mut connection).await;
+                    perform(&step, &mut connection).await;
                     left.notify_one();
                 });
             }
@@ -71,10 +75,15 @@ impl Script {
         script
     }
 
+    /// Begins anew with another step, as if there had been no requests.
+    pub fn play_again(&self, step: Step) {
+        *self.state.lock().unwrap() = State { steps: vec![step], requests: Vec::new() };
+    }
+
     /// The requests so far, as they were received.
     pub fn requests(&self) -> Vec<String> {
-        let requests = self.requests.lock().unwrap();
-        requests.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
+        let state = self.state.lock().unwrap();
+        state.requests.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
     }
 
     /// Waits until a request is done with: answered, or left by the client.

@@ -1,0 +1,172 @@
+//! What holds for any input, shown on many that nobody thought of.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use rockset_apikeys::{Client, Error};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::script::{Script, Step};
+use crate::support::{OPERATIONS, call, client_of, success};
+
+/// What all cases of a test share.
+struct Stage {
+    runtime: Runtime,
+    server: Script,
+    client: Client,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let server = runtime.block_on(Script::play([Step::Reset]));
+        let client = client_of(&server.url, "k");
+        Self { runtime, server, client }
+    }
+}
+
+thread_local! {
+    static STAGE: Stage = Stage::new();
+}
+
+/// Answers one call with this, and gives what the client made of it and what the server saw.
+fn answered<T>(
+    answer: Step,
+    call: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+) -> (Result<T, Error>, Vec<String>) {
+    STAGE.with(|stage| {
+        stage.server.play_again(answer);
+        let outcome = stage.runtime.block_on(call(&stage.client));
+        (outcome, stage.server.requests())
+    })
+}
+
+/// Names as people give them, and as people who mean harm do.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[./\\\\%?#:@ +&=;~a-c\u{0}\t\r\n\u{7f}\u{202e}é\u{1f600}]{0,8}",
+        "(%2[eEfF]|\\.|/|%5c|%00){1,4}",
+    ]
+}
+
+/// What the server takes the segments of the path for, and the path itself.
+fn segments(request: &str) -> Vec<String> {
+    let target = request.split(' ').nth(1).unwrap();
+    let path = target.split('?').next().unwrap();
+    let decode = |segment| percent_decode_str(segment).decode_utf8().unwrap().into_owned();
+    path.split('/').skip(1).map(decode).collect()
+}
+
+/// JSON of all shapes, several levels deep.
+fn json() -> impl Strategy<Value = Value> {
+    let number = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        number,
+        any::<String>().prop_map(Value::from),
+        "[A-Z_]{1,12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8}Z?".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 8, |inner| {
+        let field = prop_oneof![
+            any::<String>(),
+            "data|name|key|state|role|created_at|expiry_time|last_access_time|created_by",
+            "message|type|line|column|trace_id|error_id|query_id|virtual_instance_rrn",
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            prop::collection::btree_map(field, inner, 0..8)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(Config::with_cases(400))]
+
+    #[test]
+    fn a_name_and_a_user_are_refused_or_arrive_as_they_are(name in name(), user in name()) {
+        let answer = Step::answer(200, "", success("get_api_key").to_string());
+        let (outcome, requests) = answered(answer.clone(), async |client| {
+            client.get_api_key(&name).user(&user).await
+        });
+        let can_be_sent = |text: &str| !matches!(text, "" | "." | "..");
+        if can_be_sent(&name) && can_be_sent(&user) {
+            outcome.unwrap();
+            let wanted = ["v1", "orgs", "self", "users", &user, "apikeys", &name];
+            prop_assert_eq!(segments(&requests[0]), wanted);
+        } else {
+            prop_assert_eq!(outcome.unwrap_err().attempts(), 0);
+            prop_assert!(requests.is_empty());
+        }
+
+        let (outcome, requests) =
+            answered(answer, async |client| client.create_api_key(&name).created_by(&user).await);
+        if can_be_sent(&name) {
+            outcome.unwrap();
+            let (_, body) = requests[0].split_once("\r\n\r\n").unwrap();
+            let body: Value = serde_json::from_str(body).unwrap();
+            prop_assert_eq!(body, json!({ "name": name, "created_by": user }));
+        } else {
+            prop_assert!(outcome.is_err() && requests.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_json_gives_an_answer_or_an_error_with_its_status(
+        body in json(),
+        in_envelope: bool,
+        status in prop_oneof![Just(200), 201..=599_u16],
+    ) {
+        let body = if in_envelope { json!({ "data": body }) } else { body };
+        for id in OPERATIONS {
+            let answer = Step::answer(status, "", body.to_string());
+            let (outcome, _) = answered(answer, async |client| call(client, id).await);
+            if let Err(error) = outcome {
+                prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
+                prop_assert!(!error.to_string().contains('\n'));
+            } else {
+                prop_assert_eq!(status, 200);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_an_error_with_their_status(body: Vec<u8>, status in 400..=599_u16) {
+        let answer = Step::answer(status, "", &body);
+        let (outcome, _) = answered(answer, async |client| client.list_api_keys().await);
+        prop_assert_eq!(outcome.unwrap_err().status().map(|it| it.as_u16()), Some(status));
+    }
+
+    #[test]
+    fn an_error_model_keeps_its_status_and_the_fields_that_fit(
+        message: String,
+        line: i64,
+        others in prop::collection::btree_map(
+            "type|column|trace_id|error_id|query_id|virtual_instance_rrn|[a-z]{1,9}",
+            json(),
+            0..4,
+        ),
+        status in 400..=599_u16,
+    ) {
+        let mut body: BTreeMap<String, Value> = others;
+        body.insert("message".to_owned(), json!(message));
+        body.insert("line".to_owned(), json!(line));
+        let answer = Step::answer(status, "", json!(body).to_string());
+        let (outcome, _) = answered(answer, async |client| client.list_api_keys().await);
+        let error = outcome.unwrap_err();
+        prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
+        prop_assert_eq!(error.message(), Some(message.as_str()));
+        prop_assert_eq!(error.line(), Some(line));
+        let trace_id = body.get("trace_id").and_then(Value::as_str);
+        prop_assert_eq!(error.trace_id(), trace_id);
+    }
+}

@@ -1,0 +1,192 @@
+//! No key gets out: neither the one that signs the requests nor one that a server sends.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rockset_apikeys::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
+use rockset_apikeys::{ApiKeyValue, Client, Error, PathSegment, RetryPolicy};
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::script::{Script, Step};
+use crate::support::OPERATIONS;
+
+// The first 6 characters of a key are its identifier and no secret.
+const SIGNING: &str = "SIGNERcanary+of/the=signing?key";
+const CREATED: &str = "MAKERScanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
+
+/// Keeps all that is logged.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Memory {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// All that can be formatted of a call of this operation: the call, its outcome, and the causes.
+async fn formatted(client: &Client, id: &str) -> String {
+    fn show<T: Debug>(call: impl Debug, outcome: Result<T, Error>) -> String {
+        let mut text = format!("{call:?} {outcome:?} {outcome:#?}");
+        if let Err(error) = outcome {
+            let texts = [error.message(), error.trace_id(), error.error_id(), error.query_id()];
+            text += &format!("{error} {texts:?} {:?}", error.error_type());
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text += &format!("{error} {error:?} {error:#?}");
+                cause = error.source();
+            }
+        }
+        text
+    }
+    macro_rules! run {
+        ($call:expr) => {{
+            let call = $call;
+            show(call.clone(), call.await)
+        }};
+    }
+    match id {
+        "create_api_key" => run!(client.create_api_key("n")),
+        "list_api_keys" => run!(client.list_api_keys()),
+        "get_api_key" => run!(client.get_api_key("n").reveal(true)),
+        "update_api_key" => run!(client.update_api_key("n")),
+        "delete_api_key" => run!(client.delete_api_key("n")),
+        _ => panic!("there is no operation {id}"),
+    }
+}
+
+/// The same of the generated client.
+async fn formatted_generated(client: &Client, id: &str) -> String {
+    fn show<T: Debug, E: Debug + StdError>(call: impl Debug, outcome: Result<T, E>) -> String {
+        let text = format!("{call:?} {outcome:?} {outcome:#?}");
+        outcome.err().map_or(text.clone(), |error| format!("{text} {error} {:?}", error.source()))
+    }
+    macro_rules! run {
+        ($call:expr) => {{
+            let call = $call;
+            show(call.clone(), call.send().await)
+        }};
+    }
+    let generated = client.generated();
+    let name = || PathSegment::try_from("n").unwrap();
+    match id {
+        "create_api_key" => run!(generated.create_api_key().body(CreateApiKeyRequest {
+            name: name(),
+            role: None,
+            expiry_time: None,
+            created_by: None,
+        })),
+        "list_api_keys" => run!(generated.list_api_keys().user("self")),
+        "get_api_key" => run!(generated.get_api_key().user("self").name("n").reveal(true)),
+        "update_api_key" => {
+            let call = generated.update_api_key().user("self").name("n");
+            run!(call.body(UpdateApiKeyRequest::default()))
+        }
+        "delete_api_key" => run!(generated.delete_api_key().user("self").name("n")),
+        _ => panic!("there is no operation {id}"),
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
+    let log = Memory::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    let _guard = subscriber.with_writer(log.clone()).finish().set_default();
+
+    let echoes = format!("ApiKey {SIGNING} and {CREATED}");
+    let model = json!({
+        "message": echoes, "type": echoes, "trace_id": echoes, "error_id": echoes,
+        "query_id": echoes, "virtual_instance_rrn": echoes, "line": echoes, "column": 1,
+    });
+    let escaped = model.to_string().replace("canary", "c\\u0061nary").replace('/', "\\/");
+    let html = format!("<p>{echoes}</p>{}{echoes}", " ".repeat(170));
+    let headers = format!("location: https://h/{SIGNING}/{CREATED}\r\nx-echo: {echoes}\r\n");
+    let key = json!({ "name": "n", "key": CREATED, "state": "ACTIVE" });
+    let cut =
+        format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{{\"data\":{{\"key\":\"{CREATED}");
+    let mut steps = vec![
+        Step::Reset,
+        Step::Hang(Vec::new()),
+        Step::Send(format!("{SIGNING} {CREATED}\r\n").into()),
+        Step::Send(cut.into()),
+        Step::Send(format!("HTTP/1.1 200 {echoes}\r\n{headers}\r\n{echoes}").into()),
+        Step::answer(200, &headers, json!({ "data": key }).to_string()),
+        Step::answer(200, &headers, json!({ "data": [key] }).to_string()),
+        Step::answer(200, &headers, json!({ "data": CREATED, "echo": SIGNING }).to_string()),
+        Step::answer(200, &headers, json!({ "data": { "name": 5, "key": CREATED } }).to_string()),
+        Step::answer(200, &headers, json!({ "data": { "key": { CREATED: SIGNING } } }).to_string()),
+        Step::answer(200, &headers, format!("{{\"data\": {{\"key\": \"{CREATED}")),
+        Step::answer(200, &headers, &echoes),
+    ];
+    for status in [302, 400, 401, 418, 500, 503] {
+        for body in [&model.to_string(), &escaped, &html, &json!({ "data": key }).to_string()] {
+            steps.push(Step::answer(status, &headers, body));
+        }
+    }
+    for step in steps {
+        let server = Script::play([step.clone()]).await;
+        let builder = Client::builder()
+            .api_server(&server.url)
+            .api_key(SIGNING)
+            .attempt_timeout(Duration::from_millis(100))
+            .retry_policy(
+                RetryPolicy::default().attempts(2).backoff(Duration::ZERO, Duration::ZERO),
+            );
+        let client = builder.clone().build().unwrap();
+        for id in OPERATIONS {
+            let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
+            assert!(!text.contains("canary"), "{id}, {step:?}: {text}");
+        }
+        let text = format!("{builder:?} {builder:#?} {client:?} {client:#?}");
+        let text = format!("{text} {:?} {:#?}", client.generated(), client.generated());
+        assert!(!text.contains("canary"), "{text}");
+        assert!(server.requests()[0].contains(SIGNING), "the key was sent");
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("the call is repeated"), "{log}");
+    assert!(log.contains("starting new connection"), "the libraries below are heard: {log}");
+    assert!(!log.contains("canary"), "{log}");
+}
+
+#[tokio::test]
+async fn each_repeat_is_logged_with_its_operation_its_reason_and_its_wait() {
+    let log = Memory::default();
+    let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false);
+    let _guard = subscriber.with_writer(log.clone()).finish().set_default();
+    let server = Script::play([Step::Reset, Step::status(503), Step::status(404)]).await;
+    let policy = RetryPolicy::default().backoff(Duration::from_millis(2), Duration::MAX);
+    let builder = Client::builder().api_server(&server.url).api_key("k");
+    let client = builder.retry_policy(policy.jitter(false)).build().unwrap();
+    client.get_api_key("n").await.unwrap_err();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let expected = [
+        " WARN rockset_apikeys::transport: the call is repeated operation=\"get_api_key\" \
+         attempt=1 outcome=the connection failed wait_ms=2",
+        " WARN rockset_apikeys::transport: the call is repeated operation=\"get_api_key\" \
+         attempt=2 outcome=503 Service Unavailable wait_ms=4",
+    ];
+    assert_eq!(log.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_key_is_wiped_when_it_is_dropped() {
+    fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    is_wiped::<ApiKeyValue>();
+}
