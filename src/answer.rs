@@ -38,7 +38,8 @@ pub(crate) async fn success<T: DeserializeOwned>(
     response: Response,
 ) -> Result<ResponseValue<T>, Error<ErrorModel>> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let limit = response.extensions().get::<Context>().and_then(|context| context.over_limit);
+    let context = response.extensions().get::<Context>().cloned();
+    let limit = context.as_ref().and_then(|context| context.over_limit);
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     let value = match limit {
         Some(limit) => {
@@ -49,7 +50,14 @@ pub(crate) async fn success<T: DeserializeOwned>(
     };
     match value {
         Ok(value) => Ok(ResponseValue::new(value, status, headers)),
-        Err(error) => Err(Error::InvalidResponsePayload(Default::default(), error)),
+        Err(error) => {
+            // A page of HTML comes from whoever stands between, such as a proxy that wants a login.
+            // Everything else may hold a key that was created or revealed.
+            let page = body.trim_ascii_start().starts_with(b"<");
+            let key = context.as_ref().and_then(Context::key);
+            let text = page.then(|| excerpt(&body, key)).flatten().unwrap_or_default();
+            Err(Error::InvalidResponsePayload(text.into(), error))
+        }
     }
 }
 
@@ -101,7 +109,7 @@ fn without_quotes(error: &serde_json::Error) -> serde_json::Error {
     let reason = match error.classify() {
         Category::Data => "the JSON is not of the shape that it should be",
         Category::Eof => "the JSON breaks off",
-        Category::Syntax | Category::Io => "it is no JSON",
+        Category::Syntax | Category::Io => "it cannot be read as JSON",
     };
     let (line, column) = (error.line(), error.column());
     serde_json::Error::custom(format!("{reason} at line {line} column {column}"))

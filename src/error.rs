@@ -42,8 +42,8 @@ enum Kind {
     Refused(String),
     /// Sent, or not even that, and no whole answer came.
     Unanswered { timeout: bool, connect: bool },
-    /// Answered, and not with a success that can be read, which has no model.
-    Answered(Option<ErrorModel>),
+    /// Answered, and not with a success that can be read. If it is a success, there is a source.
+    Answered(ErrorModel),
 }
 
 /// What a call tried to do.
@@ -120,11 +120,16 @@ impl Error {
     }
 
     pub(crate) fn answered(action: Action, course: Course, model: ErrorModel) -> Self {
-        Self::new(Some((action, course)), Kind::Answered(Some(model)), None)
+        Self::new(Some((action, course)), Kind::Answered(model), None)
     }
 
-    pub(crate) fn unreadable(action: Action, course: Course, cause: serde_json::Error) -> Self {
-        Self::new(Some((action, course)), Kind::Answered(None), Some(Box::new(cause)))
+    pub(crate) fn unreadable(
+        action: Action,
+        course: Course,
+        model: ErrorModel,
+        cause: serde_json::Error,
+    ) -> Self {
+        Self::new(Some((action, course)), Kind::Answered(model), Some(Box::new(cause)))
     }
 
     fn new(
@@ -141,7 +146,7 @@ impl Error {
 
     fn model(&self) -> Option<&ErrorModel> {
         match &self.0.kind {
-            Kind::Answered(model) => model.as_ref(),
+            Kind::Answered(model) => Some(model),
             _ => None,
         }
     }
@@ -320,8 +325,12 @@ impl fmt::Display for Error {
         }
         match &self.0.kind {
             Kind::Refused(_) => {}
-            Kind::Answered(Some(model)) => write_model(f, model)?,
-            Kind::Answered(None) => f.write_str(", with a body that cannot be used")?,
+            Kind::Answered(model) => {
+                if self.0.source.is_some() {
+                    f.write_str(", with a body that cannot be used")?;
+                }
+                write_model(f, model)?;
+            }
             Kind::Unanswered { .. } if course.status.is_some() => {
                 f.write_str(", but the answer broke off")?;
             }

@@ -212,7 +212,12 @@ impl Call {
             Generated::ErrorResponse(answer) => {
                 Error::answered(action, course, answer.into_inner())
             }
-            Generated::InvalidResponsePayload(_, cause) => Error::unreadable(action, course, cause),
+            Generated::InvalidResponsePayload(excerpt, cause) => {
+                let excerpt = String::from_utf8_lossy(&excerpt);
+                let message = (!excerpt.is_empty()).then(|| excerpt.into_owned());
+                let model = ErrorModel { message, ..ErrorModel::default() };
+                Error::unreadable(action, course, model, cause)
+            }
             Generated::CommunicationError(cause)
             | Generated::ResponseBodyError(cause)
             | Generated::InvalidUpgrade(cause) => Error::unanswered(action, course, cause),
