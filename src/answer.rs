@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use progenitor_client::ResponseValue;
-use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Response, Url};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
@@ -79,6 +79,21 @@ impl Context {
     fn key(&self) -> Option<&str> {
         let (_, key) = self.authorization.to_str().ok()?.split_once(' ')?;
         (key.len() > 6).then_some(key)
+    }
+
+    /// Keeps the headers from showing the key, which a server may echo in them, when they are printed
+    /// as a part of the generated types.
+    pub(crate) fn hide_key_in(&self, headers: &mut HeaderMap) {
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        let Some(key) = self.key().map(str::as_bytes) else { return };
+        let is_echo = |name: &&HeaderName| {
+            let mut parts = name.as_str().as_bytes().windows(key.len());
+            parts.any(|part| part.eq_ignore_ascii_case(key))
+        };
+        let echoes: Vec<_> = headers.keys().filter(is_echo).cloned().collect();
+        for name in echoes {
+            headers.remove(name);
+        }
     }
 
     /// The host that the answer redirects to. The rest of the target may be anything, a secret

@@ -320,6 +320,32 @@ mod tests {
         log
     }
 
+    #[test]
+    fn waits_are_random_below_a_bound_that_doubles_up_to_the_longest() {
+        let ms = Duration::from_millis;
+        let policy = RetryPolicy::default().attempts(6).backoff(ms(125), ms(500));
+        let waits = |policy: &RetryPolicy| -> Vec<Duration> {
+            let budget = Budget::new();
+            let mut retries = Retries::new(policy, &budget, Effect::Reads);
+            let next = || retries.wait_after(&Outcome::Unreachable, Duration::MAX);
+            std::iter::from_fn(next).collect()
+        };
+        let bounds = [ms(125), ms(250), ms(500), ms(500), ms(500)];
+        assert_eq!(waits(&policy.clone().jitter(false)), bounds);
+
+        let mut sums = [Duration::ZERO; 5];
+        for _ in 0..1_000 {
+            for ((sum, wait), bound) in sums.iter_mut().zip(waits(&policy)).zip(bounds) {
+                assert!(wait < bound, "{wait:?}");
+                *sum += wait;
+            }
+        }
+        for (sum, bound) in sums.into_iter().zip(bounds) {
+            let half = bound / 2;
+            assert!((sum / 1_000).abs_diff(half) < half / 5, "{sum:?} is spread below {bound:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_thousand_clients_do_not_make_an_outage_worse_and_recover_within_seconds() {
         fastrand::seed(1);

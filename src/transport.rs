@@ -73,10 +73,10 @@ impl Transport {
         };
         let retry_after = answer::retry_after(response.headers());
         let (mut head, _) = http::Response::<reqwest::Body>::from(response).into_parts();
-        // A server may echo the key in a header, and the generated types print headers.
-        head.headers.values_mut().for_each(|value| value.set_sensitive(true));
         let authorization = self.settings.authorization.clone();
-        head.extensions.insert(Context { authorization, url, over_limit });
+        let context = Context { authorization, url, over_limit };
+        context.hide_key_in(&mut head.headers);
+        head.extensions.insert(context);
         Attempt {
             outcome: Outcome::Answered { status, retry_after },
             status: Some(status),

@@ -361,3 +361,13 @@ async fn repeats_that_help_do_not_use_up_the_budget() {
     }
     assert_eq!(server.requests().len(), 200);
 }
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_after_an_answer_costs_nothing() {
+    let server = Script::play([Step::answer(200, "", success(CREATE).to_string())]).await;
+    let client = hasty(&server.url).build().unwrap();
+    for _ in 0..200 {
+        client.create_api_key("n").await.unwrap();
+    }
+    assert_eq!(server.requests().len(), 200);
+}
