@@ -225,7 +225,8 @@ impl<'a> Retries<'a> {
             return None;
         }
         let bound = self.bounds.next()?;
-        let pause = if self.jitter { bound.mul_f64(fastrand::f64()) } else { bound };
+        let share = if self.jitter { fastrand::f64() } else { 1.0 };
+        let pause = Duration::try_from_secs_f64(bound.as_secs_f64() * share).unwrap_or(bound);
         let wait = outcome.retry_after().unwrap_or_default().saturating_add(pause);
         (wait < left && self.budget.take()).then_some(wait)
     }
