@@ -85,15 +85,17 @@ impl Context {
     /// as a part of the generated types.
     pub(crate) fn hide_key_in(&self, headers: &mut HeaderMap) {
         headers.values_mut().for_each(|value| value.set_sensitive(true));
-        let Some(key) = self.key().map(str::as_bytes) else { return };
-        let is_echo = |name: &&HeaderName| {
-            let mut parts = name.as_str().as_bytes().windows(key.len());
-            parts.any(|part| part.eq_ignore_ascii_case(key))
-        };
+        let is_echo = |name: &&HeaderName| self.is_key_in(name.as_str());
         let echoes: Vec<_> = headers.keys().filter(is_echo).cloned().collect();
         for name in echoes {
             headers.remove(name);
         }
+    }
+
+    /// The key is a part of this name, which is in lower case, as names of headers and hosts are.
+    fn is_key_in(&self, name: &str) -> bool {
+        let Some(key) = self.key().map(str::as_bytes) else { return false };
+        name.as_bytes().windows(key.len()).any(|part| part.eq_ignore_ascii_case(key))
     }
 
     /// The host that the answer redirects to. The rest of the target may be anything, a secret
@@ -103,7 +105,9 @@ impl Context {
             return None;
         }
         let location = response.headers().get(LOCATION)?.to_str().ok()?;
-        self.url.join(location).ok()?.host_str().map(str::to_owned)
+        let target = self.url.join(location).ok()?;
+        let host = target.host_str().filter(|host| !self.is_key_in(host))?;
+        Some(host.to_owned())
     }
 }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::script::{Script, Step};
-use crate::support::OPERATIONS;
+use crate::support::{OPERATIONS, client_of};
 
 // The first 6 characters of a key are its identifier and no secret.
 const SIGNING: &str = "SIGNERcanary+of/the=signing?key";
@@ -183,6 +183,18 @@ async fn each_repeat_is_logged_with_its_operation_its_reason_and_its_wait() {
          attempt=2 outcome=503 Service Unavailable wait_ms=4",
     ];
     assert_eq!(log.lines().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown_either() {
+    let key = "SIGNERcanary0123456789";
+    let headers = format!("x-{key}: 1\r\nlocation: https://{key}.example\r\n");
+    let server = Script::play([Step::answer(302, &headers, "")]).await;
+    let client = client_of(&server.url, key);
+    for id in OPERATIONS {
+        let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
+        assert!(!text.contains("canary"), "{id}: {text}");
+    }
 }
 
 #[test]
