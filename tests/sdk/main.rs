@@ -10,7 +10,6 @@ mod network;
 mod properties;
 mod refusals;
 mod script;
-mod secrets;
 mod support;
 mod values;
 mod wire;

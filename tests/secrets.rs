@@ -1,4 +1,16 @@
 //! No key gets out: neither the one that signs the requests nor one that a server sends.
+//!
+//! The tests listen to what is logged, each for itself. What a log line is worth is decided once for
+//! all threads, so that these tests have a process of their own and take turns in it.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "sdk/script.rs"]
+mod script;
+#[allow(dead_code)]
+#[path = "sdk/support.rs"]
+mod support;
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -8,16 +20,18 @@ use std::time::Duration;
 
 use rockset_apikeys::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
 use rockset_apikeys::{ApiKeyValue, Client, Error, PathSegment, RetryPolicy};
+use script::{Script, Step};
 use serde_json::json;
+use support::{OPERATIONS, client_of};
+use tokio::sync::Mutex as Turn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
-
-use crate::script::{Script, Step};
-use crate::support::{OPERATIONS, client_of};
 
 // The first 6 characters of a key are its identifier and no secret.
 const SIGNING: &str = "SIGNERcanary+of/the=signing?key";
 const CREATED: &str = "MAKERScanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
+
+static TURN: Turn<()> = Turn::const_new(());
 
 /// Keeps all that is logged.
 #[derive(Clone, Default)]
@@ -106,6 +120,7 @@ async fn formatted_generated(client: &Client, id: &str) -> String {
 
 #[tokio::test]
 async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
+    let _turn = TURN.lock().await;
     let log = Memory::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
     let _guard = subscriber.with_writer(log.clone()).finish().set_default();
@@ -167,6 +182,7 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
 
 #[tokio::test]
 async fn each_repeat_is_logged_with_its_operation_its_reason_and_its_wait() {
+    let _turn = TURN.lock().await;
     let log = Memory::default();
     let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false);
     let _guard = subscriber.with_writer(log.clone()).finish().set_default();
@@ -187,6 +203,7 @@ async fn each_repeat_is_logged_with_its_operation_its_reason_and_its_wait() {
 
 #[tokio::test]
 async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown_either() {
+    let _turn = TURN.lock().await;
     let key = "SIGNERcanary0123456789";
     let headers = format!("x-{key}: 1\r\nlocation: https://{key}.example\r\n");
     let server = Script::play([Step::answer(302, &headers, "")]).await;
