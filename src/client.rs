@@ -328,3 +328,17 @@ fn is_loopback(url: &Url) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signing_header_is_marked_sensitive() -> Result<(), Error> {
+        // What the HTTP library does with the mark cannot be seen from outside.
+        let value = authorization(&ApiKeyValue::from("a-key-without-spaces"))?;
+        assert!(value.is_sensitive());
+        assert_eq!(value.as_bytes(), b"ApiKey a-key-without-spaces");
+        Ok(())
+    }
+}
