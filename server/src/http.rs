@@ -1,15 +1,20 @@
 //! How the API is spoken: routes, headers, bodies, and the form of an answer. What is allowed and
-//! what happens is in `rules.rs`.
+//! what happens is in `rules.rs` and `service.rs`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{MatchedPath, Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use rockset_apikeys::ErrorType;
 use rockset_apikeys::types::{
     CreateApiKeyResponse, DeleteApiKeyResponse, ErrorModel, GetApiKeyResponse, ListApiKeysResponse,
@@ -17,16 +22,45 @@ use rockset_apikeys::types::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::rules::{Refusal, Rules, Signer};
+use crate::fault::{Fault, Faults, Kind};
+use crate::listen::DropConnection;
+use crate::rules::{Refusal, Signer};
+use crate::service::Service;
 
-type Shared = State<Arc<Mutex<Rules>>>;
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+/// The largest body of a request, in bytes. What the API takes is far smaller.
+const LARGEST_BODY: usize = 64 << 10;
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the handlers share.
+pub(crate) struct Office {
+    pub(crate) service: Arc<Service>,
+    pub(crate) faults: Arc<Faults>,
+    limiter: Option<DefaultKeyedRateLimiter<i64>>,
+}
+
+impl Office {
+    /// With a limit, no key signs more requests than that in a second.
+    pub(crate) fn new(
+        service: Arc<Service>,
+        faults: Arc<Faults>,
+        limit: Option<NonZeroU32>,
+    ) -> Arc<Self> {
+        let limiter = limit.map(|limit| RateLimiter::keyed(Quota::per_second(limit)));
+        Arc::new(Self { service, faults, limiter })
+    }
+}
+
+type Shared = State<Arc<Office>>;
 type Names = Result<Path<(String, String)>, PathRejection>;
-type Body = Result<Bytes, BytesRejection>;
 
-/// The routes of the contract, and errors of its form for all others.
-pub(crate) fn router(rules: Rules) -> Router {
-    Router::new()
+/// The routes of the contract, and errors of its form for all others. What is outside the contract
+/// is `/health`, and `/faults` where that is wanted.
+pub(crate) fn router(office: Arc<Office>, with_faults: bool) -> Router {
+    let contract = Router::new()
         .route("/v1/orgs/self/users/self/apikeys", get(list_own).post(create))
         .route("/v1/orgs/self/users/{user}/apikeys", get(list))
         .route(
@@ -35,7 +69,61 @@ pub(crate) fn router(rules: Rules) -> Router {
         )
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .with_state(Arc::new(Mutex::new(rules)))
+        .layer(middleware::from_fn_with_state(Arc::clone(&office), go_wrong))
+        .layer(middleware::from_fn(observe));
+    let mut router = contract.route("/health", get(health));
+    if with_faults {
+        router = router.route("/faults", post(inject));
+    }
+    router.with_state(office)
+}
+
+/// Gives each answer a trace id, with which the log tells of it, and a refusal its form.
+async fn observe(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let (start, method) = (Instant::now(), request.method().clone());
+    let trace_id = format!("{:032x}", fastrand::u128(..));
+    let mut answer = next.run(request).await;
+    let refusal = answer.extensions_mut().remove::<Refusal>();
+    let error = refusal.as_ref().map(|refusal| refusal.kind.to_string());
+    if let Some(refusal) = refusal {
+        let headers = std::mem::take(answer.headers_mut());
+        answer = refusal.answer(&trace_id);
+        answer.headers_mut().extend(headers);
+    }
+    // The path itself has names in it, and who mixes up the arguments has a key in it.
+    let path = path.as_ref().map_or("unknown", MatchedPath::as_str);
+    let (status, ms) = (answer.status().as_u16(), start.elapsed().as_millis());
+    tracing::info!(trace_id, %method, path, status, error, ms, "request");
+    if let Ok(value) = HeaderValue::from_str(&trace_id) {
+        answer.headers_mut().insert(TRACE_ID, value);
+    }
+    answer
+}
+
+/// Lets go wrong what was asked to go wrong.
+async fn go_wrong(State(office): Shared, request: Request, next: Next) -> Response {
+    match office.faults.next() {
+        None => next.run(request).await,
+        Some(Fault(Kind::Status(status))) => {
+            let kind = match status {
+                429 => ErrorType::RateLimitExceeded,
+                501 => ErrorType::NotImplementedYet,
+                503 => ErrorType::ServiceUnavailable,
+                500.. => ErrorType::InternalError,
+                _ => ErrorType::BadRequest,
+            };
+            Refusal::new(status, kind, "this fault was asked for").into_response()
+        }
+        Some(Fault(Kind::Delay(delay))) => {
+            tokio::time::sleep(delay).await;
+            next.run(request).await
+        }
+        Some(Fault(Kind::DropConnection)) => {
+            let mut answer = next.run(request).await;
+            answer.extensions_mut().insert(DropConnection);
+            answer
+        }
+    }
 }
 
 /// A success, as JSON.
@@ -44,62 +132,110 @@ struct Success<T>(T);
 impl<T: Serialize> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(body) => json(StatusCode::OK, body),
-            Err(error) => {
-                Refusal::new(500, ErrorType::InternalError, error.to_string()).into_response()
-            }
+            Ok(body) => json_answer(StatusCode::OK, body),
+            Err(error) => Refusal::from(std::io::Error::from(error)).into_response(),
         }
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
+impl Refusal {
+    fn answer(self, trace_id: &str) -> Response {
         let (line, column) = self.place.unzip();
         let error = ErrorModel {
             message: Some(self.message),
             type_: Some(self.kind),
-            trace_id: Some(format!("{:016x}", rand::random::<u64>())),
+            trace_id: Some(trace_id.to_owned()),
             line: line.and_then(|line| line.try_into().ok()),
             column: column.and_then(|column| column.try_into().ok()),
             ..ErrorModel::default()
         };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // The error model is text and numbers, which always serialize.
-        json(status, serde_json::to_vec(&error).unwrap_or_default())
+        let mut answer = json_answer(status, serde_json::to_vec(&error).unwrap_or_default());
+        if let Some(wait) = self.retry_after {
+            // A wait that is rounded up is over when it is over.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        answer
     }
 }
 
-fn json(status: StatusCode, body: Vec<u8>) -> Response {
+impl IntoResponse for Refusal {
+    /// Leaves the answer to [`observe`], which has the trace id.
+    fn into_response(self) -> Response {
+        let mut answer = Response::default();
+        answer.extensions_mut().insert(self);
+        answer
+    }
+}
+
+fn json_answer(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
+async fn health(State(office): Shared) -> Response {
+    match office.service.catch_up().await {
+        Ok(()) => Json(json!({ "status": "ok" })).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be used");
+            let body = Json(json!({ "status": "the database cannot be used" }));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+    }
+}
+
+/// The body of a request for faults, such as `{"status": 503, "answers": 2}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Injection {
+    status: Option<u16>,
+    delay_ms: Option<u64>,
+    #[serde(default)]
+    drop_connection: bool,
+    answers: usize,
+}
+
+async fn inject(State(office): Shared, Json(wanted): Json<Injection>) -> Response {
+    let fault = match (wanted.status, wanted.delay_ms, wanted.drop_connection) {
+        (Some(status), None, false) => Fault::status(status),
+        (None, Some(ms), false) => Fault::delay(Duration::from_millis(ms)),
+        (None, None, true) => Fault::drop_connection(),
+        _ => {
+            let reason = "give one of status, delay_ms and drop_connection";
+            return (StatusCode::BAD_REQUEST, reason).into_response();
+        }
+    };
+    office.faults.add(fault, wanted.answers);
+    StatusCode::NO_CONTENT.into_response()
+}
+
 async fn create(
-    State(rules): Shared,
+    State(office): Shared,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Success<CreateApiKeyResponse>, Refusal> {
-    let mut rules = lock(&rules);
-    let signer = signer(&mut rules, &headers)?;
-    let request = document(&headers, body)?;
-    Ok(Success(CreateApiKeyResponse { data: rules.create(&signer, request)? }))
+    let signer = signer(&office, &headers)?;
+    let request = document(&headers, body).await?;
+    let created = async move { office.service.create(&signer, &request).await };
+    Ok(Success(CreateApiKeyResponse { data: to_its_end(created).await? }))
 }
 
 async fn list_own(
-    rules: Shared,
+    office: Shared,
     headers: HeaderMap,
 ) -> Result<Success<ListApiKeysResponse>, Refusal> {
-    list(rules, Ok(Path("self".to_owned())), headers).await
+    list(office, Ok(Path("self".to_owned())), headers).await
 }
 
 async fn list(
-    State(rules): Shared,
+    State(office): Shared,
     user: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Success<ListApiKeysResponse>, Refusal> {
     let Path(user) = user.map_err(|error| Refusal::invalid(error.body_text()))?;
-    let mut rules = lock(&rules);
-    let signer = signer(&mut rules, &headers)?;
-    Ok(Success(ListApiKeysResponse { data: rules.list(&signer, &user)? }))
+    let signer = signer(&office, &headers)?;
+    Ok(Success(ListApiKeysResponse { data: office.service.list(&signer, &user)? }))
 }
 
 #[derive(Deserialize)]
@@ -108,45 +244,44 @@ struct Reveal {
 }
 
 async fn retrieve(
-    State(rules): Shared,
+    State(office): Shared,
     names: Names,
     query: Result<Query<Reveal>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Success<GetApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let mut rules = lock(&rules);
-    let signer = signer(&mut rules, &headers)?;
+    let signer = signer(&office, &headers)?;
     let Query(query) = query.map_err(|error| Refusal::invalid(error.body_text()))?;
     let reveal = match query.reveal.map(|text| text.to_ascii_lowercase()).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Refusal::invalid("reveal is neither true nor false")),
     };
-    Ok(Success(GetApiKeyResponse { data: rules.get(&signer, &user, &name, reveal)? }))
+    Ok(Success(GetApiKeyResponse { data: office.service.get(&signer, &user, &name, reveal)? }))
 }
 
 async fn update(
-    State(rules): Shared,
+    State(office): Shared,
     names: Names,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Success<UpdateApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let mut rules = lock(&rules);
-    let signer = signer(&mut rules, &headers)?;
-    let changes = document(&headers, body)?;
-    Ok(Success(UpdateApiKeyResponse { data: rules.update(&signer, &user, &name, changes)? }))
+    let signer = signer(&office, &headers)?;
+    let changes = document(&headers, body).await?;
+    let updated = async move { office.service.update(&signer, &user, &name, &changes).await };
+    Ok(Success(UpdateApiKeyResponse { data: to_its_end(updated).await? }))
 }
 
 async fn delete(
-    State(rules): Shared,
+    State(office): Shared,
     names: Names,
     headers: HeaderMap,
 ) -> Result<Success<DeleteApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let mut rules = lock(&rules);
-    let signer = signer(&mut rules, &headers)?;
-    Ok(Success(DeleteApiKeyResponse { data: rules.delete(&signer, &user, &name)? }))
+    let signer = signer(&office, &headers)?;
+    let deleted = async move { office.service.delete(&signer, &user, &name).await };
+    Ok(Success(DeleteApiKeyResponse { data: to_its_end(deleted).await? }))
 }
 
 async fn unknown_path() -> Refusal {
@@ -158,13 +293,15 @@ async fn unknown_method(method: Method) -> Refusal {
     Refusal::new(405, ErrorType::MethodNotAllowed, message)
 }
 
-/// The rules change in one step under the lock, so that a panic elsewhere leaves them whole.
-fn lock(rules: &Mutex<Rules>) -> MutexGuard<'_, Rules> {
-    rules.lock().unwrap_or_else(PoisonError::into_inner)
+/// Lets a change come to its end also where the client leaves before.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::spawn(change).await.map_err(std::io::Error::other)?
 }
 
 /// Who signs the request, once it is known that the answer can be read.
-fn signer(rules: &mut Rules, headers: &HeaderMap) -> Result<Signer, Refusal> {
+fn signer(office: &Office, headers: &HeaderMap) -> Result<Signer, Refusal> {
     let refused = |message: &str| Refusal::new(401, ErrorType::AuthException, message);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         refused("the request is not signed; send the header `Authorization: ApiKey <key>`")
@@ -174,7 +311,16 @@ fn signer(rules: &mut Rules, headers: &HeaderMap) -> Result<Signer, Refusal> {
     if !scheme.eq_ignore_ascii_case("apikey") {
         return Err(refused("the Authorization header is not of the form `ApiKey <key>`"));
     }
-    let signer = rules.signer(key.trim())?;
+    let signer = office.service.signer(key.trim())?;
+    if let Some(limiter) = &office.limiter
+        && let Err(wait) = limiter.check_key(&signer.key_id)
+    {
+        let message = "the key signs too many requests; wait for as long as Retry-After says";
+        return Err(Refusal {
+            retry_after: Some(wait.wait_time_from(DefaultClock::default().now())),
+            ..Refusal::new(429, ErrorType::RateLimitExceeded, message)
+        });
+    }
     if accepts_json(headers) {
         return Ok(signer);
     }
@@ -204,18 +350,27 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 /// The request's body, which is JSON.
-fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+async fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
         let message = "the body's media type is not application/json; set Content-Type";
         return Err(Refusal::new(415, ErrorType::UnsupportedMediaType, message));
     }
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Refusal::new(413, ErrorType::ContentTooLarge, "the body is too large")
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST_BODY)).await;
+    let body = body.map_err(|_| {
+        let message = format!("the body did not come within {} s", BODY_TIMEOUT.as_secs());
+        Refusal::new(408, ErrorType::ClientConnectionError, message)
+    })?;
+    let body = body.map_err(|error| {
+        let is_too_large = std::error::Error::source(&error)
+            .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        if is_too_large {
+            let message = format!("the body is larger than {LARGEST_BODY} bytes");
+            Refusal::new(413, ErrorType::ContentTooLarge, message)
+        } else {
+            Refusal::new(400, ErrorType::BadRequest, format!("the body cannot be read: {error}"))
         }
-        _ => Refusal::new(400, ErrorType::BadRequest, error.body_text()),
     })?;
     serde_json::from_slice(&body).map_err(|error| Refusal {
         place: Some((error.line(), error.column())),

@@ -1,7 +1,8 @@
 //! A server of Rockset's API-keys API, from the same contract as the client `rockset-apikeys`.
 //!
-//! The hosted service was retired; this is what a client of the API talks to today, in a test or on
-//! a laptop. It keeps what it is told in memory, until it stops.
+//! The hosted service was retired; this is what a client of the API talks to today, in a test, on a
+//! laptop, or in a small installation. It keeps what it is told in an SQLite database, in memory
+//! unless a file is given.
 //!
 //! ```
 //! use rockset_apikeys::Client;
@@ -21,22 +22,45 @@
 //! # }
 //! ```
 //!
-//! `rules.rs` has what the API does, `http.rs` how it is spoken, and this file starts and stops it.
+//! A request goes down this list: `listen.rs` has the connections, `http.rs` speaks the API, `service.rs` brings decisions and
+//! storage together, `rules.rs` decides, `store.rs` keeps, `vault.rs` makes and seals keys. This file
+//! starts and stops all of it.
 
+#[doc(hidden)]
+pub mod cli;
+mod clock;
+mod fault;
 mod http;
+mod listen;
 mod rules;
+mod service;
+mod store;
+mod vault;
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use rockset_apikeys::ApiKeyValue;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use fault::Faults;
+use http::Office;
+use service::Service;
+use store::Store;
+
+pub use clock::Clock;
+pub use fault::Fault;
 pub use rules::{ParseRoleError, Role};
 
 /// The e-mail address of the administrator that every server has.
 pub const ADMIN: &str = "admin@me.com";
+
+const IN_MEMORY: &str = "sqlite::memory:";
 
 /// A running server. It stops when this is dropped.
 #[derive(Debug)]
@@ -45,6 +69,7 @@ pub struct Server {
     admin_key: ApiKeyValue,
     /// The first keys of the other users.
     keys: Vec<(String, ApiKeyValue)>,
+    faults: Arc<Faults>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -60,7 +85,13 @@ impl Server {
 
     /// Starts the configuration of a server.
     pub fn builder() -> ServerBuilder {
-        ServerBuilder { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), users: Vec::new() }
+        ServerBuilder {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            database: IN_MEMORY.to_owned(),
+            clock: Clock::default(),
+            rate_limit: None,
+            users: Vec::new(),
+        }
     }
 
     /// The URL that clients take as their API server, such as `http://127.0.0.1:43121`.
@@ -78,6 +109,32 @@ impl Server {
         self.keys().find(|(email, _)| *email == user).map(|(_, key)| key)
     }
 
+    /// Makes the next answers, this many, go wrong in this way. Faults that were asked for earlier
+    /// come first.
+    ///
+    /// ```
+    /// use rockset_apikeys::{Client, RetryPolicy};
+    /// use rockset_apikeys_server::{Fault, Server};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::start().await?;
+    /// let client = Client::builder()
+    ///     .api_server(server.url())
+    ///     .api_key(server.admin_key().clone())
+    ///     .retry_policy(RetryPolicy::none())
+    ///     .build()?;
+    ///
+    /// server.inject(Fault::status(503), 1);
+    /// assert!(client.list_api_keys().await.is_err());
+    /// assert!(client.list_api_keys().await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inject(&self, fault: Fault, answers: usize) {
+        self.faults.add(fault, answers);
+    }
+
     /// Every user's key from the start, the administrator's first.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &ApiKeyValue)> {
         let others = self.keys.iter().map(|(email, key)| (email.as_str(), key));
@@ -90,6 +147,9 @@ impl Server {
 #[must_use]
 pub struct ServerBuilder {
     listen: SocketAddr,
+    database: String,
+    clock: Clock,
+    rate_limit: Option<NonZeroU32>,
     users: Vec<(String, Role)>,
 }
 
@@ -97,6 +157,27 @@ impl ServerBuilder {
     /// The address to listen at; a free port of 127.0.0.1 unless given.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// The database to keep users and keys in, such as `sqlite:keys.db`; in memory unless given.
+    ///
+    /// The file is created where there is none, and beside it one with the master key that seals
+    /// the keys in it.
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.database = url.into();
+        self
+    }
+
+    /// The clock by which keys expire; the system's unless given.
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = clock.clone();
+        self
+    }
+
+    /// How many requests a key may sign in a second; any number unless given.
+    pub fn rate_limit(mut self, requests: NonZeroU32) -> Self {
+        self.rate_limit = Some(requests);
         self
     }
 
@@ -113,22 +194,55 @@ impl ServerBuilder {
     /// When the address cannot be had, and when a user is given twice or is no name that a URL can
     /// carry.
     pub async fn start(self) -> io::Result<Server> {
-        let mut rules = rules::Rules::default();
         let refused = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
-        let admin_key = rules.add_user(ADMIN, Role::Admin).map_err(refused)?;
+        let mut seen = HashSet::from([ADMIN]);
+        for (email, _) in &self.users {
+            rules::check_email(email).map_err(refused)?;
+            if !seen.insert(email) {
+                return Err(refused(format!("the user {email:?} is there already")));
+            }
+        }
+        let mut store = Store::open(&self.database, None, true).await?;
+        let now = self.clock.now();
+        let admin_key = first_key(&mut store, ADMIN, Role::Admin, now).await?;
         let mut keys = Vec::with_capacity(self.users.len());
         for (email, role) in self.users {
-            let key = rules.add_user(&email, role).map_err(refused)?;
+            let key = first_key(&mut store, &email, role, now).await?;
             keys.push((email, key));
         }
+        let service = Service::new(store, self.clock).await?;
         let listener = TcpListener::bind(self.listen).await?;
         let url = format!("http://{}", listener.local_addr()?);
+        let faults = Arc::<Faults>::default();
+        let office = Office::new(service, Arc::clone(&faults), self.rate_limit);
+        let router = http::router(office, false);
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = axum::serve(listener, http::router(rules)).with_graceful_shutdown(async {
+        tokio::spawn(listen::serve(listener, None, router, async {
             // Ends when the sender is dropped, together with the server.
             let _ = stopped.await;
-        });
-        tokio::spawn(async { serve.await });
-        Ok(Server { url, admin_key, keys, _stop: stop })
+        }));
+        Ok(Server { url, admin_key, keys, faults, _stop: stop })
     }
 }
+
+/// The key that this user has from the start, and the user too where there is none yet.
+async fn first_key(
+    store: &mut Store,
+    email: &str,
+    role: Role,
+    now: Timestamp,
+) -> io::Result<ApiKeyValue> {
+    if !store.has_user(email).await? {
+        return store.add_user(email, role, now).await;
+    }
+    let key = store.first_key(email).await?;
+    key.ok_or_else(|| {
+        let reason = format!("the first key of {email:?} was deleted from the database");
+        io::Error::new(io::ErrorKind::NotFound, reason)
+    })
+}
+
+/// Compiles and runs README's code with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

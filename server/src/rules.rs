@@ -1,19 +1,22 @@
-//! What the API does: who the users are, which keys they have, and what a key may do. How requests
-//! arrive is not known here.
+//! What the API does: who the users are, which keys they have, and what a key may do. Decisions are
+//! made here and not carried out: how requests arrive, where keys are stored and what they are is
+//! not known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rand::distr::{Alphanumeric, SampleString};
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
 use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, PathSegment};
 
-/// The length of a key, as in the documentation's examples.
-const KEY_LENGTH: usize = 64;
+use crate::vault::Fingerprint;
+
 /// The name of the key that a user has from the start.
-const FIRST_KEY: &str = "initial";
+pub(crate) const FIRST_KEY: &str = "initial";
 /// The user of a request's path who is whoever owns the key that signs the request.
 const SELF: &str = "self";
 
@@ -71,18 +74,20 @@ impl fmt::Display for ParseRoleError {
 impl std::error::Error for ParseRoleError {}
 
 /// Why a request is refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) kind: ErrorType,
     pub(crate) message: String,
     /// Line and column of the request's body, from 1.
     pub(crate) place: Option<(usize, usize)>,
+    /// How long to wait before the next request.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, kind: ErrorType, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into(), place: None }
+        Self { status, kind, message: message.into(), place: None, retry_after: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -100,103 +105,173 @@ impl Refusal {
 
 /// Who signs a request.
 pub(crate) struct Signer {
-    user: String,
+    pub(crate) user: String,
+    pub(crate) key_id: i64,
     key_name: String,
     /// What the key may do: the lesser of its own role and its owner's.
     role: Role,
 }
 
-struct Key {
-    value: ApiKeyValue,
-    name: String,
-    owner: String,
-    role: Option<Role>,
-    created_at: Timestamp,
-    created_by_key: Option<String>,
-    expires_at: Option<Timestamp>,
-    last_access: Option<Timestamp>,
-    suspended: bool,
+/// A key as it is stored. Its full value is not in it.
+pub(crate) struct Key {
+    /// In the order of creation.
+    pub(crate) id: i64,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) terms: Terms,
+    /// Milliseconds since 1970; [`Key::NEVER`] before the first use. It changes with every request
+    /// that the key signs, which no lock is worth.
+    last_access: AtomicI64,
+}
+
+/// All of a key but its secrets.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    pub(crate) owner: String,
+    pub(crate) name: String,
+    pub(crate) identifier: String,
+    pub(crate) role: Option<Role>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) created_by_key: Option<String>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) suspended: bool,
+}
+
+impl Terms {
+    /// A key whose expiry time has passed is suspended by itself, and stays so when the expiry time
+    /// is changed afterwards.
+    fn is_suspended(&self, now: Timestamp) -> bool {
+        self.suspended || self.expires_at.is_some_and(|expiry| expiry <= now)
+    }
 }
 
 impl Key {
-    /// A key whose expiry time has passed becomes suspended by itself, and stays so when the expiry
-    /// time is changed afterwards.
-    fn suspend_if_expired(&mut self, now: Timestamp) {
-        self.suspended |= self.expires_at.is_some_and(|expiry| expiry <= now);
+    const NEVER: i64 = i64::MIN;
+
+    pub(crate) fn new(
+        id: i64,
+        fingerprint: Fingerprint,
+        sealed: Vec<u8>,
+        terms: Terms,
+        last_access: Option<i64>,
+    ) -> Self {
+        let last_access = AtomicI64::new(last_access.unwrap_or(Self::NEVER));
+        Self { id, fingerprint, sealed, terms, last_access }
     }
 
-    fn view(&self, full: bool) -> ApiKey {
+    /// The same key on other terms.
+    pub(crate) fn with(&self, terms: Terms) -> Self {
+        let (id, fingerprint, sealed) = (self.id, self.fingerprint, self.sealed.clone());
+        Self::new(id, fingerprint, sealed, terms, self.last_access())
+    }
+
+    /// When the key last signed a request, in milliseconds since 1970.
+    pub(crate) fn last_access(&self) -> Option<i64> {
+        Some(self.last_access.load(Relaxed)).filter(|time| *time != Self::NEVER)
+    }
+
+    /// The key as the API shows it, with this in place of its full value.
+    pub(crate) fn view(&self, value: ApiKeyValue, now: Timestamp) -> ApiKey {
+        let terms = &self.terms;
+        let last_access =
+            self.last_access().and_then(|time| Timestamp::from_millisecond(time).ok());
+        let suspended = terms.is_suspended(now);
         ApiKey {
-            name: self.name.clone(),
-            key: if full { self.value.clone() } else { self.value.identifier().into() },
-            created_at: Some(self.created_at.into()),
-            created_by: Some(self.owner.clone()),
-            created_by_apikey_name: self.created_by_key.clone(),
-            expiry_time: self.expires_at.map(Into::into),
-            last_access_time: self.last_access.map(Into::into),
-            role: self.role.map(|role| role.to_string()),
-            state: Some(if self.suspended { KeyState::Suspended } else { KeyState::Active }),
+            name: terms.name.clone(),
+            key: value,
+            created_at: Some(terms.created_at.into()),
+            created_by: Some(terms.owner.clone()),
+            created_by_apikey_name: terms.created_by_key.clone(),
+            expiry_time: terms.expires_at.map(Into::into),
+            last_access_time: last_access.map(Into::into),
+            role: terms.role.map(|role| role.to_string()),
+            state: Some(if suspended { KeyState::Suspended } else { KeyState::Active }),
         }
     }
+
+    /// The key as the API shows it where its full value is not asked for.
+    pub(crate) fn short_view(&self, now: Timestamp) -> ApiKey {
+        self.view(self.terms.identifier.as_str().into(), now)
+    }
+}
+
+struct User {
+    role: Role,
+    /// By id, and thus oldest first.
+    keys: BTreeMap<i64, Arc<Key>>,
+    names: HashMap<String, i64>,
 }
 
 /// The users, their keys, and the rules by which they change.
 #[derive(Default)]
 pub(crate) struct Rules {
-    users: BTreeMap<String, Role>,
-    /// Oldest first.
-    keys: Vec<Key>,
+    users: BTreeMap<String, User>,
+    fingerprints: HashMap<Fingerprint, Arc<Key>>,
 }
 
 impl Rules {
-    /// Adds a user with a first key and gives the key. An error says what is wrong with the
-    /// address.
-    pub(crate) fn add_user(&mut self, email: &str, role: Role) -> Result<ApiKeyValue, String> {
-        PathSegment::try_from(email).map_err(|error| format!("the user {email:?}: {error}"))?;
-        if email == SELF || self.users.contains_key(email) {
-            return Err(format!("the user {email:?} is there already"));
+    pub(crate) fn add_user(&mut self, email: String, role: Role) {
+        self.users.insert(email, User { role, keys: BTreeMap::new(), names: HashMap::new() });
+    }
+
+    /// Puts a key in its place, or in that of the same key on other terms.
+    pub(crate) fn put(&mut self, key: Key) -> Arc<Key> {
+        let key = Arc::new(key);
+        self.fingerprints.insert(key.fingerprint, Arc::clone(&key));
+        if let Some(user) = self.users.get_mut(&key.terms.owner) {
+            user.names.insert(key.terms.name.clone(), key.id);
+            user.keys.insert(key.id, Arc::clone(&key));
         }
-        self.users.insert(email.to_owned(), role);
-        let value = new_value();
-        self.keys.push(Key {
-            value: value.clone(),
-            name: FIRST_KEY.to_owned(),
-            owner: email.to_owned(),
-            role: None,
-            created_at: Timestamp::now(),
-            created_by_key: None,
-            expires_at: None,
-            last_access: None,
-            suspended: false,
-        });
-        Ok(value)
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: &Key) {
+        self.fingerprints.remove(&key.fingerprint);
+        if let Some(user) = self.users.get_mut(&key.terms.owner) {
+            user.names.remove(&key.terms.name);
+            user.keys.remove(&key.id);
+        }
+    }
+
+    /// The keys that signed a request then or later, in milliseconds since 1970.
+    pub(crate) fn used_since(&self, time: i64) -> Vec<Arc<Key>> {
+        let keys = self.fingerprints.values();
+        keys.filter(|key| key.last_access().is_some_and(|last| last >= time)).cloned().collect()
     }
 
     /// Who the key belongs to, unless it signs nothing.
-    pub(crate) fn signer(&mut self, value: &str) -> Result<Signer, Refusal> {
-        let key = self.keys.iter_mut().find(|key| key.value.expose_secret() == value);
+    pub(crate) fn signer(
+        &self,
+        fingerprint: &Fingerprint,
+        now: Timestamp,
+    ) -> Result<Signer, Refusal> {
+        let key = self.fingerprints.get(fingerprint);
         let key = key.ok_or_else(|| Refusal::unauthorized("there is no such API key"))?;
-        let now = Timestamp::now();
-        key.suspend_if_expired(now);
-        if key.suspended {
+        if key.terms.is_suspended(now) {
             return Err(Refusal::unauthorized("the API key is suspended or has expired"));
         }
-        key.last_access = Some(now);
-        let role = effective_role(&self.users, key);
-        Ok(Signer { user: key.owner.clone(), key_name: key.name.clone(), role })
+        key.last_access.fetch_max(now.as_millisecond(), Relaxed);
+        Ok(Signer {
+            user: key.terms.owner.clone(),
+            key_id: key.id,
+            key_name: key.terms.name.clone(),
+            role: self.effective_role(&key.terms),
+        })
     }
 
+    /// The terms of the key to create; its value is not made yet, and its identifier is empty.
     pub(crate) fn create(
-        &mut self,
+        &self,
         signer: &Signer,
-        request: CreateApiKeyRequest,
-    ) -> Result<ApiKey, Refusal> {
+        request: &CreateApiKeyRequest,
+        now: Timestamp,
+    ) -> Result<Terms, Refusal> {
         must_manage(signer)?;
-        let owner = self.owner(signer, request.created_by.as_deref().unwrap_or(SELF))?;
+        let (owner, user) = self.owner(signer, request.created_by.as_deref().unwrap_or(SELF))?;
         let role = request.role.as_deref().map(Role::from_str).transpose();
         let role = role.map_err(|error| Refusal::invalid(error.to_string()))?;
-        let owners_role = self.users.get(&owner).copied().unwrap_or(Role::ReadOnly);
-        if role.unwrap_or(owners_role).min(owners_role) > signer.role {
+        let expires_at = request.expiry_time.as_ref().map(instant).transpose()?;
+        if role.unwrap_or(user.role).min(user.role) > signer.role {
             return Err(Refusal::forbidden(format!(
                 "the new key could do more than the one that signs the request, which is {}; give \
                  it a role of no more than that",
@@ -204,69 +279,68 @@ impl Rules {
             )));
         }
         let name = request.name.to_string();
-        if self.keys.iter().any(|key| key.owner == owner && key.name == name) {
+        if user.names.contains_key(&name) {
             let message = format!("{owner} has an API key named {name:?} already");
             return Err(Refusal::new(409, ErrorType::AlreadyExists, message));
         }
-        let now = Timestamp::now();
-        let mut key = Key {
-            value: new_value(),
+        Ok(Terms {
+            owner: owner.to_owned(),
             name,
-            owner,
+            identifier: String::new(),
             role,
             created_at: now,
             created_by_key: Some(signer.key_name.clone()),
-            expires_at: request.expiry_time.as_ref().map(instant).transpose()?,
-            last_access: None,
+            expires_at,
             suspended: false,
-        };
-        key.suspend_if_expired(now);
-        let view = key.view(true);
-        self.keys.push(key);
-        Ok(view)
+        })
     }
 
-    pub(crate) fn list(&mut self, signer: &Signer, user: &str) -> Result<Vec<ApiKey>, Refusal> {
-        let owner = self.owner(signer, user)?;
-        let now = Timestamp::now();
-        let keys = self.keys.iter_mut().filter(|key| key.owner == owner);
-        Ok(keys
-            .map(|key| {
-                key.suspend_if_expired(now);
-                key.view(false)
-            })
-            .collect())
+    pub(crate) fn list(
+        &self,
+        signer: &Signer,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<Vec<ApiKey>, Refusal> {
+        let (_, user) = self.owner(signer, user)?;
+        Ok(user.keys.values().map(|key| key.short_view(now)).collect())
     }
 
+    /// The key, if the signer may see it, and its full value too if that is asked for.
     pub(crate) fn get(
-        &mut self,
+        &self,
         signer: &Signer,
         user: &str,
         name: &str,
         reveal: bool,
-    ) -> Result<ApiKey, Refusal> {
-        let index = self.find(signer, user, name)?;
-        let Self { users, keys } = self;
-        let Some(key) = keys.get(index) else { return Err(not_found(user, name)) };
-        if reveal && effective_role(users, key) > signer.role {
+    ) -> Result<Arc<Key>, Refusal> {
+        let (owner, user) = self.owner(signer, user)?;
+        let key = user.names.get(name).and_then(|id| user.keys.get(id));
+        let key = key.ok_or_else(|| {
+            let message = format!("{owner} has no API key named {name:?}");
+            Refusal::new(404, ErrorType::NotFound, message)
+        })?;
+        if reveal && self.effective_role(&key.terms) > signer.role {
             return Err(Refusal::forbidden(
                 "the key that signs the request may do less than the one to reveal",
             ));
         }
-        Ok(key.view(reveal))
+        Ok(Arc::clone(key))
     }
 
+    /// The key to update, and its terms after that.
     pub(crate) fn update(
-        &mut self,
+        &self,
         signer: &Signer,
         user: &str,
         name: &str,
-        changes: UpdateApiKeyRequest,
-    ) -> Result<ApiKey, Refusal> {
+        changes: &UpdateApiKeyRequest,
+        now: Timestamp,
+    ) -> Result<(Arc<Key>, Terms), Refusal> {
         must_manage(signer)?;
-        let index = self.find(signer, user, name)?;
-        let Some(key) = self.keys.get_mut(index) else { return Err(not_found(user, name)) };
-        let expires_at = match (&changes.expiry_time, changes.clear_expiry_time) {
+        let key = self.get(signer, user, name, false)?;
+        let mut terms = key.terms.clone();
+        terms.suspended = terms.is_suspended(now);
+        terms.expires_at = match (&changes.expiry_time, changes.clear_expiry_time) {
             (Some(_), Some(true)) => {
                 return Err(Refusal::invalid(
                     "expiry_time and clear_expiry_time exclude each other; give one of them",
@@ -274,13 +348,12 @@ impl Rules {
             }
             (Some(time), _) => Some(instant(time)?),
             (None, Some(true)) => None,
-            (None, _) => key.expires_at,
+            (None, _) => terms.expires_at,
         };
-        let now = Timestamp::now();
-        let suspended = match changes.state {
-            None => key.suspended,
+        terms.suspended = match &changes.state {
+            None => terms.suspended,
             Some(KeyState::Suspended) => true,
-            Some(KeyState::Active) if expires_at.is_some_and(|expiry| expiry <= now) => {
+            Some(KeyState::Active) if terms.expires_at.is_some_and(|expiry| expiry <= now) => {
                 return Err(Refusal::invalid(
                     "the key has expired; to make it active, give a later expiry_time or \
                      clear_expiry_time",
@@ -294,54 +367,53 @@ impl Rules {
                 )));
             }
         };
-        key.expires_at = expires_at;
-        key.suspended = suspended;
-        key.suspend_if_expired(now);
-        Ok(key.view(false))
+        Ok((key, terms))
     }
 
+    /// The key to delete.
     pub(crate) fn delete(
-        &mut self,
+        &self,
         signer: &Signer,
         user: &str,
         name: &str,
-    ) -> Result<ApiKey, Refusal> {
+    ) -> Result<Arc<Key>, Refusal> {
         must_manage(signer)?;
-        let index = self.find(signer, user, name)?;
-        Ok(self.keys.remove(index).view(false))
+        self.get(signer, user, name, false)
     }
 
     /// The user whose keys a request is about, if the signer may touch them.
-    fn owner(&self, signer: &Signer, user: &str) -> Result<String, Refusal> {
-        if user == SELF || user == signer.user {
-            return Ok(signer.user.clone());
-        }
-        if signer.role < Role::Admin {
+    fn owner<'a>(
+        &'a self,
+        signer: &'a Signer,
+        user: &'a str,
+    ) -> Result<(&'a str, &'a User), Refusal> {
+        let email = if user == SELF { &signer.user } else { user };
+        if email != signer.user && signer.role < Role::Admin {
             return Err(Refusal::forbidden("only an administrator may touch the keys of others"));
         }
-        if self.users.contains_key(user) {
-            return Ok(user.to_owned());
-        }
-        Err(Refusal::new(404, ErrorType::NotFound, format!("there is no user {user:?}")))
-    }
-
-    /// Where the key is, its expiry accounted for.
-    fn find(&mut self, signer: &Signer, user: &str, name: &str) -> Result<usize, Refusal> {
-        let owner = self.owner(signer, user)?;
-        let now = Timestamp::now();
-        for (index, key) in self.keys.iter_mut().enumerate() {
-            if key.owner == owner && key.name == name {
-                key.suspend_if_expired(now);
-                return Ok(index);
+        match self.users.get(email) {
+            Some(user) => Ok((email, user)),
+            None => {
+                Err(Refusal::new(404, ErrorType::NotFound, format!("there is no user {email:?}")))
             }
         }
-        Err(not_found(&owner, name))
+    }
+
+    fn effective_role(&self, terms: &Terms) -> Role {
+        let owners = self.users.get(&terms.owner).map_or(Role::ReadOnly, |user| user.role);
+        terms.role.map_or(owners, |role| role.min(owners))
     }
 }
 
-fn effective_role(users: &BTreeMap<String, Role>, key: &Key) -> Role {
-    let owners = users.get(&key.owner).copied().unwrap_or(Role::ReadOnly);
-    key.role.map_or(owners, |role| role.min(owners))
+/// Refuses what can be no user's e-mail address.
+pub(crate) fn check_email(email: &str) -> Result<(), String> {
+    if email == SELF {
+        return Err(format!("a user cannot be {SELF:?}, which stands for whoever signs a request"));
+    }
+    match PathSegment::try_from(email) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the user {email:?}: {error}")),
+    }
 }
 
 fn must_manage(signer: &Signer) -> Result<(), Refusal> {
@@ -351,11 +423,6 @@ fn must_manage(signer: &Signer) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn not_found(user: &str, name: &str) -> Refusal {
-    let message = format!("{user} has no API key named {name:?}");
-    Refusal::new(404, ErrorType::NotFound, message)
-}
-
 fn instant(time: &rockset_apikeys::Timestamp) -> Result<Timestamp, Refusal> {
     time.instant().ok_or_else(|| {
         Refusal::invalid(format!(
@@ -363,8 +430,4 @@ fn instant(time: &rockset_apikeys::Timestamp) -> Result<Timestamp, Refusal> {
             time.as_str()
         ))
     })
-}
-
-fn new_value() -> ApiKeyValue {
-    Alphanumeric.sample_string(&mut rand::rng(), KEY_LENGTH).into()
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -109,8 +110,14 @@ fn check_mode(_: &Path) -> io::Result<()> {
 }
 
 /// What a key is found by. Comparing two takes the same time wherever they differ.
-#[derive(Clone, Copy, Debug, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
+
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl PartialEq for Fingerprint {
     fn eq(&self, other: &Self) -> bool {
@@ -187,7 +194,10 @@ pub(crate) fn new_key() -> io::Result<ApiKeyValue> {
 }
 
 fn keyed_hash(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(key.into());
+    // HMAC fills a short key up to a block with zeros.
+    let mut block = Zeroizing::new([0; 64]);
+    block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
     mac.update(text);
     mac.finalize().into_bytes().into()
 }

@@ -1,0 +1,47 @@
+//! What time it is: the system's, or one that a test sets.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A clock that stands still until it is set, for tests of expiry. Copies show the same time.
+///
+/// ```
+/// use jiff::SignedDuration;
+/// use rockset_apikeys_server::Clock;
+///
+/// let clock = Clock::at("2030-01-01T00:00:00Z".parse()?);
+/// clock.advance(SignedDuration::from_hours(1));
+/// assert_eq!(clock.now().to_string(), "2030-01-01T01:00:00Z");
+/// # Ok::<(), jiff::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// Without one, the time is the system's.
+    fixed: Option<Arc<Mutex<Timestamp>>>,
+}
+
+impl Clock {
+    /// A clock that shows this time.
+    pub fn at(now: Timestamp) -> Self {
+        Self { fixed: Some(Arc::new(Mutex::new(now))) }
+    }
+
+    /// Moves the clock on by this much; a negative duration moves it back. The time of a server
+    /// without a clock of its own is the system's, and does not move by this.
+    pub fn advance(&self, by: SignedDuration) {
+        if let Some(fixed) = &self.fixed {
+            let mut now = fixed.lock().unwrap_or_else(PoisonError::into_inner);
+            // Past the end of time, the clock stays where it is.
+            *now = now.checked_add(by).unwrap_or(*now);
+        }
+    }
+
+    /// The time that it shows.
+    pub fn now(&self) -> Timestamp {
+        match &self.fixed {
+            Some(fixed) => *fixed.lock().unwrap_or_else(PoisonError::into_inner),
+            None => Timestamp::now(),
+        }
+    }
+}
