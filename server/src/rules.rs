@@ -423,8 +423,13 @@ fn must_manage(signer: &Signer) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The time as it is kept: in milliseconds.
+pub(crate) fn kept(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 fn instant(time: &rockset_apikeys::Timestamp) -> Result<Timestamp, Refusal> {
-    time.instant().ok_or_else(|| {
+    time.instant().map(kept).ok_or_else(|| {
         Refusal::invalid(format!(
             "the expiry_time {:?} is no date and time with an offset, such as 2030-01-01T00:00:00Z",
             time.as_str()

@@ -6,12 +6,13 @@ use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rockset_apikeys::ErrorType;
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
-use crate::rules::{Refusal, Rules, Signer};
+use crate::rules::{Refusal, Rules, Signer, kept};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -37,11 +38,11 @@ impl Service {
 
     /// Who signs with this key.
     pub(crate) fn signer(&self, key: &str) -> Result<Signer, Refusal> {
-        self.read().signer(&self.vault.fingerprint(key), self.clock.now())
+        self.read().signer(&self.vault.fingerprint(key), self.now())
     }
 
     pub(crate) fn list(&self, signer: &Signer, user: &str) -> Result<Vec<ApiKey>, Refusal> {
-        self.read().list(signer, user, self.clock.now())
+        self.read().list(signer, user, self.now())
     }
 
     pub(crate) fn get(
@@ -52,7 +53,7 @@ impl Service {
         reveal: bool,
     ) -> Result<ApiKey, Refusal> {
         let key = self.read().get(signer, user, name, reveal)?;
-        let now = self.clock.now();
+        let now = self.now();
         if !reveal {
             return Ok(key.short_view(now));
         }
@@ -68,7 +69,7 @@ impl Service {
         request: &CreateApiKeyRequest,
     ) -> Result<ApiKey, Refusal> {
         let mut store = self.writer().await?;
-        let now = self.clock.now();
+        let now = self.now();
         let terms = self.read().create(signer, request, now)?;
         let (key, value) = store.insert(terms).await?;
         Ok(self.change(|rules| rules.put(key)).view(value, now))
@@ -82,7 +83,7 @@ impl Service {
         changes: &UpdateApiKeyRequest,
     ) -> Result<ApiKey, Refusal> {
         let mut store = self.writer().await?;
-        let now = self.clock.now();
+        let now = self.now();
         let (key, terms) = self.read().update(signer, user, name, changes, now)?;
         let key = key.with(terms);
         store.update(&key).await?;
@@ -99,7 +100,7 @@ impl Service {
         let key = self.read().delete(signer, user, name)?;
         store.delete(&key).await?;
         self.change(|rules| rules.remove(&key));
-        Ok(key.short_view(self.clock.now()))
+        Ok(key.short_view(self.now()))
     }
 
     /// Stores when keys were last used, and takes over what another process has changed.
@@ -127,7 +128,11 @@ impl Service {
 
     async fn flush(&self, store: &mut Store) -> io::Result<()> {
         let used = self.read().used_since(store.flushed_at());
-        store.flush(&used, self.clock.now()).await
+        store.flush(&used, self.now()).await
+    }
+
+    fn now(&self) -> Timestamp {
+        kept(self.clock.now())
     }
 
     // Each change is one step under the lock, so that a panic elsewhere leaves the rules whole.

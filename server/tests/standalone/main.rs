@@ -1,0 +1,9 @@
+//! What the server promises as a program: it is started as users start it, and spoken to over
+//! sockets.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod crash;
+mod program;
+mod running;
+mod storage;

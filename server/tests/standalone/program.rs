@@ -1,0 +1,108 @@
+//! Starts the program in a folder and stops it, gently or not.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use rockset_apikeys::{Client, RetryPolicy};
+
+/// A client that repeats nothing.
+pub fn client_of(url: &str, key: &str) -> Client {
+    let builder = Client::builder().api_server(url).api_key(key);
+    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys-server"));
+    let settings = std::env::vars().map(|(name, _)| name);
+    for name in settings.filter(|name| name.starts_with("ROCKSET_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder);
+    command
+}
+
+/// Runs a command of the program to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder).args(arguments).output().unwrap()
+}
+
+/// A running server.
+pub struct Program {
+    child: Child,
+    log: PathBuf,
+    pub url: String,
+    /// The administrator's key, where the database is new.
+    pub admin_key: Option<String>,
+}
+
+impl Program {
+    /// Serves at a free port, from this folder, with these arguments besides.
+    pub fn serve(folder: &Path, arguments: &[&str]) -> Self {
+        Self::serve_with(folder, arguments, &[])
+    }
+
+    pub fn serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let log = folder.join("log.txt");
+        let mut child = command(folder)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let (mut url, mut admin_key) = (None, None);
+        for line in lines {
+            let line = line.trim();
+            url = line.strip_prefix("export ROCKSET_APISERVER=").map(str::to_owned).or(url);
+            admin_key =
+                line.strip_prefix("export ROCKSET_APIKEY=").map(str::to_owned).or(admin_key);
+            if line.contains("Ctrl-C") {
+                let url = url.expect("the server says where it is");
+                return Self { child, log, url, admin_key };
+            }
+        }
+        panic!("the server did not start: {}", std::fs::read_to_string(log).unwrap());
+    }
+
+    pub fn client(&self, key: &str) -> Client {
+        client_of(&self.url, key)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Waits until it has stopped.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    pub fn stop(self) {
+        self.terminate();
+        assert!(self.wait().success());
+    }
+
+    /// Ends it at once, with `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A test that fails leaves no server behind; one that has stopped cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,126 @@
+//! How it runs: what is in flight at the end, TLS, the log, the limit of requests, faults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rockset_apikeys::RetryPolicy;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::program::{Program, run};
+
+const IN_MEMORY: [&str; 2] = ["--database", "sqlite::memory:"];
+
+async fn inject(server: &Program, fault: Value) -> u16 {
+    let http = reqwest::Client::new();
+    let answer = http.post(format!("{}/faults", server.url)).json(&fault).send().await.unwrap();
+    answer.status().as_u16()
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_the_end_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &["--faults"]);
+    let client = server.client(&server.admin_key.clone().unwrap());
+    assert_eq!(inject(&server, json!({ "delay_ms": 1000, "answers": 1 })).await, 204);
+    let call = tokio::spawn(client.create_api_key("late").into_future());
+    // The fault is taken when the request has arrived; the next one is answered at once.
+    while client.list_api_keys().timeout(Duration::from_millis(300)).await.is_err() {}
+    server.terminate();
+    assert_eq!(call.await.unwrap().unwrap().name, "late");
+    let url = server.url.clone();
+    assert!(server.wait().success());
+    assert!(TcpStream::connect(url.trim_start_matches("http://")).await.is_err());
+    let server = Program::serve(folder.path(), &[]);
+    assert!(run(folder.path(), &["users", "list"]).status.success());
+    server.stop();
+}
+
+#[tokio::test]
+async fn https_is_served_from_a_certificate_and_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &files].concat());
+    let address = server.url.strip_prefix("https://").unwrap();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let connection = TcpStream::connect(address).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let name = "localhost".try_into().unwrap();
+    let mut connection = connector.connect(name, connection).await.unwrap();
+    let request = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    connection.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+
+    let swapped = ["serve", "--tls-cert", "key.pem", "--tls-key", "cert.pem"];
+    let output = run(folder.path(), &swapped);
+    assert!(String::from_utf8(output.stderr).unwrap().contains(".pem: "));
+}
+
+#[tokio::test]
+async fn each_request_is_logged_with_the_trace_id_of_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [&IN_MEMORY[..], &["--log-format", "json"]].concat();
+    let server = Program::serve(folder.path(), &arguments);
+    let answer = reqwest::get(format!("{}/v1/orgs/self/users/me/apikeys", server.url)).await;
+    let answer = answer.unwrap();
+    let trace_id = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["trace_id"], trace_id.as_str());
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["status"], &line["error"]), (&json!(401), &json!("AUTHEXCEPTION")));
+    assert_eq!(line["path"], "/v1/orgs/self/users/{user}/apikeys");
+}
+
+#[tokio::test]
+async fn a_key_signs_no_more_requests_than_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--rate-limit", "2"]].concat());
+    let client = server.client(&server.admin_key.clone().unwrap());
+    for _ in 0..2 {
+        client.list_api_keys().await.unwrap();
+    }
+    let error = client.list_api_keys().await.unwrap_err();
+    assert!(error.is_rate_limited(), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+    // Who waits as long as told is let in.
+    let patient = rockset_apikeys::Client::builder()
+        .api_server(&server.url)
+        .api_key(server.admin_key.clone().unwrap())
+        .retry_policy(RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO));
+    patient.build().unwrap().list_api_keys().await.unwrap();
+}
+
+#[tokio::test]
+async fn faults_are_there_for_whoever_asks_for_them_if_they_were_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &IN_MEMORY);
+    assert_eq!(inject(&server, json!({ "status": 503, "answers": 1 })).await, 404);
+    server.stop();
+
+    let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--faults"]].concat());
+    let client = server.client(&server.admin_key.clone().unwrap());
+    assert_eq!(inject(&server, json!({ "status": 418, "answers": 2 })).await, 204);
+    assert_eq!(inject(&server, json!({ "drop_connection": true, "answers": 1 })).await, 204);
+    for _ in 0..2 {
+        let error = client.create_api_key("k").await.unwrap_err();
+        assert_eq!(error.status().unwrap().as_u16(), 418);
+    }
+    let error = client.create_api_key("k").await.unwrap_err();
+    assert!(error.status().is_none() && error.is_ambiguous(), "{error}");
+    client.get_api_key("k").await.unwrap();
+    assert_eq!(inject(&server, json!({ "answers": 1 })).await, 400);
+    assert_eq!(inject(&server, json!({ "stauts": 503, "answers": 1 })).await, 422);
+}

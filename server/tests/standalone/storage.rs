@@ -1,0 +1,156 @@
+//! What is kept, and what of it can be read by whom.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rockset_apikeys::KeyState;
+
+use crate::program::{Program, run};
+
+fn mode(file: &Path) -> u32 {
+    fs::metadata(file).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn users_and_keys_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &["--user", "dev@me.com=member"]);
+    let admin_key = server.admin_key.clone().unwrap();
+    let client = server.client(&admin_key);
+    let expiry: rockset_apikeys::Timestamp = "2099-01-01T00:00:00Z".parse().unwrap();
+    let created = client.create_api_key("k/ü").role("member").expiry_time(expiry).await.unwrap();
+    client.create_api_key("gone").await.unwrap();
+    client.update_api_key("k/ü").state(KeyState::Suspended).await.unwrap();
+    client.delete_api_key("gone").await.unwrap();
+    let before = client.list_api_keys().await.unwrap();
+    server.stop();
+
+    let server = Program::serve(folder.path(), &[]);
+    assert_eq!(server.admin_key, None, "a key is shown once");
+    let client = server.client(&admin_key);
+    let key = client.get_api_key("k/ü").reveal(true).await.unwrap();
+    assert_eq!(key.key.expose_secret(), created.key.expose_secret());
+    assert_eq!(key.state, Some(KeyState::Suspended));
+    assert_eq!(key.expiry_time.unwrap().as_str(), "2099-01-01T00:00:00Z");
+    let after = client.list_api_keys().await.unwrap();
+    let show = |keys: &[rockset_apikeys::ApiKey]| {
+        let key = |key: &rockset_apikeys::ApiKey| {
+            (key.name.clone(), key.created_at.clone(), key.created_by_apikey_name.clone())
+        };
+        keys.iter().map(key).collect::<Vec<_>>()
+    };
+    assert_eq!(show(&after), show(&before));
+    let first_use = before[0].last_access_time.as_ref().unwrap().instant().unwrap();
+    let last_use = after[0].last_access_time.as_ref().unwrap().instant().unwrap();
+    assert!(last_use >= first_use);
+    assert_eq!(client.list_api_keys().user("dev@me.com").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn no_file_has_a_key_in_the_clear_and_others_read_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &["--log", "trace"]);
+    let admin_key = server.admin_key.clone().unwrap();
+    let client = server.client(&admin_key);
+    let created = client.create_api_key("k").await.unwrap();
+    client.get_api_key("k").reveal(true).await.unwrap();
+    server.client(created.key.expose_secret()).list_api_keys().await.unwrap();
+    client.get_api_key(created.key.expose_secret()).await.unwrap_err();
+    client.update_api_key("k").state(KeyState::Suspended).await.unwrap();
+    server.client(created.key.expose_secret()).list_api_keys().await.unwrap_err();
+    let assert_sealed = || {
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap().path();
+            let content = fs::read(&file).unwrap();
+            for key in [admin_key.as_str(), created.key.expose_secret()] {
+                // Half a key is bad enough.
+                let parts = [&key[7..39], &key[32..]];
+                for part in parts {
+                    let found = content.windows(part.len()).any(|it| it == part.as_bytes());
+                    assert!(!found, "{} has a key", file.display());
+                }
+            }
+            if file.file_name().unwrap() != "log.txt" {
+                assert_eq!(mode(&file), 0o600, "{}", file.display());
+            }
+        }
+    };
+    assert!(server.log().contains("status=401"), "the log is heard: {}", server.log());
+    assert_sealed();
+    server.stop();
+    assert_sealed();
+}
+
+#[test]
+fn a_master_key_that_is_missing_another_or_for_all_to_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.db.master-key");
+    Program::serve(folder.path(), &[]).stop();
+    let key = fs::read_to_string(&file).unwrap();
+    let refusal = || {
+        let output = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(refusal().contains("others can read it"), "{}", refusal());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&file, "00".repeat(32)).unwrap();
+    assert!(refusal().contains("written with another master key"), "{}", refusal());
+    fs::write(&file, "a secret").unwrap();
+    assert!(refusal().contains("64 hexadecimal digits"), "{}", refusal());
+    assert!(!refusal().contains("a secret"));
+    fs::remove_file(&file).unwrap();
+    assert!(refusal().contains("keys.db.master-key"), "{}", refusal());
+    assert!(!file.exists(), "no new one takes the place of one that is lost");
+
+    let variable = [("ROCKSET_SERVER_MASTER_KEY", key.trim())];
+    Program::serve_with(folder.path(), &[], &variable).stop();
+    assert!(!file.exists(), "the variable's key is not written anywhere");
+}
+
+#[tokio::test]
+async fn users_are_managed_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &[]);
+    let output = run(folder.path(), &["users", "add", "dev@me.com", "--role", "read-only"]);
+    let key = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && key.trim().len() == 64, "{key}");
+
+    let list = |arguments: &[&str]| {
+        let output = run(folder.path(), &[&["users", "list"], arguments].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = "USER          ROLE       KEYS\n\
+                 admin@me.com  admin         1\n\
+                 dev@me.com    read-only     1\n";
+    assert_eq!(list(&[]), table);
+    let users: serde_json::Value = serde_json::from_str(&list(&["--json"])).unwrap();
+    assert_eq!(users[1]["email"], "dev@me.com");
+
+    // A health check looks for what has changed.
+    let health = || async { reqwest::get(format!("{}/health", server.url)).await.unwrap() };
+    assert!(health().await.status().is_success());
+    let dev = server.client(key.trim());
+    assert_eq!(dev.list_api_keys().await.unwrap().len(), 1);
+    assert!(dev.create_api_key("k").await.unwrap_err().is_forbidden());
+
+    assert!(run(folder.path(), &["users", "remove", "dev@me.com"]).status.success());
+    health().await;
+    assert!(dev.list_api_keys().await.unwrap_err().is_unauthorized());
+
+    for (arguments, complaint) in [
+        (["users", "add", "admin@me.com"], "is there already"),
+        (["users", "add", "self"], "cannot be \"self\""),
+        (["users", "add", ".."], "a name cannot be"),
+        (["users", "remove", "dev@me.com"], "there is no user"),
+        (["users", "list", "--database=sqlite:other.db"], "there is no database"),
+        (["users", "list", "--database=postgres:keys"], "give one such as sqlite:keys.db"),
+    ] {
+        let output = run(folder.path(), &arguments);
+        let complaints = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && complaints.contains(complaint), "{complaints}");
+    }
+}
