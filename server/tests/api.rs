@@ -9,14 +9,16 @@
 #[path = "../../tests/sdk/support.rs"]
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use rockset_apikeys::{ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
-use rockset_apikeys_server::{ADMIN, Role, Server};
+use rockset_apikeys_server::{ADMIN, Clock, Fault, Role, Server};
 use serde_json::{Value, json};
 use support::{Contract, client_of};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const MEMBER: &str = "dev@me.com";
 const READER: &str = "audit@me.com";
@@ -406,6 +408,107 @@ async fn a_body_that_is_too_large_is_413() {
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     assert_eq!(body["type"], "CONTENTTOOLARGE");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408() {
+    let server = server().await;
+    let address = server.url().strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let key = server.admin_key().expose_secret();
+    let head = format!(
+        "POST {KEYS} HTTP/1.1\r\nhost: h\r\nauthorization: ApiKey {key}\r\n\
+         content-type: application/json\r\ncontent-length: 16\r\n\r\n{{\"name\":"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = connection.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout"), "{answer}");
+    let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    Contract::load().assert_answer("create_api_key", 408, &body);
+    assert_eq!(client_of_user(&server, ADMIN).list_api_keys().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_has_a_trace_id_and_a_refusal_has_the_same() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let (_, headers, _) = raw.send("list_api_keys", &Method::GET, KEYS, &[], "").await;
+    let first = headers["x-trace-id"].clone();
+    let (_, headers, body) = raw.send("list_api_keys", &Method::GET, "/", &[], "").await;
+    assert_eq!(headers["x-trace-id"], body["trace_id"].as_str().unwrap());
+    assert_ne!(headers["x-trace-id"], first);
+}
+
+#[tokio::test]
+async fn a_key_expires_by_the_servers_clock() {
+    let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
+    let server = Server::builder().clock(&clock).start().await.unwrap();
+    let admin = client_of_user(&server, ADMIN);
+    let expiry = clock.now() + jiff::SignedDuration::from_hours(1);
+    let created = admin.create_api_key("k").expiry_time(expiry).await.unwrap();
+    assert_eq!(created.created_at.unwrap().as_str(), "2030-01-01T00:00:00Z");
+    let owner = signed_by(&server, &created.key);
+    clock.advance(jiff::SignedDuration::from_mins(59));
+    owner.list_api_keys().await.unwrap();
+    clock.advance(jiff::SignedDuration::from_mins(1));
+    assert!(owner.list_api_keys().await.unwrap_err().is_unauthorized());
+    let key = admin.get_api_key("k").await.unwrap();
+    assert_eq!(key.state, Some(KeyState::Suspended));
+    assert_eq!(key.last_access_time.unwrap().as_str(), "2030-01-01T00:59:00Z");
+    // Later, it stays suspended, although its expiry time is in the future again.
+    let later = clock.now() + jiff::SignedDuration::from_hours(1);
+    let key = admin.update_api_key("k").expiry_time(later).await.unwrap();
+    assert_eq!(key.state, Some(KeyState::Suspended));
+}
+
+#[tokio::test]
+async fn faults_come_in_order_and_as_often_as_asked_for() {
+    let server = server().await;
+    let client = client_of_user(&server, ADMIN);
+    server.inject(Fault::status(503), 2);
+    server.inject(Fault::drop_connection(), 1);
+    server.inject(Fault::delay(Duration::from_millis(300)), 1);
+    for _ in 0..2 {
+        let error = client.list_api_keys().await.unwrap_err();
+        assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(error.trace_id().is_some());
+    }
+    assert_eq!(client.create_api_key("k").await.unwrap_err().status(), None);
+    let start = Instant::now();
+    assert_eq!(client.get_api_key("k").await.unwrap().name, "k", "it was created all the same");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    client.list_api_keys().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_counts_the_requests_of_each_key() {
+    let limit = std::num::NonZeroU32::new(3).unwrap();
+    let builder = Server::builder().user(MEMBER, Role::Member).rate_limit(limit);
+    let server = builder.start().await.unwrap();
+    let raw = Raw::new(&server);
+    for _ in 0..3 {
+        assert_eq!(raw.send("list_api_keys", &Method::GET, KEYS, &[], "").await.0, 200);
+    }
+    let (status, headers, body) = raw.send("list_api_keys", &Method::GET, KEYS, &[], "").await;
+    assert_eq!((status, &body["type"]), (429, &json!("RATELIMITEXCEEDED")));
+    assert_eq!(headers["retry-after"], "1");
+    client_of_user(&server, MEMBER).list_api_keys().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_keeps_what_a_server_in_process_was_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let builder = Server::builder().database(database).user(MEMBER, Role::Member);
+    let server = builder.clone().start().await.unwrap();
+    let key = server.admin_key().expose_secret().to_owned();
+    client_of_user(&server, MEMBER).create_api_key("k").await.unwrap();
+    drop(server);
+    let server = builder.start().await.unwrap();
+    assert_eq!(server.admin_key().expose_secret(), key);
+    client_of_user(&server, MEMBER).get_api_key("k").await.unwrap();
 }
 
 #[tokio::test]
