@@ -242,7 +242,9 @@ impl Error {
         self.has_status(StatusCode::NOT_FOUND)
     }
 
-    /// The user has a key of that name already (409).
+    /// The request does not go with what there is (409).
+    ///
+    /// The user has a key of that name already, or a key is to be active that has expired.
     pub fn is_conflict(&self) -> bool {
         self.has_status(StatusCode::CONFLICT)
     }

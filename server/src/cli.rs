@@ -10,7 +10,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tracing_subscriber::filter::LevelFilter;
 use zeroize::Zeroizing;
 
@@ -211,6 +210,7 @@ async fn serve(arguments: Serve) -> io::Result<()> {
     let office = Office::new(service.clone(), Faults::default().into(), limit);
     let router = http::router(office, arguments.faults);
 
+    let stop = stop()?;
     let mut out = io::stdout().lock();
     writeln!(out, "Rockset API-keys server, users and keys in {}", arguments.database.url)?;
     writeln!(out, "\n  export ROCKSET_APISERVER={scheme}://{}", listener.local_addr()?)?;
@@ -229,29 +229,29 @@ async fn serve(arguments: Serve) -> io::Result<()> {
     out.flush()?;
     drop(out);
 
-    listen::serve(listener, tls, router, stop()?).await;
+    listen::serve(listener, tls, router, stop).await;
     tracing::info!("the server has stopped");
     service.catch_up().await
 }
 
-/// Done when the process is asked to stop.
+/// Done when the process is asked to stop, from now on.
+#[cfg(unix)]
 fn stop() -> io::Result<impl Future<Output = ()>> {
-    let (asked, stop) = oneshot::channel();
-    #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::spawn(async move {
-        #[cfg(unix)]
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-        // Nobody listens any more when the server has failed.
-        let _ = asked.send(());
-    });
+    })
+}
+
+#[cfg(not(unix))]
+fn stop() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
-        let _ = stop.await;
+        let _ = tokio::signal::ctrl_c().await;
     })
 }
 

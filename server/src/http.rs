@@ -1,6 +1,7 @@
 //! How the API is spoken: routes, headers, bodies, and the form of an answer. What is allowed and
 //! what happens is in `rules.rs` and `service.rs`.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use rockset_apikeys::types::{
     CreateApiKeyResponse, DeleteApiKeyResponse, ErrorModel, GetApiKeyResponse, ListApiKeysResponse,
     UpdateApiKeyResponse,
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -216,7 +217,8 @@ async fn create(
     body: Body,
 ) -> Result<Success<CreateApiKeyResponse>, Refusal> {
     let signer = signer(&office, &headers)?;
-    let request = document(&headers, body).await?;
+    let optional = ["role", "expiry_time", "created_by"];
+    let request = document(&headers, body, &optional).await?;
     let created = async move { office.service.create(&signer, &request).await };
     Ok(Success(CreateApiKeyResponse { data: to_its_end(created).await? }))
 }
@@ -268,7 +270,8 @@ async fn update(
 ) -> Result<Success<UpdateApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
     let signer = signer(&office, &headers)?;
-    let changes = document(&headers, body).await?;
+    let optional = ["state", "expiry_time", "clear_expiry_time"];
+    let changes = document(&headers, body, &optional).await?;
     let updated = async move { office.service.update(&signer, &user, &name, &changes).await };
     Ok(Success(UpdateApiKeyResponse { data: to_its_end(updated).await? }))
 }
@@ -349,8 +352,13 @@ fn accepts_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The request's body, which is JSON.
-async fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+/// The request's body, which is JSON. Its optional fields are left out or have a value; the types
+/// that read it would take null for either.
+async fn document<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    optional: &[&str],
+) -> Result<T, Refusal> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
@@ -372,10 +380,20 @@ async fn document<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resul
             Refusal::new(400, ErrorType::BadRequest, format!("the body cannot be read: {error}"))
         }
     })?;
-    serde_json::from_slice(&body).map_err(|error| Refusal {
+    let unusable = |error: serde_json::Error| Refusal {
         place: Some((error.line(), error.column())),
         ..Refusal::invalid(format!("the body cannot be used: {error}"))
-    })
+    };
+    let request = serde_json::from_slice(&body).map_err(unusable)?;
+    let fields: HashMap<String, Option<IgnoredAny>> =
+        serde_json::from_slice(&body).map_err(unusable)?;
+    match optional.iter().find(|name| matches!(fields.get(**name), Some(None))) {
+        None => Ok(request),
+        Some(name) => {
+            let message = format!("the field {name:?} is null; give it a value or leave it out");
+            Err(Refusal::invalid(message))
+        }
+    }
 }
 
 fn names(path: Names) -> Result<(String, String), Refusal> {

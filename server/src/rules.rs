@@ -354,7 +354,9 @@ impl Rules {
             None => terms.suspended,
             Some(KeyState::Suspended) => true,
             Some(KeyState::Active) if terms.expires_at.is_some_and(|expiry| expiry <= now) => {
-                return Err(Refusal::invalid(
+                return Err(Refusal::new(
+                    409,
+                    ErrorType::Conflict,
                     "the key has expired; to make it active, give a later expiry_time or \
                      clear_expiry_time",
                 ));

@@ -177,7 +177,7 @@ async fn a_key_whose_expiry_time_has_passed_is_suspended_by_itself() {
     assert_eq!(key.state, Some(KeyState::Suspended));
     assert!(owner.list_api_keys().await.unwrap_err().is_unauthorized());
     let error = admin.update_api_key("k").state(KeyState::Active).await.unwrap_err();
-    assert!(error.is_bad_request() && error.message().unwrap().contains("expired"), "{error}");
+    assert!(error.is_conflict() && error.message().unwrap().contains("expired"), "{error}");
 
     let key = admin.update_api_key("k").clear_expiry_time(true).await.unwrap();
     assert_eq!((key.expiry_time, key.state), (None, Some(KeyState::Suspended)));
@@ -308,6 +308,7 @@ async fn a_body_or_parameter_that_cannot_be_used_is_400() {
         r#"{"name":"a","role":"king"}"#,
         r#"{"name":"a","expiry_time":"soon"}"#,
         r#"{"name":"a","expiry_time":5}"#,
+        r#"{"name":"a","role":null}"#,
     ] {
         let (status, ..) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
         assert_eq!(status, 400, "{body}");
@@ -316,6 +317,7 @@ async fn a_body_or_parameter_that_cannot_be_used_is_400() {
     for body in [
         r#"{"state":"FROZEN"}"#,
         r#"{"state":1}"#,
+        r#"{"state":null}"#,
         r#"{"expiry_time":"2099-01-01T00:00:00Z","clear_expiry_time":true}"#,
     ] {
         let (status, ..) = raw.send("update_api_key", &Method::POST, &one, &[JSON], body).await;

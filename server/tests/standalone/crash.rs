@@ -62,7 +62,8 @@ async fn every_acknowledged_change_survives_kill_9_and_none_is_half_there() {
         let mut states: BTreeMap<_, _> =
             listed.into_iter().map(|key| (key.name.clone(), key.state.clone())).collect();
         assert_eq!(states.remove("initial"), Some(Some(KeyState::Active)));
-        for (name, known) in std::mem::take(&mut *book.lock().unwrap()) {
+        let written = std::mem::take(&mut *book.lock().unwrap());
+        for (name, known) in written {
             let state = states.remove(&name).flatten();
             assert!(known.may_be.contains(&state), "{name} is {state:?}, not {:?}", known.may_be);
             acknowledged += usize::from(known.value.is_some());

@@ -45,7 +45,7 @@ impl Program {
 
     pub fn serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = folder.join("log.txt");
-        let mut child = command(folder)
+        let child = command(folder)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .envs(variables.iter().copied())
@@ -53,19 +53,18 @@ impl Program {
             .stderr(File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let (mut url, mut admin_key) = (None, None);
-        for line in lines {
-            let line = line.trim();
-            url = line.strip_prefix("export ROCKSET_APISERVER=").map(str::to_owned).or(url);
-            admin_key =
-                line.strip_prefix("export ROCKSET_APIKEY=").map(str::to_owned).or(admin_key);
-            if line.contains("Ctrl-C") {
-                let url = url.expect("the server says where it is");
-                return Self { child, log, url, admin_key };
+        let mut program = Self { child, log, url: String::new(), admin_key: None };
+        for line in BufReader::new(program.child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some(url) = line.trim().strip_prefix("export ROCKSET_APISERVER=") {
+                program.url = url.to_owned();
+            } else if let Some(key) = line.trim().strip_prefix("export ROCKSET_APIKEY=") {
+                program.admin_key = Some(key.to_owned());
+            } else if line.contains("Ctrl-C") {
+                return program;
             }
         }
-        panic!("the server did not start: {}", std::fs::read_to_string(log).unwrap());
+        panic!("the server did not start: {}", program.log());
     }
 
     pub fn client(&self, key: &str) -> Client {

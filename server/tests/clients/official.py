@@ -1,0 +1,66 @@
+"""Runs the vendor's Python client, as it was published, against the server at ROCKSET_APISERVER."""
+
+import os
+import sys
+
+import rockset
+from rockset.exceptions import (
+    BadRequestException,
+    ForbiddenException,
+    NotFoundException,
+    RocksetException,
+    UnauthorizedException,
+)
+
+
+def client(key):
+    # The client insists on a host of the retired service until it is made.
+    client = rockset.RocksetClient(api_key=key, host="https://api.rs2.usw2.rockset.com")
+    client.api_client.configuration.host = os.environ["ROCKSET_APISERVER"]
+    return client
+
+
+def refused(exception, status, call):
+    try:
+        call()
+    except exception as error:
+        assert error.status == status, f"{error.status}, not {status}"
+        assert error.body and "trace_id" in str(error.body), error.body
+        return
+    raise AssertionError(f"{exception.__name__} was expected")
+
+
+keys = client(os.environ["ROCKSET_APIKEY"]).APIKeys
+user, member = "admin@me.com", os.environ["MEMBER_KEY"]
+
+for name in ["python", "my key/ü", "a+b&c=d?e#f%20"]:
+    created = keys.create(name=name, role="member").data
+    assert created.name == name and len(created.key) == 64, created
+    assert created.role == "member" and created.state == "ACTIVE", created
+    assert created.created_by == user, created
+
+    assert name in [key.name for key in keys.list(user="self").data]
+    assert name in [key.name for key in keys.list(user=user).data]
+    assert keys.get(user="self", name=name).data.key == created.key[:6]
+    assert keys.get(user=user, name=name).data.name == name
+    assert keys.get(user="self", name=name, reveal=False).data.key == created.key[:6]
+    assert keys.get(user="self", name=name, reveal=True).data.key == created.key
+
+    own = client(created.key).APIKeys
+    assert name in [key.name for key in own.list(user="self").data]
+    assert keys.get(user="self", name=name).data.last_access_time
+
+    assert keys.update(user="self", name=name, state="SUSPENDED").data.state == "SUSPENDED"
+    refused(UnauthorizedException, 401, lambda: own.list(user="self"))
+    assert keys.update(user=user, name=name, state="ACTIVE").data.state == "ACTIVE"
+
+    refused(RocksetException, 409, lambda: keys.create(name=name))
+    assert keys.delete(user="self", name=name).data.name == name
+    refused(NotFoundException, 404, lambda: keys.get(user="self", name=name))
+    refused(NotFoundException, 404, lambda: keys.delete(user="self", name=name))
+    refused(NotFoundException, 404, lambda: keys.update(user="self", name=name, state="ACTIVE"))
+
+refused(BadRequestException, 400, lambda: keys.create(name="k", role="king"))
+refused(NotFoundException, 404, lambda: keys.list(user="nobody@me.com"))
+refused(UnauthorizedException, 401, lambda: client("x" * 64).APIKeys.list(user="self"))
+refused(ForbiddenException, 403, lambda: client(member).APIKeys.list(user=user))
