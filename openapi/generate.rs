@@ -205,8 +205,8 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
     settings
 }
 
-/// Takes `Client::new` away. It panics where TLS cannot be set up, and the HTTP client that it makes
-/// follows redirects with the key in hand; `new_with_client` stays.
+/// Takes `Client::new` away. It panics where TLS cannot be set up, and the HTTP client that it
+/// makes follows redirects with the key in hand; `new_with_client` stays.
 fn remove_constructor(file: &mut File) -> Result<(), String> {
     for item in &mut file.items {
         let Item::Impl(block) = item else { continue };

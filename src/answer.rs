@@ -81,8 +81,8 @@ impl Context {
         (key.len() > 6).then_some(key)
     }
 
-    /// Keeps the headers from showing the key, which a server may echo in them, when they are printed
-    /// as a part of the generated types.
+    /// Keeps the headers from showing the key, which a server may echo in them, when they are
+    /// printed as a part of the generated types.
     pub(crate) fn hide_key_in(&self, headers: &mut HeaderMap) {
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let is_echo = |name: &&HeaderName| self.is_key_in(name.as_str());

@@ -92,9 +92,10 @@ impl Client {
     /// errors are the generator's own types; no text of them quotes a key.
     ///
     /// ```no_run
-    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let answer = client.generated().list_api_keys().user("self").send().await?;
-    /// println!("{:?}", answer.headers().get("date"));
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn
+    /// std::error::Error>> { let answer =
+    /// client.generated().list_api_keys().user("self").send().await?; println!("{:?}",
+    /// answer.headers().get("date"));
     /// # Ok(())
     /// # }
     /// ```
@@ -279,8 +280,8 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// The header's value for a key, marked so that nothing prints it, in memory that is wiped when the
-/// last copy of it is dropped. What the HTTP library writes to the network's buffers is out of reach
-/// and is not wiped.
+/// last copy of it is dropped. What the HTTP library writes to the network's buffers is out of
+/// reach and is not wiped.
 fn authorization(key: &ApiKeyValue) -> Result<HeaderValue, Error> {
     let key = key.expose_secret();
     if key.is_empty() {

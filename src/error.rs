@@ -169,8 +169,8 @@ impl Error {
     /// How long the server asked to wait before the next attempt, with `Retry-After`.
     ///
     /// The client waits by itself, unless the wait reaches past the call's
-    /// [`timeout`](crate::ClientBuilder::timeout): then the error comes back at once. It counts from
-    /// when the answer came.
+    /// [`timeout`](crate::ClientBuilder::timeout): then the error comes back at once. It counts
+    /// from when the answer came.
     pub fn retry_after(&self) -> Option<Duration> {
         self.course()?.retry_after
     }
@@ -298,8 +298,8 @@ impl Error {
     /// The server may have created, updated or deleted the key although the call failed.
     ///
     /// An attempt got no whole answer, or one that does not tell: a success that cannot be read, a
-    /// 408, a 5xx other than 501 and a 503 with `Retry-After`. Look at the key before doing anything
-    /// else. Retrievals and listings are never ambiguous.
+    /// 408, a 5xx other than 501 and a 503 with `Retry-After`. Look at the key before doing
+    /// anything else. Retrievals and listings are never ambiguous.
     ///
     /// A deletion can be ambiguous and [not found](Self::is_not_found): the repeat found no key,
     /// maybe because the attempt before had deleted it.

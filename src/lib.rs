@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! What fails on the way is repeated where that is safe ([`RetryPolicy`]), no call takes longer than
-//! its [time limit](ClientBuilder::timeout), and nothing that is printed shows a key.
+//! What fails on the way is repeated where that is safe ([`RetryPolicy`]), no call takes longer
+//! than its [time limit](ClientBuilder::timeout), and nothing that is printed shows a key.
 //!
 //! [`Client`] is where to start; [`Error`] tells what can go wrong and how to find out what did.
 //! The types of requests and answers are in [`types`], and all that was generated from the contract

@@ -15,7 +15,8 @@ use reqwest::StatusCode;
 /// A creation is repeated only where the server surely did not act: when no connection was made,
 /// after a 429, and after a 503 with a `Retry-After`. Nothing is repeated past the call's
 /// [`timeout`](crate::ClientBuilder::timeout), nor when the client has used up its budget for
-/// repeats: ten, to which every call that succeeds adds a tenth, and every repeat that succeeds one.
+/// repeats: ten, to which every call that succeeds adds a tenth, and every repeat that succeeds
+/// one.
 ///
 /// Before each repeat there is a wait: a random time below a bound that doubles with every repeat.
 /// Where the server asks for a wait with `Retry-After`, that comes before it.
@@ -244,8 +245,8 @@ impl<'a> Retries<'a> {
 #[cfg(test)]
 mod tests {
     //! A minute of outage for a thousand clients is simulated here, with the decisions above and a
-    //! clock that jumps; on real sockets it would take a minute and a thousand connections. That the
-    //! decisions are carried out is shown on real sockets, in `tests/sdk/network.rs`.
+    //! clock that jumps; on real sockets it would take a minute and a thousand connections. That
+    //! the decisions are carried out is shown on real sockets, in `tests/sdk/network.rs`.
 
     use std::cell::Cell;
     use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! No key gets out: neither the one that signs the requests nor one that a server sends.
 //!
-//! The tests listen to what is logged, each for itself. What a log line is worth is decided once for
-//! all threads, so that these tests have a process of their own and take turns in it.
+//! The tests listen to what is logged, each for itself. What a log line is worth is decided once
+//! for all threads, so that these tests have a process of their own and take turns in it.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

@@ -1,6 +1,6 @@
 //! Answers a call with the input, from the status line to the end of the body, over a socket as any
-//! server would. Whatever it is, the call ends with a value or an error, and the error's text is one
-//! line without the key that signed the request.
+//! server would. Whatever it is, the call ends with a value or an error, and the error's text is
+//! one line without the key that signed the request.
 
 #![no_main]
 

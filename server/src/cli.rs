@@ -217,10 +217,8 @@ async fn serve(arguments: Serve) -> io::Result<()> {
     for (email, key) in &keys {
         let key = key.expose_secret();
         if email == ADMIN {
-            writeln!(
-                out,
-                "  export ROCKSET_APIKEY={key}\n\nThe key is {ADMIN}'s. Keep it: it is not shown again."
-            )?;
+            writeln!(out, "  export ROCKSET_APIKEY={key}")?;
+            writeln!(out, "\nThe key is {ADMIN}'s. Keep it: it is not shown again.")?;
         } else {
             writeln!(out, "\nKey of {email}, not shown again:\n\n  {key}")?;
         }
@@ -272,8 +270,10 @@ async fn users(command: Users) -> io::Result<()> {
         Users::List { database, json } => {
             let users = open(&database, false).await?.users().await?;
             if json {
-                let user = |(email, role, keys): &(String, Role, i64)| json!({ "email": email, "role": role.as_str(), "keys": keys });
-                println!("{:#}", users.iter().map(user).collect::<serde_json::Value>());
+                let users = users.into_iter().map(|(email, role, keys)| {
+                    json!({ "email": email, "role": role.as_str(), "keys": keys })
+                });
+                println!("{:#}", users.collect::<serde_json::Value>());
             } else {
                 let width = users.iter().map(|(email, ..)| email.chars().count()).max();
                 let width = width.unwrap_or_default().max("USER".len());

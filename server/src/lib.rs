@@ -22,9 +22,9 @@
 //! # }
 //! ```
 //!
-//! A request goes down this list: `listen.rs` has the connections, `http.rs` speaks the API, `service.rs` brings decisions and
-//! storage together, `rules.rs` decides, `store.rs` keeps, `vault.rs` makes and seals keys. This file
-//! starts and stops all of it.
+//! A request goes down this list: `listen.rs` has the connections, `http.rs` speaks the API,
+//! `service.rs` brings decisions and storage together, `rules.rs` decides, `store.rs` keeps,
+//! `vault.rs` makes and seals keys. This file starts and stops all of it.
 
 #[doc(hidden)]
 pub mod cli;

@@ -1,5 +1,5 @@
-//! Connections: they are accepted, given to the router, and at the end let go when what is in flight
-//! on them is done.
+//! Connections: they are accepted, given to the router, and at the end let go when what is in
+//! flight on them is done.
 
 use std::convert::Infallible;
 use std::future::Future;

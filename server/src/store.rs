@@ -1,8 +1,8 @@
-//! Where users and keys are kept: an SQLite database, in a file or in memory, with the same code for
-//! both. What it is told has been decided by `rules`; when a function here returns, it is kept.
+//! Where users and keys are kept: an SQLite database, in a file or in memory, with the same code
+//! for both. What it is told has been decided by `rules`; when a function here returns, it is kept.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -22,8 +22,9 @@ const FIRST_MIGRATION: &str = include_str!("../migrations/1_users_and_keys.sql")
 pub(crate) struct Store {
     connection: SqliteConnection,
     vault: Arc<Vault>,
-    /// Changes when another process writes to the database.
-    version: i64,
+    /// Changes when another process writes to the database. Without it, what is there has to be
+    /// looked at anew.
+    version: Option<i64>,
     /// Up to when it is stored which keys were last used, in milliseconds since 1970.
     flushed_at: i64,
 }
@@ -36,64 +37,34 @@ impl Store {
         master: Option<MasterKey>,
         may_create: bool,
     ) -> io::Result<Self> {
-        let failed = |error| {
-            let reason = format!("the database {url} cannot be opened: {error}");
-            io::Error::new(io::ErrorKind::InvalidInput, reason)
-        };
-        if !url.starts_with("sqlite:") {
-            let reason = format!("the database {url} is none; give one such as sqlite:keys.db");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-        }
-        let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        let file = (!in_memory).then(|| options.get_filename().to_owned());
-        let is_new = file.as_deref().is_none_or(|file| !file.exists());
-        if is_new && !may_create {
-            let reason = format!("there is no database {url}");
-            return Err(io::Error::new(io::ErrorKind::NotFound, reason));
-        }
-        if let (Some(file), true) = (&file, is_new) {
-            create_private(file).map_err(|error| failed(sqlx::Error::Io(error)))?;
-        }
-        let options = options
-            .journal_mode(if in_memory {
-                SqliteJournalMode::Memory
-            } else {
-                SqliteJournalMode::Wal
-            })
-            // A commit is on the disk before it is answered.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(failed)?;
-        migrator().run(&mut connection).await.map_err(|error| failed(error.into()))?;
-
+        let (mut connection, file) = connect(url, may_create).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("the database {url} cannot be opened: {error}"))
+        })?;
         let proof: Option<Vec<u8>> = sqlx::query_scalar("SELECT proof FROM master")
             .fetch_optional(&mut connection)
             .await
-            .map_err(failed)?;
+            .map_err(broken)?;
         let master = match (master, &file) {
             (Some(master), _) => master,
             (None, Some(file)) => MasterKey::from_file(&beside(file), proof.is_none())?,
             (None, None) => MasterKey::generate()?,
         };
-        let vault = Vault::new(&master);
+        let vault = Arc::new(Vault::new(&master));
         match proof {
-            Some(proof) if proof != vault.proof() => {
-                let reason = format!("the database {url} was written with another master key");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-            }
-            Some(_) => {}
             None => {
                 sqlx::query("INSERT INTO master (proof) VALUES (?)")
                     .bind(vault.proof().as_slice())
                     .execute(&mut connection)
                     .await
-                    .map_err(failed)?;
+                    .map_err(broken)?;
+            }
+            Some(proof) if proof == vault.proof() => {}
+            Some(_) => {
+                let reason = format!("the database {url} was written with another master key");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
             }
         }
-        let vault = Arc::new(vault);
-        let mut store = Self { connection, vault, version: 0, flushed_at: i64::MIN };
+        let mut store = Self { connection, vault, version: None, flushed_at: i64::MIN };
         store.changed_elsewhere().await?;
         Ok(store)
     }
@@ -102,13 +73,22 @@ impl Store {
         &self.vault
     }
 
-    /// Whether another process has written to the database since this was last asked.
+    /// Whether the database may have changed other than by what succeeded here, since this was last
+    /// asked: by another process, or by a change whose failure may have come after it was kept.
     pub(crate) async fn changed_elsewhere(&mut self) -> io::Result<bool> {
         let version = sqlx::query_scalar("PRAGMA data_version")
             .fetch_one(&mut self.connection)
             .await
             .map_err(broken)?;
-        Ok(std::mem::replace(&mut self.version, version) != version)
+        Ok(self.version.replace(version) != Some(version))
+    }
+
+    /// The outcome of a change, after which a failure has to be looked into.
+    fn noted<T>(&mut self, outcome: io::Result<T>) -> io::Result<T> {
+        if outcome.is_err() {
+            self.version = None;
+        }
+        outcome
     }
 
     /// All users and keys.
@@ -200,27 +180,23 @@ impl Store {
 
     /// Makes a key on these terms, and gives it with its value.
     pub(crate) async fn insert(&mut self, terms: Terms) -> io::Result<(Key, ApiKeyValue)> {
-        insert(&mut self.connection, &self.vault, terms).await
+        let outcome = insert(&mut self.connection, &self.vault, terms).await;
+        self.noted(outcome)
     }
 
     pub(crate) async fn update(&mut self, key: &Key) -> io::Result<()> {
-        sqlx::query("UPDATE api_keys SET expires_at = ?, suspended = ? WHERE id = ?")
+        let update = sqlx::query("UPDATE api_keys SET expires_at = ?, suspended = ? WHERE id = ?")
             .bind(key.terms.expires_at.map(Timestamp::as_millisecond))
             .bind(key.terms.suspended)
-            .bind(key.id)
-            .execute(&mut self.connection)
-            .await
-            .map_err(broken)?;
-        Ok(())
+            .bind(key.id);
+        let outcome = update.execute(&mut self.connection).await;
+        self.noted(outcome.map(drop).map_err(broken))
     }
 
     pub(crate) async fn delete(&mut self, key: &Key) -> io::Result<()> {
-        sqlx::query("DELETE FROM api_keys WHERE id = ?")
-            .bind(key.id)
-            .execute(&mut self.connection)
-            .await
-            .map_err(broken)?;
-        Ok(())
+        let delete = sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(key.id);
+        let outcome = delete.execute(&mut self.connection).await;
+        self.noted(outcome.map(drop).map_err(broken))
     }
 
     /// Up to when it is stored which keys were last used, in milliseconds since 1970.
@@ -247,8 +223,35 @@ impl Store {
     }
 }
 
+/// A connection to the database in its newest form, and the file that it is in, if it is in one.
+async fn connect(url: &str, may_create: bool) -> io::Result<(SqliteConnection, Option<PathBuf>)> {
+    if !url.starts_with("sqlite:") {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "give one such as sqlite:keys.db"));
+    }
+    let options = SqliteConnectOptions::from_str(url).map_err(broken)?;
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    let file = (!in_memory).then(|| options.get_filename().to_owned());
+    let is_new = file.as_deref().is_none_or(|file| !file.exists());
+    if is_new && !may_create {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is none"));
+    }
+    if let (Some(file), true) = (&file, is_new) {
+        create_private(file)?;
+    }
+    let journal = if in_memory { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal };
+    let options = options
+        .journal_mode(journal)
+        // A commit is on the disk before it is answered.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let mut connection = options.connect().await.map_err(broken)?;
+    migrator().run(&mut connection).await.map_err(io::Error::other)?;
+    Ok((connection, file))
+}
+
 /// The file of the master key of a database's file.
-fn beside(database: &Path) -> std::path::PathBuf {
+fn beside(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".master-key");
     name.into()
@@ -338,5 +341,5 @@ fn role(name: String) -> io::Result<Role> {
 }
 
 fn broken(error: sqlx::Error) -> io::Error {
-    io::Error::other(format!("the database: {error}"))
+    io::Error::other(format!("the database failed: {error}"))
 }

@@ -49,8 +49,8 @@ impl MasterKey {
         Ok(Self(bytes))
     }
 
-    /// The one in this file. Where there is no file, one is generated and written to it, readable by
-    /// its owner alone, if a new one is allowed.
+    /// The one in this file. Where there is no file, one is generated and written to it, readable
+    /// by its owner alone, if a new one is allowed.
     pub(crate) fn from_file(path: &Path, allow_new: bool) -> io::Result<Self> {
         let with_path = |error: io::Error| {
             io::Error::new(error.kind(), format!("the master key {}: {error}", path.display()))
@@ -151,8 +151,8 @@ impl Vault {
         Fingerprint(keyed_hash(&self.finding, key.as_bytes()))
     }
 
-    /// The key, encrypted. It can be opened together with its own fingerprint only, so that two rows
-    /// of a database cannot swap their keys.
+    /// The key, encrypted. It can be opened together with its own fingerprint only, so that two
+    /// rows of a database cannot swap their keys.
     pub(crate) fn seal(&self, key: &ApiKeyValue, fingerprint: &Fingerprint) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LENGTH];
         fill(&mut nonce)?;
@@ -182,7 +182,8 @@ pub(crate) fn new_key() -> io::Result<ApiKeyValue> {
     loop {
         fill(&mut *bytes)?;
         for byte in bytes.iter() {
-            // The largest multiple of 62 in a byte is 248; without what is above, all are as likely.
+            // The largest multiple of 62 in a byte is 248; without what is above, all are as
+            // likely.
             if let (0..248, Some(char)) = (byte, ALPHABET.get(usize::from(byte % 62))) {
                 key.push(char::from(*char));
             }

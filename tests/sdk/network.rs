@@ -175,7 +175,8 @@ async fn a_deletion_that_finds_nothing_on_a_repeat_says_that_it_may_have_deleted
         (
             Some(Step::status(429)),
             2,
-            "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND); 2 attempts were made",
+            "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND); 2 attempts were \
+             made",
         ),
     ] {
         let steps: Vec<_> = first.into_iter().chain([missing.clone()]).collect();

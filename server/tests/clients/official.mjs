@@ -1,4 +1,5 @@
-// Runs the vendor's JavaScript client, as it was published, against the server at ROCKSET_APISERVER.
+// Runs the vendor's JavaScript client, as it was published, against the server at
+// ROCKSET_APISERVER.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";

@@ -1,8 +1,8 @@
 //! The server and clients that nobody here wrote: the vendor's own, as they were published, and a
 //! fuzzer that knows nothing but the contract.
 //!
-//! They are installed below the target folder. Where that cannot be done, a developer's machine goes
-//! without these tests and says so; with the variable `CI` set, it is a failure.
+//! They are installed below the target folder. Where that cannot be done, a developer's machine
+//! goes without these tests and says so; with the variable `CI` set, it is a failure.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -146,7 +146,7 @@ async fn users_are_managed_beside_a_running_server() {
         (["users", "add", "self"], "cannot be \"self\""),
         (["users", "add", ".."], "a name cannot be"),
         (["users", "remove", "dev@me.com"], "there is no user"),
-        (["users", "list", "--database=sqlite:other.db"], "there is no database"),
+        (["users", "list", "--database=sqlite:other.db"], "there is none"),
         (["users", "list", "--database=postgres:keys"], "give one such as sqlite:keys.db"),
     ] {
         let output = run(folder.path(), &arguments);
