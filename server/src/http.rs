@@ -87,6 +87,9 @@ async fn observe(path: Option<MatchedPath>, request: Request, next: Next) -> Res
     let refusal = answer.extensions_mut().remove::<Refusal>();
     let error = refusal.as_ref().map(|refusal| refusal.kind.to_string());
     if let Some(refusal) = refusal {
+        if let Some(cause) = &refusal.cause {
+            tracing::error!(trace_id, cause, "a request failed");
+        }
         let headers = std::mem::take(answer.headers_mut());
         answer = refusal.answer(&trace_id);
         answer.headers_mut().extend(headers);

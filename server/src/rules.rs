@@ -83,11 +83,13 @@ pub(crate) struct Refusal {
     pub(crate) place: Option<(usize, usize)>,
     /// How long to wait before the next request.
     pub(crate) retry_after: Option<Duration>,
+    /// What is for the server's log alone.
+    pub(crate) cause: Option<String>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, kind: ErrorType, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into(), place: None, retry_after: None }
+        Self { status, kind, message: message.into(), place: None, retry_after: None, cause: None }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

@@ -160,7 +160,9 @@ async fn rounds(service: Weak<Service>) {
 impl From<io::Error> for Refusal {
     /// What went wrong is for the log; a caller can do nothing about it.
     fn from(error: io::Error) -> Self {
-        tracing::error!(%error, "a request failed");
-        Self::new(500, ErrorType::InternalError, "the server failed; its log says how")
+        Self {
+            cause: Some(error.to_string()),
+            ..Self::new(500, ErrorType::InternalError, "the server failed; its log says how")
+        }
     }
 }

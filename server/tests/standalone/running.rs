@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rockset_apikeys::RetryPolicy;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -127,4 +128,23 @@ async fn faults_are_there_for_whoever_asks_for_them_if_they_were_allowed() {
     client.get_api_key("k").await.unwrap();
     assert_eq!(inject(&server, json!({ "answers": 1 })).await, 400);
     assert_eq!(inject(&server, json!({ "stauts": 503, "answers": 1 })).await, 422);
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &[]);
+    let client = server.client(&server.admin_key.clone().unwrap());
+    let file = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&file).await.unwrap();
+    sqlx::raw_sql("DROP TABLE api_keys").execute(&mut database).await.unwrap();
+
+    let error = client.create_api_key("k").await.unwrap_err();
+    assert_eq!(error.status().unwrap().as_u16(), 500, "{error}");
+    assert!(!error.message().unwrap().contains("api_keys"), "{error}");
+    let (log, trace_id) = (server.log(), error.trace_id().unwrap());
+    let cause = log.lines().find(|line| line.contains(trace_id) && line.contains("ERROR"));
+    assert!(cause.expect("the cause").contains("no such table: api_keys"), "{log}");
+    let health = reqwest::get(format!("{}/health", server.url)).await.unwrap();
+    assert_eq!(health.status().as_u16(), 503);
 }
