@@ -23,7 +23,7 @@ fn hasty(url: &str) -> ClientBuilder {
 /// What the call makes of the script, and how many requests it made.
 async fn outcome(steps: impl Into<Vec<Step>>, id: &str) -> (Result<(), Error>, usize) {
     let server = Script::play(steps).await;
-    let client = hasty(&server.url).attempt_timeout(Duration::from_millis(500)).build().unwrap();
+    let client = hasty(&server.url).attempt_timeout(Duration::from_secs(1)).build().unwrap();
     let outcome = call(&client, id).await;
     (outcome, server.requests().len())
 }
@@ -32,7 +32,7 @@ async fn outcome(steps: impl Into<Vec<Step>>, id: &str) -> (Result<(), Error>, u
 /// shows that the server did not act.
 fn transient_failures() -> Vec<(&'static str, Step, bool)> {
     let html = "<html><body>down</body></html>";
-    let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
     let soon = "retry-after: 0\r\n";
     vec![
         ("408", Step::status(408), false),
