@@ -214,13 +214,19 @@ impl ServerBuilder {
         let listener = TcpListener::bind(self.listen).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let faults = Arc::<Faults>::default();
-        let office = Office::new(service, Arc::clone(&faults), self.rate_limit);
+        let office = Office::new(Arc::clone(&service), Arc::clone(&faults), self.rate_limit);
         let router = http::router(office, false);
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(listen::serve(listener, None, router, async {
-            // Ends when the sender is dropped, together with the server.
-            let _ = stopped.await;
-        }));
+        tokio::spawn(async move {
+            let stopped = async {
+                // Ends when the sender is dropped, together with the server.
+                let _ = stopped.await;
+            };
+            listen::serve(listener, None, router, stopped).await;
+            if let Err(error) = service.catch_up().await {
+                tracing::error!(%error, "what was late has been lost");
+            }
+        });
         Ok(Server { url, admin_key, keys, faults, _stop: stop })
     }
 }
