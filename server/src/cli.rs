@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::fault::Faults;
-use crate::http::{self, Office};
+use crate::http::{self, App};
 use crate::service::Service;
 use crate::store::Store;
 use crate::vault::MasterKey;
@@ -207,8 +207,8 @@ async fn serve(arguments: Serve) -> io::Result<()> {
     }
     let service = Service::new(store, Clock::default()).await?;
     let limit = NonZeroU32::new(arguments.rate_limit);
-    let office = Office::new(service.clone(), Faults::default().into(), limit);
-    let router = http::router(office, arguments.faults);
+    let app = App::new(service.clone(), Faults::default().into(), limit);
+    let router = http::router(app, arguments.faults);
 
     let stop = stop()?;
     let mut out = io::stdout().lock();

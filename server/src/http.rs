@@ -37,13 +37,13 @@ const LARGEST_BODY: usize = 64 << 10;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
-pub(crate) struct Office {
+pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     pub(crate) faults: Arc<Faults>,
     limiter: Option<DefaultKeyedRateLimiter<i64>>,
 }
 
-impl Office {
+impl App {
     /// With a limit, no key signs more requests than that in a second.
     pub(crate) fn new(
         service: Arc<Service>,
@@ -55,12 +55,12 @@ impl Office {
     }
 }
 
-type Shared = State<Arc<Office>>;
+type Shared = State<Arc<App>>;
 type Names = Result<Path<(String, String)>, PathRejection>;
 
 /// The routes of the contract, and errors of its form for all others. What is outside the contract
 /// is `/health`, and `/faults` where that is wanted.
-pub(crate) fn router(office: Arc<Office>, with_faults: bool) -> Router {
+pub(crate) fn router(app: Arc<App>, with_faults: bool) -> Router {
     let contract = Router::new()
         .route("/v1/orgs/self/users/self/apikeys", get(list_own).post(create))
         .route("/v1/orgs/self/users/{user}/apikeys", get(list))
@@ -70,13 +70,13 @@ pub(crate) fn router(office: Arc<Office>, with_faults: bool) -> Router {
         )
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&office), go_wrong))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), go_wrong))
         .layer(middleware::from_fn(observe));
     let mut router = contract.route("/health", get(health));
     if with_faults {
         router = router.route("/faults", post(inject));
     }
-    router.with_state(office)
+    router.with_state(app)
 }
 
 /// Gives each answer a trace id, with which the log tells of it, and a refusal its form.
@@ -105,8 +105,8 @@ async fn observe(path: Option<MatchedPath>, request: Request, next: Next) -> Res
 }
 
 /// Lets go wrong what was asked to go wrong.
-async fn go_wrong(State(office): Shared, request: Request, next: Next) -> Response {
-    match office.faults.next() {
+async fn go_wrong(State(app): Shared, request: Request, next: Next) -> Response {
+    match app.faults.next() {
         None => next.run(request).await,
         Some(Fault(Kind::Status(status))) => {
             let kind = match status {
@@ -178,8 +178,8 @@ fn json_answer(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn health(State(office): Shared) -> Response {
-    match office.service.catch_up().await {
+async fn health(State(app): Shared) -> Response {
+    match app.service.catch_up().await {
         Ok(()) => Json(json!({ "status": "ok" })).into_response(),
         Err(error) => {
             tracing::error!(%error, "the database cannot be used");
@@ -200,7 +200,7 @@ struct Injection {
     answers: usize,
 }
 
-async fn inject(State(office): Shared, Json(wanted): Json<Injection>) -> Response {
+async fn inject(State(app): Shared, Json(wanted): Json<Injection>) -> Response {
     let fault = match (wanted.status, wanted.delay_ms, wanted.drop_connection) {
         (Some(status), None, false) => Fault::status(status),
         (None, Some(ms), false) => Fault::delay(Duration::from_millis(ms)),
@@ -210,37 +210,37 @@ async fn inject(State(office): Shared, Json(wanted): Json<Injection>) -> Respons
             return (StatusCode::BAD_REQUEST, reason).into_response();
         }
     };
-    office.faults.add(fault, wanted.answers);
+    app.faults.add(fault, wanted.answers);
     StatusCode::NO_CONTENT.into_response()
 }
 
 async fn create(
-    State(office): Shared,
+    State(app): Shared,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Success<CreateApiKeyResponse>, Refusal> {
-    let signer = signer(&office, &headers)?;
+    let signer = signer(&app, &headers)?;
     let optional = ["role", "expiry_time", "created_by"];
     let request = document(&headers, body, &optional).await?;
-    let created = async move { office.service.create(&signer, &request).await };
+    let created = async move { app.service.create(&signer, &request).await };
     Ok(Success(CreateApiKeyResponse { data: to_its_end(created).await? }))
 }
 
 async fn list_own(
-    office: Shared,
+    app: Shared,
     headers: HeaderMap,
 ) -> Result<Success<ListApiKeysResponse>, Refusal> {
-    list(office, Ok(Path("self".to_owned())), headers).await
+    list(app, Ok(Path("self".to_owned())), headers).await
 }
 
 async fn list(
-    State(office): Shared,
+    State(app): Shared,
     user: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Success<ListApiKeysResponse>, Refusal> {
     let Path(user) = user.map_err(|error| Refusal::invalid(error.body_text()))?;
-    let signer = signer(&office, &headers)?;
-    Ok(Success(ListApiKeysResponse { data: office.service.list(&signer, &user)? }))
+    let signer = signer(&app, &headers)?;
+    Ok(Success(ListApiKeysResponse { data: app.service.list(&signer, &user)? }))
 }
 
 #[derive(Deserialize)]
@@ -249,44 +249,44 @@ struct Reveal {
 }
 
 async fn retrieve(
-    State(office): Shared,
+    State(app): Shared,
     names: Names,
     query: Result<Query<Reveal>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Success<GetApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let signer = signer(&office, &headers)?;
+    let signer = signer(&app, &headers)?;
     let Query(query) = query.map_err(|error| Refusal::invalid(error.body_text()))?;
     let reveal = match query.reveal.map(|text| text.to_ascii_lowercase()).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Refusal::invalid("reveal is neither true nor false")),
     };
-    Ok(Success(GetApiKeyResponse { data: office.service.get(&signer, &user, &name, reveal)? }))
+    Ok(Success(GetApiKeyResponse { data: app.service.get(&signer, &user, &name, reveal)? }))
 }
 
 async fn update(
-    State(office): Shared,
+    State(app): Shared,
     names: Names,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Success<UpdateApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let signer = signer(&office, &headers)?;
+    let signer = signer(&app, &headers)?;
     let optional = ["state", "expiry_time", "clear_expiry_time"];
     let changes = document(&headers, body, &optional).await?;
-    let updated = async move { office.service.update(&signer, &user, &name, &changes).await };
+    let updated = async move { app.service.update(&signer, &user, &name, &changes).await };
     Ok(Success(UpdateApiKeyResponse { data: to_its_end(updated).await? }))
 }
 
 async fn delete(
-    State(office): Shared,
+    State(app): Shared,
     names: Names,
     headers: HeaderMap,
 ) -> Result<Success<DeleteApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let signer = signer(&office, &headers)?;
-    let deleted = async move { office.service.delete(&signer, &user, &name).await };
+    let signer = signer(&app, &headers)?;
+    let deleted = async move { app.service.delete(&signer, &user, &name).await };
     Ok(Success(DeleteApiKeyResponse { data: to_its_end(deleted).await? }))
 }
 
@@ -307,7 +307,7 @@ async fn to_its_end<T: Send + 'static>(
 }
 
 /// Who signs the request, once it is known that the answer can be read.
-fn signer(office: &Office, headers: &HeaderMap) -> Result<Signer, Refusal> {
+fn signer(app: &App, headers: &HeaderMap) -> Result<Signer, Refusal> {
     let refused = |message: &str| Refusal::new(401, ErrorType::AuthException, message);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         refused("the request is not signed; send the header `Authorization: ApiKey <key>`")
@@ -317,8 +317,8 @@ fn signer(office: &Office, headers: &HeaderMap) -> Result<Signer, Refusal> {
     if !scheme.eq_ignore_ascii_case("apikey") {
         return Err(refused("the Authorization header is not of the form `ApiKey <key>`"));
     }
-    let signer = office.service.signer(key.trim())?;
-    if let Some(limiter) = &office.limiter
+    let signer = app.service.signer(key.trim())?;
+    if let Some(limiter) = &app.limiter
         && let Err(wait) = limiter.check_key(&signer.key_id)
     {
         let message = "the key signs too many requests; wait for as long as Retry-After says";

@@ -49,7 +49,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use fault::Faults;
-use http::Office;
+use http::App;
 use service::Service;
 use store::Store;
 
@@ -214,8 +214,8 @@ impl ServerBuilder {
         let listener = TcpListener::bind(self.listen).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let faults = Arc::<Faults>::default();
-        let office = Office::new(Arc::clone(&service), Arc::clone(&faults), self.rate_limit);
-        let router = http::router(office, false);
+        let app = App::new(Arc::clone(&service), Arc::clone(&faults), self.rate_limit);
+        let router = http::router(app, false);
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {
             let stopped = async {
