@@ -104,7 +104,8 @@ impl Server {
         &self.admin_key
     }
 
-    /// The key that this user has from the start, with all the user's privileges.
+    /// The key that this user has from the start, with all the user's privileges; `None` for a user
+    /// whom the configuration does not name.
     pub fn key(&self, user: &str) -> Option<&ApiKeyValue> {
         self.keys().find(|(email, _)| *email == user).map(|(_, key)| key)
     }
@@ -191,8 +192,9 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// When the address cannot be had, and when a user is given twice or is no name that a URL can
-    /// carry.
+    /// When the address cannot be had; when a user is given twice or is no name that a URL can
+    /// carry; and when the database cannot be opened, was written with another master key than the
+    /// one beside it, or no longer has the first key of one of the users.
     pub async fn start(self) -> io::Result<Server> {
         let refused = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
         let mut seen = HashSet::from([ADMIN]);
