@@ -424,7 +424,8 @@ async fn a_body_that_does_not_come_is_408() {
     );
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
-    let length = connection.read(&mut answer).await.unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(30), connection.read(&mut answer)).await;
+    let length = read.expect("the server does not wait forever").unwrap();
     let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout"), "{answer}");
     let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
