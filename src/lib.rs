@@ -45,6 +45,8 @@
 // again, and `answer` decodes what came back. `error` is how all of that reaches the caller;
 // `region`, `retry` and `values` know nothing of the others.
 mod answer;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod client;
 mod error;
 mod operations;

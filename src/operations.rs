@@ -34,6 +34,17 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Without async, with the feature `blocking`:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "blocking")]
+    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let created = client.create_api_key("my-app").role("read-only").send_blocking()?;
+    /// # let _ = created;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_api_key(&self, name: impl Into<String>) -> CreateApiKey {
         CreateApiKey {
             client: self.clone(),
@@ -61,6 +72,17 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Without async, with the feature `blocking`:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "blocking")]
+    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let keys = client.list_api_keys().user("admin@me.com").send_blocking()?;
+    /// # let _ = keys;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list_api_keys(&self) -> ListApiKeys {
         ListApiKeys { client: self.clone(), timeout: None, user: SELF.to_owned() }
     }
@@ -78,6 +100,17 @@ impl Client {
     /// let key = client.get_api_key("my-app").reveal(true).await?;
     /// let value: &str = key.key.expose_secret();
     /// # let _ = value;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Without async, with the feature `blocking`:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "blocking")]
+    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let key = client.get_api_key("my-app").reveal(true).send_blocking()?;
+    /// # let _ = key;
     /// # Ok(())
     /// # }
     /// ```
@@ -108,6 +141,18 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Without async, with the feature `blocking`:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "blocking")]
+    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// # use rockset_apikeys::KeyState;
+    /// let key = client.update_api_key("my-app").state(KeyState::Suspended).send_blocking()?;
+    /// # let _ = key;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update_api_key(&self, name: impl Into<String>) -> UpdateApiKey {
         UpdateApiKey {
             client: self.clone(),
@@ -129,6 +174,17 @@ impl Client {
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
     /// let gone = client.delete_api_key("my-app").user("admin@me.com").await?;
     /// println!("deleted {}", gone.key.identifier());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Without async, with the feature `blocking`:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "blocking")]
+    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let gone = client.delete_api_key("my-app").user("admin@me.com").send_blocking()?;
+    /// # let _ = gone;
     /// # Ok(())
     /// # }
     /// ```
@@ -160,15 +216,29 @@ fn segment(operation: &str, what: &str, text: String) -> Result<PathSegment, Err
     })
 }
 
-/// What every call has: a time limit of its own, and that it is awaited.
+/// What every call has: a time limit of its own, and the two ways to make it.
 macro_rules! call {
-    ($call:ident -> $value:ty) => {
+    ($operation:literal: $call:ident -> $value:ty) => {
         impl $call {
+            const OPERATION: &'static str = $operation;
+
             /// The longest that this call may take, all its attempts and the waits between them
             /// included; the client's [`timeout`](crate::ClientBuilder::timeout) unless given.
             pub fn timeout(mut self, timeout: Duration) -> Self {
                 self.timeout = Some(timeout);
                 self
+            }
+
+            /// Makes this call without async: it blocks the thread until the call has ended.
+            ///
+            /// # Errors
+            ///
+            /// As when it is awaited. Code that an async runtime runs is refused, with nothing
+            /// sent, as it would block the runtime; in `tokio::task::spawn_blocking` it may call
+            /// this.
+            #[cfg(feature = "blocking")]
+            pub fn send_blocking(self) -> Result<$value, Error> {
+                crate::blocking::wait(Self::OPERATION, self.into_future())
             }
         }
 
@@ -197,20 +267,20 @@ macro_rules! call_of_user {
     };
 }
 
-call!(CreateApiKey -> ApiKey);
-call!(ListApiKeys -> Vec<ApiKey>);
-call!(GetApiKey -> ApiKey);
-call!(UpdateApiKey -> ApiKey);
-call!(DeleteApiKey -> ApiKey);
+call!("create_api_key": CreateApiKey -> ApiKey);
+call!("list_api_keys": ListApiKeys -> Vec<ApiKey>);
+call!("get_api_key": GetApiKey -> ApiKey);
+call!("update_api_key": UpdateApiKey -> ApiKey);
+call!("delete_api_key": DeleteApiKey -> ApiKey);
 
 call_of_user!(ListApiKeys);
 call_of_user!(GetApiKey);
 call_of_user!(UpdateApiKey);
 call_of_user!(DeleteApiKey);
 
-/// A call of [`Client::create_api_key`], to be awaited.
+/// A call of [`Client::create_api_key`], to be awaited or sent.
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited"]
+#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct CreateApiKey {
     client: Client,
     timeout: Option<Duration>,
@@ -241,9 +311,8 @@ impl CreateApiKey {
     }
 
     async fn send(self) -> Result<ApiKey, Error> {
-        let operation = "create_api_key";
-        let name = segment(operation, "name", self.name)?;
-        let call = self.client.call(operation, None, Some(&name), self.timeout);
+        let name = segment(Self::OPERATION, "name", self.name)?;
+        let call = self.client.call(Self::OPERATION, None, Some(&name), self.timeout);
         let request = call.generated().create_api_key().body(CreateApiKeyRequest {
             name,
             role: self.role,
@@ -254,9 +323,9 @@ impl CreateApiKey {
     }
 }
 
-/// A call of [`Client::list_api_keys`], to be awaited.
+/// A call of [`Client::list_api_keys`], to be awaited or sent.
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited"]
+#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct ListApiKeys {
     client: Client,
     timeout: Option<Duration>,
@@ -265,17 +334,16 @@ pub struct ListApiKeys {
 
 impl ListApiKeys {
     async fn send(self) -> Result<Vec<ApiKey>, Error> {
-        let operation = "list_api_keys";
-        let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), None, self.timeout);
+        let user = segment(Self::OPERATION, "user", self.user)?;
+        let call = self.client.call(Self::OPERATION, Some(&user), None, self.timeout);
         let request = call.generated().list_api_keys().user(user);
         Ok(call.run(request.send()).await?.data)
     }
 }
 
-/// A call of [`Client::get_api_key`], to be awaited.
+/// A call of [`Client::get_api_key`], to be awaited or sent.
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited"]
+#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct GetApiKey {
     client: Client,
     timeout: Option<Duration>,
@@ -292,10 +360,9 @@ impl GetApiKey {
     }
 
     async fn send(self) -> Result<ApiKey, Error> {
-        let operation = "get_api_key";
-        let name = segment(operation, "name", self.name)?;
-        let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), Some(&name), self.timeout);
+        let name = segment(Self::OPERATION, "name", self.name)?;
+        let user = segment(Self::OPERATION, "user", self.user)?;
+        let call = self.client.call(Self::OPERATION, Some(&user), Some(&name), self.timeout);
         let mut request = call.generated().get_api_key().user(user).name(name);
         if let Some(reveal) = self.reveal {
             request = request.reveal(reveal);
@@ -304,9 +371,9 @@ impl GetApiKey {
     }
 }
 
-/// A call of [`Client::update_api_key`], to be awaited.
+/// A call of [`Client::update_api_key`], to be awaited or sent.
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited"]
+#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct UpdateApiKey {
     client: Client,
     timeout: Option<Duration>,
@@ -335,18 +402,17 @@ impl UpdateApiKey {
     }
 
     async fn send(self) -> Result<ApiKey, Error> {
-        let operation = "update_api_key";
-        let name = segment(operation, "name", self.name)?;
-        let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), Some(&name), self.timeout);
+        let name = segment(Self::OPERATION, "name", self.name)?;
+        let user = segment(Self::OPERATION, "user", self.user)?;
+        let call = self.client.call(Self::OPERATION, Some(&user), Some(&name), self.timeout);
         let request = call.generated().update_api_key().user(user).name(name).body(self.changes);
         Ok(call.run(request.send()).await?.data)
     }
 }
 
-/// A call of [`Client::delete_api_key`], to be awaited.
+/// A call of [`Client::delete_api_key`], to be awaited or sent.
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited"]
+#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct DeleteApiKey {
     client: Client,
     timeout: Option<Duration>,
@@ -356,10 +422,9 @@ pub struct DeleteApiKey {
 
 impl DeleteApiKey {
     async fn send(self) -> Result<ApiKey, Error> {
-        let operation = "delete_api_key";
-        let name = segment(operation, "name", self.name)?;
-        let user = segment(operation, "user", self.user)?;
-        let call = self.client.call(operation, Some(&user), Some(&name), self.timeout);
+        let name = segment(Self::OPERATION, "name", self.name)?;
+        let user = segment(Self::OPERATION, "user", self.user)?;
+        let call = self.client.call(Self::OPERATION, Some(&user), Some(&name), self.timeout);
         let request = call.generated().delete_api_key().user(user).name(name);
         Ok(call.run(request.send()).await?.data)
     }

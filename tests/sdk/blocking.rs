@@ -1,0 +1,149 @@
+//! Calls without async: from plain threads, and refused where they would block a runtime.
+
+use std::thread;
+use std::time::Duration;
+
+use rockset_apikeys::{Client, Error, KeyState, RetryPolicy};
+use rockset_apikeys_server::{Role, Server};
+use tokio::runtime::Runtime;
+
+use crate::script::{Script, Step};
+use crate::support::{OPERATIONS, success};
+
+/// Something that runs beside the thread of a test that is not async.
+struct Beside<T> {
+    it: T,
+    _runtime: Runtime,
+}
+
+fn beside<T>(start: impl Future<Output = T>) -> Beside<T> {
+    let runtime = Runtime::new().unwrap();
+    Beside { it: runtime.block_on(start), _runtime: runtime }
+}
+
+fn client_of(url: &str, key: &str) -> Client {
+    let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
+    Client::builder().api_server(url).api_key(key).retry_policy(policy).build().unwrap()
+}
+
+/// Calls the operation with this id.
+fn call(client: &Client, id: &str) -> Result<(), Error> {
+    match id {
+        "create_api_key" => client.create_api_key("my-app").send_blocking().map(drop),
+        "list_api_keys" => client.list_api_keys().send_blocking().map(drop),
+        "get_api_key" => client.get_api_key("my-app").send_blocking().map(drop),
+        "update_api_key" => client.update_api_key("my-app").send_blocking().map(drop),
+        "delete_api_key" => client.delete_api_key("my-app").send_blocking().map(drop),
+        _ => panic!("there is no operation {id}"),
+    }
+}
+
+#[test]
+fn the_five_operations_work_without_async() {
+    let server =
+        beside(async { Server::builder().user("dev@me.com", Role::Member).start().await.unwrap() });
+    let client = client_of(server.it.url(), server.it.admin_key().expose_secret());
+
+    let created = client.create_api_key("my app/ü").role("read-only").send_blocking().unwrap();
+    assert_eq!(created.key.expose_secret().len(), 64);
+    assert_eq!(client.list_api_keys().send_blocking().unwrap().len(), 2);
+    assert_eq!(client.list_api_keys().user("dev@me.com").send_blocking().unwrap().len(), 1);
+    let revealed = client.get_api_key("my app/ü").reveal(true).send_blocking().unwrap();
+    assert_eq!(revealed.key.expose_secret(), created.key.expose_secret());
+    let update = client.update_api_key("my app/ü").state(KeyState::Suspended);
+    assert_eq!(update.send_blocking().unwrap().state, Some(KeyState::Suspended));
+    assert_eq!(client.delete_api_key("my app/ü").send_blocking().unwrap().name, "my app/ü");
+
+    let error = client.get_api_key("my app/ü").send_blocking().unwrap_err();
+    assert!(error.is_not_found() && error.trace_id().is_some(), "{error:?}");
+    let error = client.get_api_key("..").send_blocking().unwrap_err();
+    assert_eq!((error.status(), error.attempts()), (None, 0));
+}
+
+#[test]
+fn blocking_calls_are_repeated_and_limited_like_awaited_ones() {
+    for id in OPERATIONS {
+        let down = Step::answer(503, "retry-after: 0\r\n", "");
+        let answer = Step::answer(200, "", success(id).to_string());
+        let script = beside(Script::play([down.clone(), down.clone(), answer]));
+        call(&client_of(&script.it.url, "k"), id).unwrap();
+        assert_eq!(script.it.requests().len(), 3, "{id}");
+
+        let script = beside(Script::play([down]));
+        let error = call(&client_of(&script.it.url, "k"), id).unwrap_err();
+        assert_eq!((error.attempts(), error.is_retryable()), (4, true), "{id}: {error:?}");
+    }
+    let script = beside(Script::play([Step::Hang(Vec::new())]));
+    let client = client_of(&script.it.url, "k");
+    let limit = Duration::from_millis(50);
+    let error = client.list_api_keys().timeout(limit).send_blocking().unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+
+    let script = beside(Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]));
+    let error = client_of(&script.it.url, "k").list_api_keys().send_blocking().unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("limit"), "{error:?}");
+}
+
+#[test]
+fn threads_share_a_client_that_calls_without_async() {
+    let server = beside(async { Server::start().await.unwrap() });
+    let client = client_of(server.it.url(), server.it.admin_key().expose_secret());
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let client = &client;
+            scope.spawn(move || {
+                for count in 0..10 {
+                    let name = format!("{thread}-{count}");
+                    client.create_api_key(&name).send_blocking().unwrap();
+                    assert_eq!(client.get_api_key(&name).send_blocking().unwrap().name, name);
+                }
+            });
+        }
+    });
+    assert_eq!(client.list_api_keys().send_blocking().unwrap().len(), 81);
+}
+
+#[test]
+fn where_it_would_block_a_runtime_a_call_is_refused_and_sends_nothing() {
+    let script = beside(Script::play([Step::status(404)]));
+    let client = client_of(&script.it.url, "k");
+    let refused = |error: Error| {
+        assert_eq!((error.status(), error.attempts()), (None, 0), "{error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with("get_api_key: ") && text.contains("await the call"), "{text}");
+    };
+    let called = client.clone();
+    let call = move || called.get_api_key("my-app").send_blocking().unwrap_err();
+
+    let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let multi = Runtime::new().unwrap();
+    for runtime in [&single, &multi] {
+        refused(runtime.block_on(async { call() }));
+        let call = call.clone();
+        refused(runtime.block_on(async { tokio::spawn(async move { call() }).await.unwrap() }));
+    }
+    assert_eq!(script.it.requests().len(), 0);
+
+    // The runtime goes on as if nothing had been asked for.
+    let error = single.block_on(async {
+        call();
+        client.get_api_key("my-app").await.unwrap_err()
+    });
+    assert!(error.is_not_found(), "{error:?}");
+}
+
+#[test]
+fn where_a_runtime_lets_code_block_a_call_is_made() {
+    let script = beside(Script::play([Step::status(404)]));
+    let client = client_of(&script.it.url, "k");
+    let call = move || client.get_api_key("my-app").send_blocking().unwrap_err();
+    let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let multi = Runtime::new().unwrap();
+    for runtime in [&single, &multi] {
+        let call = call.clone();
+        let error = runtime.block_on(async { tokio::task::spawn_blocking(call).await.unwrap() });
+        assert!(error.is_not_found(), "{error:?}");
+    }
+    let error = multi.block_on(async { tokio::task::block_in_place(call) });
+    assert!(error.is_not_found(), "{error:?}");
+}
