@@ -177,12 +177,25 @@ fn generate(text: &str) -> Result<String, String> {
     let mut generator = Generator::new(&settings(&enums));
     let client = without_panic(|| generator.generate_tokens(&spec))?.map_err(|e| e.to_string())?;
     let enums = enums.iter().map(OpenEnum::definition);
+    let (operations, templates): (Vec<_>, Vec<_>) = spec
+        .operations()
+        .filter_map(|(path, _, operation)| Some((operation.operation_id.as_ref()?, path)))
+        .unzip();
     let file: Result<File, _> = syn::parse2(quote! {
         #client
 
         /// The contract's enums, each open for values that the contract does not know.
         pub mod enums {
             #(#enums)*
+        }
+
+        /// The path of the operation with this id as it stands in the contract, empty where the
+        /// contract has no such operation.
+        pub(crate) fn url_template(operation_id: &str) -> &'static str {
+            match operation_id {
+                #(#operations => #templates,)*
+                _ => "",
+            }
         }
     });
     let mut file = file.map_err(|error| format!("the generator wrote no valid Rust: {error}"))?;

@@ -12,9 +12,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
+use tracing::Span;
 
 use crate::generated::Error;
 use crate::generated::types::ErrorModel;
+use crate::span;
 
 /// How much of a body that is no error model stands in for its message, in characters.
 const LONGEST_EXCERPT: usize = 200;
@@ -31,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) url: Url,
     /// The limit that the body was larger than.
     pub(crate) over_limit: Option<usize>,
+    /// The span of the call.
+    pub(crate) span: Span,
 }
 
 /// The value that a success carries. The generated code calls this.
@@ -51,6 +55,9 @@ pub(crate) async fn success<T: DeserializeOwned>(
     match value {
         Ok(value) => Ok(ResponseValue::new(value, status, headers)),
         Err(error) => {
+            if let Some(context) = &context {
+                span::failed(&context.span, "body");
+            }
             // A page of HTML comes from whoever stands between, such as a proxy that wants a login.
             // Everything else may hold a key that was created or revealed.
             let page = body.trim_ascii_start().starts_with(b"<");

@@ -48,10 +48,12 @@ mod answer;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod client;
+mod config;
 mod error;
 mod operations;
 mod region;
 mod retry;
+mod span;
 mod transport;
 mod values;
 
@@ -71,6 +73,8 @@ pub use generated::enums::{ErrorType, KeyState};
 pub use generated::types::{self, ApiKey};
 pub use operations::{CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey};
 pub use region::{ParseRegionError, Region};
+/// The HTTP library, for [`ClientBuilder::http_client`].
+pub use reqwest;
 pub use reqwest::StatusCode;
 pub use retry::RetryPolicy;
 pub use values::{ApiKeyValue, PathSegment, PathSegmentError, Timestamp};

@@ -12,12 +12,13 @@ use progenitor_client::{ClientHooks, ClientInfo, OperationInfo, ResponseValue};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use crate::answer::{self, Context};
 use crate::error::{Action, Course};
 use crate::generated::types::ErrorModel;
 use crate::retry::{Budget, Effect, Outcome, Retries};
-use crate::{Error, RetryPolicy, generated};
+use crate::{Error, RetryPolicy, generated, span};
 
 /// What the generated client carries for its requests to be signed and watched.
 #[derive(Clone)]
@@ -43,12 +44,55 @@ impl Transport {
         Self { timeout: settings.timeout, settings: Arc::new(settings), course: None }
     }
 
+    /// Sends the request, as often as it takes and may be.
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        mut request: Request,
+        operation: &'static str,
+        span: &Span,
+    ) -> reqwest::Result<Response> {
+        let settings = &self.settings;
+        let start = Instant::now();
+        let effect = Effect::of(operation);
+        let mut retries = Retries::new(&settings.retry_policy, &settings.budget, effect);
+        loop {
+            let again = request.try_clone();
+            let left = self.timeout.saturating_sub(start.elapsed());
+            let attempt = self.attempt(http, request, left, span).await;
+            let left = self.timeout.saturating_sub(start.elapsed());
+            let wait = retries.wait_after(&attempt.outcome, left);
+            if let (Some(wait), Some(again)) = (wait, again) {
+                let (outcome, wait_ms) = (attempt.outcome, wait.as_millis());
+                let attempt = retries.attempts();
+                tracing::warn!(operation, attempt, %outcome, wait_ms, "the call is repeated");
+                tokio::time::sleep(wait).await;
+                request = again;
+                continue;
+            }
+            let course = Course {
+                attempts: retries.attempts(),
+                status: attempt.status,
+                retry_after: attempt.outcome.retry_after(),
+                effect,
+                in_doubt: retries.in_doubt(),
+            };
+            span::completed(span, &attempt.outcome, attempt.status, course.attempts);
+            if let Some(of_call) = &self.course {
+                // A copy of the client lives for one call, so that nothing is there yet.
+                let _ = of_call.set(course);
+            }
+            return attempt.response;
+        }
+    }
+
     /// Sends the request once and reads the answer.
     async fn attempt(
         &self,
         http: &reqwest::Client,
         mut request: Request,
         left: Duration,
+        span: &Span,
     ) -> Attempt {
         *request.timeout_mut() = Some(left.min(self.settings.attempt_timeout));
         let url = request.url().clone();
@@ -74,7 +118,7 @@ impl Transport {
         let retry_after = answer::retry_after(response.headers());
         let (mut head, _) = http::Response::<reqwest::Body>::from(response).into_parts();
         let authorization = self.settings.authorization.clone();
-        let context = Context { authorization, url, over_limit };
+        let context = Context { authorization, url, over_limit, span: span.clone() };
         context.hide_key_in(&mut head.headers);
         head.extensions.insert(context);
         Attempt {
@@ -117,42 +161,14 @@ impl ClientHooks<Transport> for generated::Client {
         operation: &OperationInfo,
     ) -> reqwest::Result<Response> {
         let transport = self.inner();
-        let settings = &transport.settings;
         let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, settings.authorization.clone());
+        headers.insert(AUTHORIZATION, transport.settings.authorization.clone());
         // The generator adds it to every request; the vendor's clients do not send it.
         headers.remove("api-version");
-
-        let start = Instant::now();
         let operation = operation.operation_id;
-        let effect = Effect::of(operation);
-        let mut retries = Retries::new(&settings.retry_policy, &settings.budget, effect);
-        loop {
-            let again = request.try_clone();
-            let left = transport.timeout.saturating_sub(start.elapsed());
-            let Attempt { outcome, status, response } =
-                transport.attempt(self.client(), request, left).await;
-            let left = transport.timeout.saturating_sub(start.elapsed());
-            let wait = retries.wait_after(&outcome, left);
-            if let (Some(wait), Some(again)) = (wait, again) {
-                let (attempt, wait_ms) = (retries.attempts(), wait.as_millis());
-                tracing::warn!(operation, attempt, %outcome, wait_ms, "the call is repeated");
-                tokio::time::sleep(wait).await;
-                request = again;
-                continue;
-            }
-            if let Some(course) = &transport.course {
-                // A copy of the client lives for one call, so that nothing is there yet.
-                let _ = course.set(Course {
-                    attempts: retries.attempts(),
-                    status,
-                    retry_after: outcome.retry_after(),
-                    effect,
-                    in_doubt: retries.in_doubt(),
-                });
-            }
-            return response;
-        }
+        let span = span::of_call(&request, operation);
+        let sent = transport.send(self.client(), request, operation, &span);
+        sent.instrument(span.clone()).await
     }
 }
 

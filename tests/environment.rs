@@ -1,9 +1,13 @@
-//! Configuration by environment variables. These tests change the variables of their process, so
-//! they have one of their own.
+//! Configuration by environment variables, and by the profiles below the home directory that one of
+//! them names. These tests change the variables of their process, so they have one of their own.
 
-#![allow(clippy::expect_used, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-use rockset_apikeys::Client;
+#[cfg(all(feature = "profile", unix))]
+#[path = "sdk/log.rs"]
+mod log;
+
+use rockset_apikeys::{Client, ClientBuilder};
 use rockset_apikeys_server::Server;
 
 fn from_env(key: Option<&str>, server: Option<&str>) -> Result<Client, String> {
@@ -38,4 +42,132 @@ fn errors_name_the_variable() {
     assert!(from_env(Some(""), server).unwrap_err().contains("ROCKSET_APIKEY is set, but empty"));
     let error = from_env(Some("k"), Some("")).unwrap_err();
     assert!(error.contains("ROCKSET_APISERVER is set, but empty"), "{error}");
+
+    let error = from_env(Some("SECRET\n"), server).unwrap_err();
+    assert!(error.starts_with("ROCKSET_APIKEY cannot be sent"), "{error}");
+    for server in ["http://", "ftp://h", "http://u:SECRET@h", "http://example.com", "h?q=SECRET"] {
+        let error = from_env(Some("k"), Some(server)).unwrap_err();
+        assert!(error.starts_with("ROCKSET_APISERVER"), "{error}");
+        assert!(!error.contains("SECRET"), "{error}");
+    }
+}
+
+#[test]
+fn what_the_environment_says_can_be_added_to() {
+    let variables = [("ROCKSET_APIKEY", Some("k")), ("ROCKSET_APISERVER", Some("http://10.0.0.1"))];
+    temp_env::with_vars(variables, || {
+        let client = ClientBuilder::from_env().unwrap().allow_plain_http(true).build().unwrap();
+        assert_eq!(client.api_server(), "http://10.0.0.1");
+    });
+}
+
+#[cfg(feature = "profile")]
+mod profile {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// What comes of a profile of this file, in the home directory in which it is.
+    fn from_profile(file: Option<&str>, name: Option<&str>) -> Result<Client, String> {
+        let home = tempfile::tempdir().unwrap();
+        if let Some(text) = file {
+            write(&home, text);
+        }
+        temp_env::with_var("HOME", Some(home.path()), || {
+            Client::from_profile(name).map_err(|error| error.to_string())
+        })
+    }
+
+    fn write(home: &tempfile::TempDir, text: &str) -> PathBuf {
+        let folder = home.path().join(".config/rockset");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.yaml"), text).unwrap();
+        folder.join("config.yaml")
+    }
+
+    #[tokio::test]
+    async fn a_client_takes_its_key_and_its_server_from_the_current_or_the_named_profile() {
+        let server = Server::start().await.unwrap();
+        let (url, key) = (server.url(), server.admin_key().expose_secret());
+        let file = format!(
+            "current: dev\nkeys:\n  dev: {{apikey: {key}, apiserver: '{url}'}}\n  \
+             other: {{apikey: wrong, apiserver: '{url}'}}\nunknown: 1\n"
+        );
+        let client = from_profile(Some(&file), None).unwrap();
+        assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
+        let client = from_profile(Some(&file), Some("other")).unwrap();
+        assert!(client.list_api_keys().await.unwrap_err().is_unauthorized());
+    }
+
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[test]
+    fn a_bare_host_is_reached_with_https_and_without_one_the_default_region() {
+        let file = "current: a\nkeys:\n  a:\n    apikey: k\n    apiserver: api.use1a1.rockset.com\n  \
+                    b:\n    apikey: k\n";
+        let client = from_profile(Some(file), None).unwrap();
+        assert_eq!(client.api_server(), "https://api.use1a1.rockset.com");
+        let client = from_profile(Some(file), Some("b")).unwrap();
+        assert_eq!(client.api_server(), "https://api.rs2.usw2.rockset.com");
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_place_in_it_and_quote_no_key() {
+        let profile = "keys: {dev: {apikey: SECRET}, prod: {apiserver: h}}";
+        let current = |name: &str| format!("current: {name}\n{profile}");
+        for (file, name, parts) in [
+            (None, None, &["cannot be read"][..]),
+            (Some(profile.to_owned()), None, &["no `current` profile", "dev, prod"]),
+            (Some(current("gone")), None, &["no profile \"gone\"", "dev, prod"]),
+            (Some(profile.to_owned()), Some("none"), &["no profile \"none\"", "dev, prod"]),
+            (Some(current("prod")), None, &["`keys.prod.apikey` in", "is missing"]),
+            (Some("current: [".to_owned()), None, &["config.yaml: line 1: it is not of the form"]),
+            (Some("keys:\n  a: SECRET".to_owned()), None, &["line 2: it is not of the form"]),
+            (Some("SECRET".to_owned()), None, &["it is not of the form"]),
+            (Some(String::new()), None, &["no `current` profile"]),
+            (
+                Some("current: a\nkeys: {a: {apikey: 'SECRET key'}}".to_owned()),
+                None,
+                &["`keys.a.apikey` in", "cannot be sent"],
+            ),
+            (
+                Some("current: a\nkeys: {a: {apikey: k, apiserver: 'ftp://SECRET'}}".to_owned()),
+                None,
+                &["`keys.a.apiserver` in", "cannot be used"],
+            ),
+        ] {
+            let error = from_profile(file.as_deref(), name).unwrap_err();
+            assert!(error.contains(".config/rockset/config.yaml"), "{error}");
+            assert!(parts.iter().all(|part| error.contains(part)), "{file:?}: {error}");
+            assert!(!error.contains("SECRET"), "{error}");
+        }
+        let error = temp_env::with_var("HOME", Some("relative"), || Client::from_profile(None));
+        assert!(error.unwrap_err().to_string().contains("set HOME"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_have_access_to_is_warned_about() {
+        use std::os::unix::fs::PermissionsExt;
+
+        use crate::log::Log;
+
+        let home = tempfile::tempdir().unwrap();
+        let server = "apiserver: 'http://127.0.0.1:1'";
+        let file = write(&home, &format!("current: a\nkeys: {{a: {{apikey: k, {server}}}}}"));
+        temp_env::with_var("HOME", Some(home.path()), || {
+            for (mode, is_wide) in
+                [(0o600, false), (0o400, false), (0o640, true), (0o602, true), (0o777, true)]
+            {
+                fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+                let log = Log::default();
+                let listening = log.listen();
+                Client::from_profile(None).unwrap();
+                drop(listening);
+                let text = log.text();
+                assert_eq!(text.contains(&format!("mode={mode:o}")), is_wide, "{mode:o}: {text}");
+                assert_eq!(text.contains("WARN"), is_wide, "{mode:o}: {text}");
+            }
+        });
+    }
 }

@@ -1702,3 +1702,15 @@ pub mod enums {
         }
     }
 }
+/// The path of the operation with this id as it stands in the contract, empty where the
+/// contract has no such operation.
+pub(crate) fn url_template(operation_id: &str) -> &'static str {
+    match operation_id {
+        "create_api_key" => "/v1/orgs/self/users/self/apikeys",
+        "list_api_keys" => "/v1/orgs/self/users/{user}/apikeys",
+        "get_api_key" => "/v1/orgs/self/users/{user}/apikeys/{name}",
+        "update_api_key" => "/v1/orgs/self/users/{user}/apikeys/{name}",
+        "delete_api_key" => "/v1/orgs/self/users/{user}/apikeys/{name}",
+        _ => "",
+    }
+}

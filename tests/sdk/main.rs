@@ -12,6 +12,7 @@ mod network;
 mod properties;
 mod refusals;
 mod script;
+mod settings;
 mod support;
 mod values;
 mod wire;

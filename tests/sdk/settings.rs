@@ -1,0 +1,196 @@
+//! What a caller can set of HTTP, and what holds whatever is set.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rockset_apikeys::reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use rockset_apikeys::reqwest::redirect::Policy;
+use rockset_apikeys::{Client, ClientBuilder, reqwest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::script::{Script, Step};
+use crate::support::success;
+
+const PRODUCT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
+
+fn builder(url: &str) -> ClientBuilder {
+    Client::builder().api_server(url).api_key("signing-key")
+}
+
+fn keys() -> Step {
+    Step::answer(200, "", success("list_api_keys").to_string())
+}
+
+/// The request that a client so configured makes, with its lines in lower case.
+async fn request(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> String {
+    let server = Script::play([keys()]).await;
+    let client = configure(builder(&server.url)).build().unwrap();
+    client.list_api_keys().await.unwrap();
+    server.requests().concat().to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn an_application_stands_before_this_crate_in_the_user_agent() {
+    let text = request(|builder| builder).await;
+    assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
+    let text = request(|builder| builder.application("key-rotation/2.1")).await;
+    assert!(text.contains(&format!("user-agent: key-rotation/2.1 {PRODUCT}\r\n")), "{text}");
+    for application in ["", " ", "two\nlines", "ü"] {
+        let error = builder("http://127.0.0.1:1").application(application).build().unwrap_err();
+        assert!(error.to_string().contains("the application"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn default_headers_are_in_every_request_and_in_no_text() {
+    let configure = |builder: ClientBuilder| {
+        let builder = builder.default_header("X-Team", "keys").default_header("x-gate", "CANARY");
+        assert!(!format!("{builder:?}").contains("CANARY"));
+        builder
+    };
+    let text = request(configure).await;
+    assert!(text.contains("x-team: keys\r\n") && text.contains("x-gate: canary\r\n"), "{text}");
+    assert!(text.contains("authorization: apikey signing-key\r\n"), "{text}");
+
+    for (name, value, reason) in [
+        ("Authorization", "ApiKey CANARY", "the client sets it itself"),
+        ("content-length", "1", "the client sets it itself"),
+        ("host", "CANARY", "the client sets it itself"),
+        ("user-agent", "CANARY", "the client sets it itself"),
+        ("two words", "CANARY", "no header can have that name"),
+        ("", "CANARY", "no header can have that name"),
+        ("x-lines", "CANARY\r\nx-more: 1", "not visible ASCII"),
+    ] {
+        let error = builder("http://127.0.0.1:1").default_header(name, value).build().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(reason) && !text.contains("CANARY"), "{name}: {text}");
+    }
+    let twice = builder("http://127.0.0.1:1").default_header("a", "1").default_header("A", "2");
+    assert!(twice.build().unwrap_err().to_string().contains("given twice"));
+}
+
+#[tokio::test]
+async fn a_proxy_gets_the_requests() {
+    let proxy = Script::play([keys()]).await;
+    let url = proxy.url.replace("http://", "http://user:PASSWORD@");
+    let configured =
+        || builder("http://retired.example:8080").allow_plain_http(true).proxy(url.clone());
+    assert!(!format!("{:?}", configured()).contains("PASSWORD"));
+    configured().build().unwrap().list_api_keys().await.unwrap();
+    let request = proxy.requests().concat();
+    let line = "GET http://retired.example:8080/v1/orgs/self/users/self/apikeys HTTP/1.1";
+    assert!(request.starts_with(line), "{request}");
+    assert!(request.to_ascii_lowercase().contains("proxy-authorization: basic "), "{request}");
+
+    // The proxy may be anywhere, so that plain http does not stay on this machine.
+    let error = builder("http://127.0.0.1:1").proxy(&proxy.url).build().unwrap_err();
+    assert!(error.to_string().contains("allow_plain_http"), "{error}");
+    let through = builder("http://127.0.0.1:1").proxy(&proxy.url).allow_plain_http(true);
+    through.build().unwrap().list_api_keys().await.unwrap();
+    assert_eq!(proxy.requests().len(), 2);
+
+    for url in ["", "host:3128", "socks5://host", "http://", "http://u:PASSWORD@h:99999"] {
+        let error = builder("http://127.0.0.1:1").allow_plain_http(true).proxy(url).build();
+        let text = format!("{:?}", error.unwrap_err());
+        assert!(text.contains("the proxy cannot be used") && !text.contains("PASSWORD"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_callers_http_settings_are_used_and_what_makes_a_call_safe_holds() {
+    let text = request(|builder| {
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, HeaderValue::from_static("Bearer other")),
+            (USER_AGENT, HeaderValue::from_static("other")),
+            ("x-own".parse().unwrap(), HeaderValue::from_static("1")),
+        ]);
+        let http = reqwest::Client::builder().default_headers(headers).http1_title_case_headers();
+        builder.http_client(http)
+    })
+    .await;
+    assert!(text.contains("x-own: 1\r\n"), "{text}");
+    assert!(text.contains("authorization: apikey signing-key\r\n"), "{text}");
+    assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
+    assert!(!text.contains("other"), "{text}");
+
+    let careless = || {
+        reqwest::Client::builder().redirect(Policy::limited(5)).timeout(Duration::from_secs(3600))
+    };
+    let elsewhere = Script::play([keys()]).await;
+    let location = format!("location: {}/stolen\r\n", elsewhere.url);
+    let server = Script::play([Step::answer(302, &location, "")]).await;
+    let client = builder(&server.url).http_client(careless()).build().unwrap();
+    let error = client.list_api_keys().await.unwrap_err();
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(302));
+    assert_eq!(elsewhere.requests().len(), 0, "the redirect was not followed");
+
+    let server = Script::play([Step::Hang(Vec::new())]).await;
+    let limited = builder(&server.url).http_client(careless()).timeout(Duration::from_millis(50));
+    let start = Instant::now();
+    let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
+    assert!(error.is_timeout() && start.elapsed() < Duration::from_secs(10), "{error:?}");
+
+    let server = Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]).await;
+    let limited = builder(&server.url).http_client(careless()).max_response_bytes(1 << 16);
+    let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("limit of 65536 bytes"), "{cause}");
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[tokio::test]
+async fn a_root_certificate_makes_a_server_trusted() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let url = serve_https(&made).await;
+    let untrusting = builder(&url).retry_policy(rockset_apikeys::RetryPolicy::none());
+    let error = untrusting.build().unwrap().list_api_keys().await.unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+
+    // A bundle has what is looked for among others.
+    let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
+    let bundle = [other.cert.pem(), made.cert.pem()].concat();
+    let trusting = builder(&url).root_certificate(bundle).build().unwrap();
+    assert_eq!(trusting.list_api_keys().await.unwrap().len(), 1);
+
+    for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+        let error = builder(&url).root_certificate(pem).build().unwrap_err();
+        assert!(error.to_string().contains("the root certificate cannot be used"), "{error}");
+    }
+}
+
+/// Answers every request over TLS with a listing.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+async fn serve_https(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut connection) = acceptor.accept(connection).await else { return };
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = connection.read_u8().await else { return };
+                    request.push(byte);
+                }
+                let Step::Send(answer) = keys() else { return };
+                let _ = connection.write_all(&answer).await;
+                let _ = connection.shutdown().await;
+            });
+        }
+    });
+    format!("https://localhost:{port}")
+}

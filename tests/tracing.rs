@@ -1,0 +1,260 @@
+//! What a program's telemetry gets to know of a call. Which spans are worth making is decided once
+//! for all threads, so that these tests have a process of their own and take turns in it.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "sdk/script.rs"]
+mod script;
+#[allow(dead_code)]
+#[path = "sdk/support.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rockset_apikeys::{Client, RetryPolicy};
+use script::{Script, Step};
+use support::{Contract, OPERATIONS, call, success};
+use tokio::sync::Mutex as Turn;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+static TURN: Turn<()> = Turn::const_new(());
+
+type Fields = BTreeMap<String, String>;
+
+/// A span or an event: its fields, and the name of the span that it is in.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    fields: Fields,
+    parent: Option<&'static str>,
+    is_closed: bool,
+}
+
+/// Keeps the crate's spans and events.
+#[derive(Clone, Default)]
+struct Telemetry {
+    spans: Arc<Mutex<Vec<(Id, Seen)>>>,
+    events: Arc<Mutex<Vec<Seen>>>,
+}
+
+struct Write<'a>(&'a mut Fields);
+
+impl Visit for Write<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl Telemetry {
+    fn of_span(&self, id: &Id, change: impl FnOnce(&mut Seen)) {
+        let mut spans = self.spans.lock().unwrap();
+        if let Some((_, seen)) = spans.iter_mut().find(|(other, _)| other == id) {
+            change(seen);
+        }
+    }
+
+    /// The one span that was made.
+    fn span(&self) -> Seen {
+        let spans = self.spans.lock().unwrap();
+        assert_eq!(spans.len(), 1, "{spans:?}");
+        spans[0].1.clone()
+    }
+
+    fn events(&self) -> Vec<Seen> {
+        self.events.lock().unwrap().clone()
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Telemetry {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if attributes.metadata().target().starts_with("rockset_apikeys") {
+            let parent = context.span(id).and_then(|span| span.parent()).map(|span| span.name());
+            let mut seen = Seen { parent, ..Seen::default() };
+            attributes.record(&mut Write(&mut seen.fields));
+            self.spans.lock().unwrap().push((id.clone(), seen));
+        }
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, _: Context<'_, S>) {
+        self.of_span(id, |seen| record.record(&mut Write(&mut seen.fields)));
+    }
+
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
+        self.of_span(&id, |seen| seen.is_closed = true);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target().starts_with("rockset_apikeys") {
+            let parent = context.event_span(event).map(|span| span.name());
+            let mut seen = Seen { parent, ..Seen::default() };
+            event.record(&mut Write(&mut seen.fields));
+            self.events.lock().unwrap().push(seen);
+        }
+    }
+}
+
+fn client_of(url: &str) -> Client {
+    let policy = RetryPolicy::default().backoff(Duration::from_millis(2), Duration::MAX);
+    let builder = Client::builder().api_server(url).api_key("SIGNERcanary");
+    let builder = builder.attempt_timeout(Duration::from_millis(500));
+    builder.retry_policy(policy.attempts(3).jitter(false)).build().unwrap()
+}
+
+/// What telemetry sees of a call of this operation that meets these steps.
+async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetry, u16) {
+    let server = Script::play(steps).await;
+    let port = server.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let telemetry = Telemetry::default();
+    let _listening = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    let _ = call(&client_of(&server.url), operation).await;
+    (telemetry, port)
+}
+
+#[tokio::test]
+async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
+    let _turn = TURN.lock().await;
+    let contract = Contract::load();
+    for id in OPERATIONS {
+        let answer = Step::answer(200, "", success(id).to_string());
+        let (telemetry, port) = telemetry_of(id, [answer]).await;
+        let (method, template, _) = contract.operation(id);
+        let method = method.to_uppercase();
+        let expected = [
+            ("http.request.method", method.clone()),
+            ("http.response.status_code", "200".to_owned()),
+            ("otel.kind", "client".to_owned()),
+            ("otel.name", format!("{method} {template}")),
+            ("server.address", "127.0.0.1".to_owned()),
+            ("server.port", port.to_string()),
+            ("url.template", template.to_owned()),
+        ];
+        let expected: Fields = expected.map(|(name, value)| (name.to_owned(), value)).into();
+        let span = telemetry.span();
+        assert_eq!(span.fields, expected, "{id}");
+        assert!(span.is_closed, "{id}");
+        assert!(telemetry.events().is_empty(), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_span_says_what_a_call_failed_of_and_how_often_it_was_repeated() {
+    let _turn = TURN.lock().await;
+    let unreadable = Step::answer(200, "", "{\"data\": 5}");
+    let cut = Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into());
+    for (step, status, error, resends) in [
+        (Step::status(404), Some("404"), "404", None),
+        (Step::answer(302, "location: http://h/\r\n", ""), Some("302"), "302", None),
+        (Step::status(503), Some("503"), "503", Some("2")),
+        (unreadable, Some("200"), "body", None),
+        (cut, Some("200"), "connection", Some("2")),
+        (Step::Reset, None, "connection", Some("2")),
+        (Step::Hang(Vec::new()), None, "timeout", Some("2")),
+    ] {
+        let (telemetry, _) = telemetry_of("get_api_key", [step.clone()]).await;
+        let span = telemetry.span();
+        let field = |name: &str| span.fields.get(name).map(String::as_str);
+        assert_eq!(field("http.response.status_code"), status, "{step:?}");
+        assert_eq!(field("error.type"), Some(error), "{step:?}");
+        assert_eq!(field("otel.status_code"), Some("ERROR"), "{step:?}");
+        assert_eq!(field("http.request.resend_count"), resends, "{step:?}");
+        assert!(span.is_closed, "{step:?}");
+        let text = format!("{span:?} {:?}", telemetry.events());
+        assert!(!text.contains("canary"), "{text}");
+    }
+
+    let telemetry = Telemetry::default();
+    let _listening = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    client_of(&format!("http://{free}")).list_api_keys().await.unwrap_err();
+    assert_eq!(telemetry.span().fields["error.type"], "connect");
+}
+
+#[tokio::test]
+async fn each_repeat_is_an_event_with_its_operation_its_reason_and_its_wait() {
+    let _turn = TURN.lock().await;
+    let answer = Step::answer(200, "", success("get_api_key").to_string());
+    let steps = [Step::Reset, Step::status(503), answer];
+    let (telemetry, _) = telemetry_of("get_api_key", steps).await;
+    let span = telemetry.span();
+    assert_eq!(span.fields["http.request.resend_count"], "2");
+    assert!(!span.fields.contains_key("error.type"), "it succeeded in the end: {span:?}");
+    let events = telemetry.events();
+    assert_eq!(events.len(), 2);
+    for (event, (attempt, outcome, wait)) in events
+        .iter()
+        .zip([("1", "the connection failed", "2"), ("2", "503 Service Unavailable", "4")])
+    {
+        let expected = [
+            ("attempt", attempt),
+            ("message", "the call is repeated"),
+            ("operation", "get_api_key"),
+            ("outcome", outcome),
+            ("wait_ms", wait),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(event.fields, expected.into());
+        assert_eq!(event.parent, Some("rockset_apikeys"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_belongs_to_the_callers_span_and_leaves_that_alone() {
+    let _turn = TURN.lock().await;
+    let server = Script::play([Step::status(404)]).await;
+    let telemetry = Telemetry::default();
+    let client = client_of(&server.url);
+    {
+        let _listening = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+        let work = async { client.get_api_key("my-app").await.unwrap_err() };
+        tracing::Instrument::instrument(work, tracing::info_span!("work")).await;
+        assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
+        let generated = client.generated().list_api_keys().user("self");
+        let work = async { generated.send().await.unwrap_err() };
+        tracing::Instrument::instrument(work, tracing::info_span!("work")).await;
+        assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
+    }
+
+    // The caller's span has fields of these names too, and the crate's own spans are turned off.
+    let telemetry = Telemetry::default();
+    let ours = tracing_subscriber::filter::filter_fn(|it| it.target() != "rockset_apikeys::span");
+    let subscriber = tracing_subscriber::registry().with(telemetry.clone()).with(ours);
+    let _listening = subscriber.set_default();
+    let span = tracing::info_span!(
+        target: "rockset_apikeys_caller",
+        "work",
+        http.response.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+    );
+    let work = async { client.get_api_key("my-app").await.unwrap_err() };
+    tracing::Instrument::instrument(work, span).await;
+    assert_eq!(telemetry.span().fields, Fields::new());
+}
+
+#[cfg(feature = "blocking")]
+#[tokio::test]
+async fn a_call_without_async_belongs_to_the_callers_span_too() {
+    let _turn = TURN.lock().await;
+    let server = Script::play([Step::status(404)]).await;
+    let client = client_of(&server.url);
+    let telemetry = Telemetry::default();
+    let kept = telemetry.clone();
+    let call = move || {
+        let _listening = tracing_subscriber::registry().with(kept).set_default();
+        let _work = tracing::info_span!("work").entered();
+        client.get_api_key("my-app").send_blocking().unwrap_err()
+    };
+    tokio::task::spawn_blocking(call).await.unwrap();
+    let span = telemetry.span();
+    assert_eq!((span.parent, span.is_closed), (Some("work"), true));
+}
