@@ -1,5 +1,5 @@
-//! Puts the generated client where `src/lib.rs` includes it from: generated from the contract with
-//! the feature `codegen`, copied from `src/generated` without it.
+//! Puts the generated code where `src/lib.rs` includes it from: generated from the contract with the
+//! feature `codegen`, copied from `src/generated` without it.
 
 use std::path::Path;
 use std::{env, fs};
@@ -9,31 +9,38 @@ use std::{env, fs};
 mod generate;
 
 fn main() {
-    if let Err(message) = write_client() {
+    if let Err(message) = write_code() {
         // One line for whoever broke the contract, instead of a panic's many.
         println!("cargo::error={message}");
     }
 }
 
-fn write_client() -> Result<(), String> {
+fn write_code() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
-    let client = client()?;
     let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; cargo sets it")?;
-    let file = Path::new(&directory).join("apikeys.rs");
-    fs::write(&file, client).map_err(|error| format!("{}: {error}", file.display()))
+    for (name, code) in code()? {
+        let file = Path::new(&directory).join(name);
+        fs::write(&file, code).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(())
 }
 
 #[cfg(feature = "codegen")]
-fn client() -> Result<String, String> {
+fn code() -> Result<[(&'static str, String); 2], String> {
     let contract = "openapi/apikeys.yaml";
     println!("cargo::rerun-if-changed={contract}");
     println!("cargo::rerun-if-changed=openapi/generate.rs");
-    generate::client(Path::new(contract))
+    let code = generate::code(Path::new(contract))?;
+    Ok([("apikeys.rs", code.client), ("mock.rs", code.mock)])
 }
 
 #[cfg(not(feature = "codegen"))]
-fn client() -> Result<String, String> {
-    let copy = "src/generated/apikeys.rs";
-    println!("cargo::rerun-if-changed={copy}");
-    fs::read_to_string(copy).map_err(|error| format!("{copy}: {error}"))
+fn code() -> Result<[(&'static str, String); 2], String> {
+    let copy = |name| {
+        let file = format!("src/generated/{name}");
+        println!("cargo::rerun-if-changed={file}");
+        let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+        Ok((name, text))
+    };
+    Ok([copy("apikeys.rs")?, copy("mock.rs")?])
 }

@@ -1,5 +1,5 @@
 //! How the contract becomes Rust: it is read, checked, given to the generator with the settings
-//! that stand here and nowhere else, and what comes out is adjusted in three ways.
+//! that stand here and nowhere else, and what comes out is adjusted in a few places.
 //!
 //! `build.rs` and `cargo xtask regen` both include this file, so that a build and the checked-in
 //! copy cannot differ. What the generator is told to use, it finds in `src/values.rs`.
@@ -9,6 +9,7 @@ use std::panic;
 use std::path::Path;
 
 use openapiv3::{OpenAPI, Operation, Parameter, ReferenceOr, Response, Schema, SchemaKind, Type};
+use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use quote::{ToTokens, format_ident, quote};
 use syn::{File, ImplItem, Item};
@@ -20,10 +21,17 @@ const OWN_TYPES: [&str; 3] = ["ApiKeyValue", "PathSegment", "Timestamp"];
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
-/// The Rust source of the client for the contract in this file.
+/// What becomes of a contract, as Rust source.
+pub struct Code {
+    pub client: String,
+    /// Mocks of a server of the contract, for tests that are written with httpmock.
+    pub mock: String,
+}
+
+/// The code for the contract in this file.
 ///
 /// An error is one line: the file, the place in it, and the cause.
-pub fn client(contract: &Path) -> Result<String, String> {
+pub fn code(contract: &Path) -> Result<Code, String> {
     let text = std::fs::read_to_string(contract).map_err(|error| error.to_string());
     text.and_then(|text| generate(&text))
         .map_err(|error| format!("{}: {}", contract.display(), error.replace('\n', " ")))
@@ -171,11 +179,22 @@ fn without_panic<T>(generate: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-fn generate(text: &str) -> Result<String, String> {
+fn generate(text: &str) -> Result<Code, String> {
     let spec = read(text)?;
     let enums = open_enums(&spec)?;
-    let mut generator = Generator::new(&settings(&enums));
-    let client = without_panic(|| generator.generate_tokens(&spec))?.map_err(|e| e.to_string())?;
+    let settings = settings(&enums);
+    let client = without_panic(|| Generator::new(&settings).generate_tokens(&spec))?;
+    let mock = without_panic(|| Generator::new(&settings).httpmock(&spec, "crate"))?;
+    let client = client.map_err(|error| error.to_string())?;
+    let mock = mock.map_err(|error| error.to_string())?;
+    Ok(Code { client: client_source(&spec, &enums, client)?, mock: mock_source(mock)? })
+}
+
+fn client_source(
+    spec: &OpenAPI,
+    enums: &[OpenEnum],
+    client: TokenStream,
+) -> Result<String, String> {
     let enums = enums.iter().map(OpenEnum::definition);
     let (operations, templates): (Vec<_>, Vec<_>) = spec
         .operations()
@@ -198,9 +217,46 @@ fn generate(text: &str) -> Result<String, String> {
             }
         }
     });
-    let mut file = file.map_err(|error| format!("the generator wrote no valid Rust: {error}"))?;
+    let mut file = file.map_err(no_rust)?;
     remove_constructor(&mut file)?;
-    with_own_functions(&with_line_docs(&prettyplease::unparse(&file)))
+    replace(
+        &with_line_docs(&prettyplease::unparse(&file)),
+        &[
+            // Leaves the backslash alone, which URL parsers take for a slash.
+            (
+                "use progenitor_client::{encode_path, ",
+                "use crate::values::encode_path;\n#[allow(unused_imports)]\nuse progenitor_client::{",
+            ),
+            // Forgets the status of a body that it cannot read, and quotes the body, keys included.
+            (
+                "ResponseValue::from_response(response).await?",
+                "crate::answer::refusal(response).await",
+            ),
+            ("ResponseValue::from_response(response)", "crate::answer::success(response)"),
+            // Leaves the body unread of an answer whose status is not documented.
+            (
+                "Error::UnexpectedResponse(response)",
+                "Error::ErrorResponse(crate::answer::refusal(response).await)",
+            ),
+        ],
+    )
+}
+
+fn mock_source(mock: TokenStream) -> Result<String, String> {
+    let file = syn::parse2(mock).map_err(no_rust)?;
+    replace(
+        &with_line_docs(&prettyplease::unparse(&file)),
+        &[
+            // Takes a name for a regular expression, and does not encode it as the client does.
+            ("$\", value.to_string()", "$\", crate::values::path_pattern(value)"),
+            // Has no text for a name.
+            ("value: &crate::PathSegment", "value: impl ::std::fmt::Display"),
+        ],
+    )
+}
+
+fn no_rust(error: syn::Error) -> String {
+    format!("the generator wrote no valid Rust: {error}")
 }
 
 /// The generator's settings.
@@ -267,33 +323,19 @@ fn with_line_docs(client: &str) -> String {
     lines.join("\n")
 }
 
-/// Lets the crate's own functions take the place of the generator's where those would do harm.
-fn with_own_functions(client: &str) -> Result<String, String> {
-    const REPLACEMENTS: [(&str, &str); 4] = [
-        // Leaves the backslash alone, which URL parsers take for a slash.
-        (
-            "use progenitor_client::{encode_path, ",
-            "use crate::values::encode_path;\n#[allow(unused_imports)]\nuse progenitor_client::{",
-        ),
-        // Forgets the status of a body that it cannot read, and quotes the body, keys included.
-        ("ResponseValue::from_response(response).await?", "crate::answer::refusal(response).await"),
-        ("ResponseValue::from_response(response)", "crate::answer::success(response)"),
-        // Leaves the body unread of an answer whose status is not documented.
-        (
-            "Error::UnexpectedResponse(response)",
-            "Error::ErrorResponse(crate::answer::refusal(response).await)",
-        ),
-    ];
-    let mut client = client.to_owned();
-    for (theirs, ours) in REPLACEMENTS {
-        if !client.contains(theirs) {
+/// Puts the second text of each pair in place of the first, wherever that is: the crate's own
+/// functions where the generator's would do harm.
+fn replace(source: &str, pairs: &[(&str, &str)]) -> Result<String, String> {
+    let mut source = source.to_owned();
+    for (theirs, ours) in pairs {
+        if !source.contains(theirs) {
             return Err(format!(
-                "the generated client has no `{theirs}` to be replaced; has the generator changed?"
+                "the generated code has no `{theirs}` to be replaced; has the generator changed?"
             ));
         }
-        client = client.replace(theirs, ours);
+        source = source.replace(theirs, ours);
     }
-    Ok(client)
+    Ok(source)
 }
 
 /// An enum of the contract that becomes a Rust enum with one more variant, for the values that the

@@ -67,6 +67,45 @@ pub mod generated {
     include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
 }
 
+/// Typed mocks of an API server, for the tests of programs that use this crate; generated from the
+/// contract like the client.
+///
+/// [`MockServerExt`](mock::MockServerExt) gives a server of [httpmock](https://docs.rs/httpmock) one
+/// method for each operation. What a request has to be is said with its first argument and what is
+/// answered with its second, in the contract's names and types. Names and users match as the client
+/// sends them, whatever characters they have.
+///
+/// ```
+/// use rockset_apikeys::mock::{MockServer, MockServerExt};
+/// use rockset_apikeys::types::{ApiKey, GetApiKeyResponse};
+/// use rockset_apikeys::{Client, KeyState};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = ApiKey::builder().name("my key").key("aB3dE5").state(KeyState::Suspended);
+/// let answer: GetApiKeyResponse = GetApiKeyResponse::builder().data(key).try_into()?;
+///
+/// let server = MockServer::start_async().await;
+/// let mock = server.get_api_key(|when, then| {
+///     when.user("admin@me.com").name("my key");
+///     then.ok(&answer);
+/// });
+///
+/// let client = Client::builder().api_server(server.base_url()).api_key("any").build()?;
+/// let key = client.get_api_key("my key").user("admin@me.com").await?;
+/// assert_eq!(key.state, Some(KeyState::Suspended));
+/// mock.assert_calls(1);
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "httpmock")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+pub mod mock {
+    include!(concat!(env!("OUT_DIR"), "/mock.rs"));
+
+    pub use httpmock::MockServer;
+}
+
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
 pub use generated::enums::{ErrorType, KeyState};

@@ -245,3 +245,10 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(crate) fn encode_path(name: &str) -> String {
     utf8_percent_encode(name, ENCODED).to_string()
 }
+
+/// A regular expression that matches this name in the path of a request that the client sends, and
+/// nothing else. The generated mocks call this in place of using the name as it stands.
+#[cfg(feature = "httpmock")]
+pub(crate) fn path_pattern(name: impl fmt::Display) -> String {
+    regex::escape(&encode_path(&name.to_string()))
+}

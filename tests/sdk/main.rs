@@ -8,6 +8,8 @@ mod answers;
 mod blocking;
 mod contract;
 mod errors;
+#[cfg(feature = "httpmock")]
+mod mock;
 mod network;
 mod properties;
 mod refusals;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const COPY: &str = "src/generated/apikeys.rs";
+const MOCK: &str = "src/generated/mock.rs";
 
 /// A copy of what the command reads and writes.
 struct Project(TempDir);
@@ -21,7 +22,7 @@ impl Project {
         for directory in ["xtask", "openapi", "src/generated"] {
             fs::create_dir_all(project.0.path().join(directory)).unwrap();
         }
-        for file in [CONTRACT, COPY, "rustfmt.toml"] {
+        for file in [CONTRACT, COPY, MOCK, "rustfmt.toml"] {
             fs::copy(original.join(file), project.0.path().join(file)).unwrap();
         }
         project
