@@ -36,11 +36,12 @@ fn code() -> Result<[(&'static str, String); 2], String> {
 
 #[cfg(not(feature = "codegen"))]
 fn code() -> Result<[(&'static str, String); 2], String> {
-    let copy = |name| {
-        let file = format!("src/generated/{name}");
-        println!("cargo::rerun-if-changed={file}");
-        let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
-        Ok((name, text))
-    };
-    Ok([copy("apikeys.rs")?, copy("mock.rs")?])
+    Ok([("apikeys.rs", copy("apikeys.rs")?), ("mock.rs", copy("mock.rs")?)])
+}
+
+#[cfg(not(feature = "codegen"))]
+fn copy(name: &str) -> Result<String, String> {
+    let file = format!("src/generated/{name}");
+    println!("cargo::rerun-if-changed={file}");
+    fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))
 }

@@ -172,7 +172,25 @@ impl<T> Given<T> {
     }
 }
 
-/// The configuration of a [`Client`], from [`Client::builder`].
+/// The configuration of a [`Client`], from [`Client::builder`]. What is given last holds, and
+/// nothing is checked before [`build`](Self::build).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rockset_apikeys::{Client, RetryPolicy};
+///
+/// let client = Client::builder()
+///     .api_server("http://127.0.0.1:8080")
+///     .api_key("aB3dE5fG7h")
+///     .application("key-rotation/2.1")
+///     .default_header("x-team", "payments")
+///     .timeout(Duration::from_secs(30))
+///     .retry_policy(RetryPolicy::default().attempts(6))
+///     .build()?;
+/// assert_eq!(client.api_server(), "http://127.0.0.1:8080");
+/// # Ok::<(), rockset_apikeys::Error>(())
+/// ```
 #[must_use]
 pub struct ClientBuilder {
     api_server: Given<String>,

@@ -1,49 +1,118 @@
 //! A typed client for Rockset's API-keys API: create, list, retrieve, update and delete the keys
-//! with which programs sign their requests.
+//! with which programs sign their requests. It is generated from the API's OpenAPI contract, with a
+//! small facade around it.
 //!
 //! The hosted service was retired on 30 September 2024, so nothing answers at its URLs. What
 //! answers is a server of the same contract, such as the `rockset-apikeys-server` beside this
 //! crate.
 //!
+//! # From zero to a first key
+//!
+//! A program needs this crate and an async runtime, [tokio](https://docs.rs/tokio):
+//!
+//! ```toml
+//! [dependencies]
+//! rockset-apikeys = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
+//!
+//! A server is started from this project's folder. It prints two lines that set `ROCKSET_APISERVER`
+//! and `ROCKSET_APIKEY`, to be pasted into the shell in which the program is run:
+//!
+//! ```sh
+//! cargo run -p rockset-apikeys-server -- serve
+//! ```
+//!
+//! The program itself:
+//!
 //! ```no_run
 //! use rockset_apikeys::{Client, KeyState};
 //!
-//! # async fn example() -> Result<(), rockset_apikeys::Error> {
-//! let client = Client::builder()
-//!     .api_server("http://127.0.0.1:8080")
-//!     .api_key("the key that signs the requests")
-//!     .build()?;
+//! #[tokio::main]
+//! async fn main() -> Result<(), rockset_apikeys::Error> {
+//!     let client = Client::from_env()?;
 //!
-//! let created = client.create_api_key("my-app").role("read-only").await?;
-//! let value: &str = created.key.expose_secret();
-//! # let _ = value;
+//!     // A key's full value is in the answer to its creation, and later only where it is revealed.
+//!     let created = client.create_api_key("my-app").role("read-only").await?;
+//!     println!("the new key is {}", created.key.expose_secret());
 //!
-//! for key in client.list_api_keys().await? {
-//!     println!("{} {}", key.key.identifier(), key.name);
+//!     for key in client.list_api_keys().await? {
+//!         println!("{} {}", key.key.identifier(), key.name);
+//!     }
+//!     client.update_api_key("my-app").state(KeyState::Suspended).await?;
+//!     client.delete_api_key("my-app").await?;
+//!     Ok(())
 //! }
-//! client.update_api_key("my-app").state(KeyState::Suspended).await?;
-//! client.delete_api_key("my-app").await?;
+//! ```
+//!
+//! [`Client::builder`] takes the server and the key from the program, and all other settings.
+//!
+//! # Without async
+//!
+//! With the feature `blocking`, the same builders have `send_blocking`:
+//!
+//! ```no_run
+//! # #[cfg(feature = "blocking")]
+//! # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+//! let created = client.create_api_key("my-app").role("read-only").send_blocking()?;
+//! let keys = client.list_api_keys().send_blocking()?;
+//! # let _ = (created, keys);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What can go wrong
+//!
+//! Every call fails with the one type [`Error`], which answers questions:
+//!
+//! ```no_run
+//! # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+//! match client.create_api_key("my-app").await {
+//!     Ok(created) => println!("created {}", created.key.identifier()),
+//!     Err(error) if error.is_conflict() => println!("there is one already"),
+//!     Err(error) if error.is_ambiguous() => println!("look before trying again: {error}"),
+//!     Err(error) => return Err(error),
+//! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! What fails on the way is repeated where that is safe ([`RetryPolicy`]), no call takes longer
-//! than its [time limit](ClientBuilder::timeout), and nothing that is printed shows a key.
+//! than its [time limit](ClientBuilder::timeout), what cannot work is refused before anything is
+//! sent, and nothing that is printed shows a key.
 //!
-//! [`Client`] is where to start; [`Error`] tells what can go wrong and how to find out what did.
-//! The types of requests and answers are in [`types`], and all that was generated from the contract
-//! in [`generated`].
+//! # In tests
+//!
+//! The server runs within a test, too; its documentation shows how. To say oneself what is
+//! answered, the feature `httpmock` has `mock`, with one method for each operation.
 //!
 //! # Features
 //!
 //! - `codegen` (default): generate the client from the contract while building. Without it the
 //!   build takes a checked-in copy of the same code and compiles no generator.
-//! - `rustls` (default): TLS. Without it, only `http://` servers can be reached.
+//! - `rustls` (default): TLS, with rustls.
+//! - `native-tls`: TLS, with what the system has; on Linux that is OpenSSL, whose headers the build
+//!   then needs. Where both are on, this one is used; without either, only `http://` servers can be
+//!   reached.
+//! - `blocking`: calls without async.
+//! - `httpmock`: typed mocks of a server.
+//! - `profile`: configuration by the profiles of the vendor's command line,
+//!   `Client::from_profile`.
+//!
+//! # Where to look
+//!
+//! [`Client`] has the operations, [`ClientBuilder`] the settings, [`Error`] what can go wrong. The
+//! types of requests and answers are in [`types`], and all that was generated from the contract in
+//! [`generated`].
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // A call goes down this list: `client` configures, `operations` turns a call into a generated
 // request, `generated` builds it, `transport` signs and sends it, asks `retry` whether to send it
-// again, and `answer` decodes what came back. `error` is how all of that reaches the caller;
-// `region`, `retry` and `values` know nothing of the others.
+// again, and `answer` decodes what came back. `error` is how all of that reaches the caller, and
+// `span` what telemetry gets to know of it. Beside the list, `config` finds settings for `client`,
+// and `blocking` runs a call without async. `region`, `retry` and `values` know nothing of the
+// others.
 mod answer;
 #[cfg(feature = "blocking")]
 mod blocking;
@@ -99,7 +168,7 @@ pub mod generated {
 /// # }
 /// ```
 #[cfg(feature = "httpmock")]
-#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+#[allow(missing_docs, rustdoc::redundant_explicit_links, clippy::all, clippy::unwrap_used)]
 pub mod mock {
     include!(concat!(env!("OUT_DIR"), "/mock.rs"));
 

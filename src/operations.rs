@@ -21,6 +21,9 @@ impl Client {
     /// The answer is one of the two places where the full value can be read; the other is
     /// [`GetApiKey::reveal`].
     ///
+    /// On the vendor's documentation page: `create_api_key`, `POST
+    /// /v1/orgs/self/users/self/apikeys`.
+    ///
     /// # Errors
     ///
     /// Fails with [`is_conflict`](Error::is_conflict) when the user has a key of that name, and is
@@ -59,6 +62,8 @@ impl Client {
     /// Lists a user's keys, oldest first, one's own unless [`user`](ListApiKeys::user) is given.
     /// Each has its identifier in place of its full value.
     ///
+    /// On the vendor's documentation page: `list_api_keys`, `GET /v1/orgs/self/users/{user}/apikeys`.
+    ///
     /// # Errors
     ///
     /// Fails with [`is_forbidden`](Error::is_forbidden) when another's keys are listed with a key
@@ -89,6 +94,9 @@ impl Client {
 
     /// Retrieves the key of this name, with its identifier in place of its full value unless
     /// [`reveal`](GetApiKey::reveal) is given.
+    ///
+    /// On the vendor's documentation page: `get_api_key`, `GET
+    /// /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
@@ -127,6 +135,9 @@ impl Client {
     /// Updates the state or the expiry time of the key of this name; what is not given stays. The
     /// answer is the key as it is then.
     ///
+    /// On the vendor's documentation page: `update_api_key`, `POST
+    /// /v1/orgs/self/users/{user}/apikeys/{name}`.
+    ///
     /// # Errors
     ///
     /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
@@ -164,6 +175,9 @@ impl Client {
     }
 
     /// Deletes the key of this name for good. The answer is the key that was deleted.
+    ///
+    /// On the vendor's documentation page: `delete_api_key`, `DELETE
+    /// /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
@@ -279,6 +293,19 @@ call_of_user!(UpdateApiKey);
 call_of_user!(DeleteApiKey);
 
 /// A call of [`Client::create_api_key`], to be awaited or sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use rockset_apikeys::Timestamp;
+///
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let expiry: Timestamp = "2099-01-01T00:00:00Z".parse()?;
+/// let call = client.create_api_key("my-app").role("read-only").expiry_time(expiry);
+/// let created = call.created_by("dev@me.com").timeout(Duration::from_secs(5)).await?;
+/// # let _ = created;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited or sent"]
 pub struct CreateApiKey {
@@ -298,13 +325,15 @@ impl CreateApiKey {
         self
     }
 
-    /// When the key stops working by itself. Without it the key never does.
+    /// When the key stops working by itself. Without it the key never does. A later addition to
+    /// the API, not on the documentation page.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.expiry_time = Some(time.into());
         self
     }
 
-    /// The e-mail address of the user on whose behalf the key is created.
+    /// The e-mail address of the user on whose behalf the key is created. A later addition to the
+    /// API, not on the documentation page.
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
         self.created_by = Some(user.into());
         self
@@ -324,6 +353,16 @@ impl CreateApiKey {
 }
 
 /// A call of [`Client::list_api_keys`], to be awaited or sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = client.list_api_keys().user("dev@me.com").timeout(Duration::from_secs(5)).await?;
+/// # let _ = keys;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited or sent"]
 pub struct ListApiKeys {
@@ -342,6 +381,17 @@ impl ListApiKeys {
 }
 
 /// A call of [`Client::get_api_key`], to be awaited or sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let call = client.get_api_key("my-app").user("dev@me.com").reveal(true);
+/// let key = call.timeout(Duration::from_secs(5)).await?;
+/// # let _ = key;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited or sent"]
 pub struct GetApiKey {
@@ -372,6 +422,19 @@ impl GetApiKey {
 }
 
 /// A call of [`Client::update_api_key`], to be awaited or sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use rockset_apikeys::KeyState;
+///
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let call = client.update_api_key("my-app").user("dev@me.com");
+/// let call = call.state(KeyState::Active).clear_expiry_time(true);
+/// let key = call.timeout(Duration::from_secs(5)).await?;
+/// # let _ = key;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited or sent"]
 pub struct UpdateApiKey {
@@ -389,13 +452,15 @@ impl UpdateApiKey {
         self
     }
 
-    /// When the key is to stop working by itself.
+    /// When the key is to stop working by itself. A later addition to the API, not on the
+    /// documentation page.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.changes.expiry_time = Some(time.into());
         self
     }
 
-    /// Whether to remove the expiry time, so that the key never stops by itself.
+    /// Whether to remove the expiry time, so that the key never stops by itself. A later addition
+    /// to the API, not on the documentation page.
     pub fn clear_expiry_time(mut self, clear: bool) -> Self {
         self.changes.clear_expiry_time = Some(clear);
         self
@@ -411,6 +476,17 @@ impl UpdateApiKey {
 }
 
 /// A call of [`Client::delete_api_key`], to be awaited or sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let call = client.delete_api_key("my-app").user("dev@me.com");
+/// let gone = call.timeout(Duration::from_secs(5)).await?;
+/// # let _ = gone;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a call does nothing until it is awaited or sent"]
 pub struct DeleteApiKey {

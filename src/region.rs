@@ -89,6 +89,11 @@ impl FromStr for Region {
 }
 
 /// The text names no [`Region`].
+///
+/// ```
+/// let error = "mars".parse::<rockset_apikeys::Region>().unwrap_err();
+/// assert!(error.to_string().starts_with("there is no region \"mars\""));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseRegionError {
     text: String,

@@ -181,6 +181,13 @@ impl JsonSchema for Timestamp {
 pub struct PathSegment(String);
 
 /// Why a text is no [`PathSegment`].
+///
+/// ```
+/// use rockset_apikeys::PathSegment;
+///
+/// let error = PathSegment::try_from("").unwrap_err();
+/// assert_eq!(error.to_string(), "a name cannot be empty");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathSegmentError(&'static str);
 

@@ -1,7 +1,10 @@
 //! The types with which the generator's own were replaced.
 
 use rockset_apikeys::types::{CreateApiKeyRequest, ErrorModel};
-use rockset_apikeys::{ApiKey, ApiKeyValue, ErrorType, KeyState, PathSegment, Timestamp};
+use rockset_apikeys::{
+    ApiKey, ApiKeyValue, Client, ClientBuilder, Error, ErrorType, KeyState, PathSegment,
+    RetryPolicy, Timestamp,
+};
 use schemars::schema_for;
 use serde_json::{Value, json};
 
@@ -136,4 +139,21 @@ fn the_json_schemas_of_the_types_have_the_contracts_fields() {
     assert!(jsonschema::is_valid(&state, &json!("ACTIVE")), "{state}");
     assert!(jsonschema::is_valid(&state, &json!("FROZEN")), "the enum is open: {state}");
     assert!(!jsonschema::is_valid(&state, &json!(5)), "{state}");
+}
+
+#[test]
+fn clients_errors_values_and_running_calls_can_go_to_other_threads() {
+    fn can_go<T: Send + Sync>() {}
+    fn can_run_elsewhere<T: Send>(_: impl FnOnce() -> T) {}
+    can_go::<Client>();
+    can_go::<ClientBuilder>();
+    can_go::<Error>();
+    can_go::<rockset_apikeys::types::ApiKey>();
+    can_go::<RetryPolicy>();
+    let client = || Client::from_env().unwrap();
+    can_run_elsewhere(|| client().create_api_key("n").into_future());
+    can_run_elsewhere(|| client().list_api_keys().into_future());
+    can_run_elsewhere(|| client().get_api_key("n").into_future());
+    can_run_elsewhere(|| client().update_api_key("n").into_future());
+    can_run_elsewhere(|| client().delete_api_key("n").into_future());
 }
