@@ -1,12 +1,10 @@
 //! What a caller can set of HTTP, and what holds whatever is set.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rockset_apikeys::reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use rockset_apikeys::reqwest::redirect::Policy;
 use rockset_apikeys::{Client, ClientBuilder, reqwest};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::script::{Script, Step};
 use crate::support::success;
@@ -138,59 +136,80 @@ async fn the_callers_http_settings_are_used_and_what_makes_a_call_safe_holds() {
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-#[tokio::test]
-async fn a_root_certificate_makes_a_server_trusted() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let url = serve_https(&made).await;
-    let untrusting = builder(&url).retry_policy(rockset_apikeys::RetryPolicy::none());
-    let error = untrusting.build().unwrap().list_api_keys().await.unwrap_err();
-    assert!(error.is_connect(), "{error:?}");
+mod tls {
+    use std::sync::Arc;
 
-    // A bundle has what is looked for among others.
-    let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
-    let bundle = [other.cert.pem(), made.cert.pem()].concat();
-    let trusting = builder(&url).root_certificate(bundle).build().unwrap();
-    assert_eq!(trusting.list_api_keys().await.unwrap().len(), 1);
-
-    for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-        let error = builder(&url).root_certificate(pem).build().unwrap_err();
-        assert!(error.to_string().contains("the root certificate cannot be used"), "{error}");
-    }
-}
-
-/// Answers every request over TLS with a listing.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-async fn serve_https(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    use rockset_apikeys::RetryPolicy;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::crypto::ring;
     use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut connection) = acceptor.accept(connection).await else { return };
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    let Ok(byte) = connection.read_u8().await else { return };
-                    request.push(byte);
-                }
-                let Step::Send(answer) = keys() else { return };
-                let _ = connection.write_all(&answer).await;
-                let _ = connection.shutdown().await;
-            });
+    use super::{Step, builder, keys};
+
+    #[tokio::test]
+    async fn a_root_certificate_makes_a_server_trusted() {
+        let (company, other) = (authority("company"), authority("other"));
+        let url = serve_https(&company).await;
+        let untrusting = builder(&url).retry_policy(RetryPolicy::none()).build().unwrap();
+        let error = untrusting.list_api_keys().await.unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+
+        // A bundle has what is looked for among others.
+        let bundle = [other, company].map(|(certificate, _)| certificate).concat();
+        let trusting = builder(&url).root_certificate(bundle).build().unwrap();
+        assert_eq!(trusting.list_api_keys().await.unwrap().len(), 1);
+
+        for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+            let error = builder(&url).root_certificate(pem).build().unwrap_err();
+            assert!(error.to_string().contains("the root certificate cannot be used"), "{error}");
         }
-    });
-    format!("https://localhost:{port}")
+    }
+
+    /// Makes an authority: its certificate in PEM, and what it signs with.
+    fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        (certificate.pem(), Issuer::new(parameters, key))
+    }
+
+    /// Answers every request over TLS with a listing.
+    async fn serve_https((_, issuer): &(String, Issuer<'static, KeyPair>)) -> String {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = parameters.signed_by(&key, issuer).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut connection) = acceptor.accept(connection).await else { return };
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        let Ok(byte) = connection.read_u8().await else { return };
+                        request.push(byte);
+                    }
+                    let Step::Send(answer) = keys() else { return };
+                    let _ = connection.write_all(&answer).await;
+                    let _ = connection.shutdown().await;
+                });
+            }
+        });
+        format!("https://localhost:{port}")
+    }
 }
