@@ -12,14 +12,13 @@ use crate::retry::Outcome;
 /// The span of a call that begins with this request. Where nobody listens, nothing is computed.
 pub(crate) fn of_call(request: &Request, operation: &str) -> Span {
     let (method, url) = (request.method(), request.url());
-    let template = generated::url_template(operation);
     tracing::info_span!(
         "rockset_apikeys",
-        otel.name = %format_args!("{method} {template}"),
+        otel.name = %format_args!("{method} {}", generated::url_template(operation)),
         otel.kind = "client",
         otel.status_code = Empty,
         http.request.method = %method,
-        url.template = template,
+        url.template = generated::url_template(operation),
         server.address = url.host_str(),
         server.port = url.port_or_known_default(),
         http.response.status_code = Empty,

@@ -46,6 +46,9 @@ async fn default_headers_are_in_every_request_and_in_no_text() {
         assert!(!format!("{builder:?}").contains("CANARY"));
         builder
     };
+    let client = configure(builder("http://127.0.0.1:1")).build().unwrap();
+    let text = format!("{client:?} {:?}", client.generated());
+    assert!(text.contains("x-gate") && !text.contains("CANARY"), "{text}");
     let text = request(configure).await;
     assert!(text.contains("x-team: keys\r\n") && text.contains("x-gate: canary\r\n"), "{text}");
     assert!(text.contains("authorization: apikey signing-key\r\n"), "{text}");
