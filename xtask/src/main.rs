@@ -1,7 +1,7 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
 use std::env;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 #[path = "../../openapi/generate.rs"]
 mod generate;
@@ -14,7 +14,9 @@ Usage: cargo xtask <command>
 Commands:
   regen          check the contract, write the client generated from it to src/generated, and say
                  what changed for users
-  regen --check  change nothing; fail and show the difference if src/generated is stale";
+  regen --check  change nothing; fail and show the difference if src/generated is stale
+  conformance    prove the contract with tools and clients from outside, and write a report to
+                 target/conformance; --only NAME runs one part, --help lists them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["regen"] => regen::write(),
         ["regen", "--check"] => regen::check(),
+        ["conformance", arguments @ ..] => return conformance(arguments),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
@@ -32,6 +35,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a program of its own, for which the client has to compile; `regen` has to work without.
+fn conformance(arguments: &[&str]) -> ExitCode {
+    let run = ["run", "--quiet", "--package", "rockset-apikeys-conformance", "--"];
+    match Command::new("cargo").args(run).args(arguments).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo: {error}");
             ExitCode::FAILURE
         }
     }

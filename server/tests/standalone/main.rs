@@ -3,7 +3,6 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod clients;
 mod crash;
 mod program;
 mod running;

@@ -1,13 +1,20 @@
 """Makes valid requests ones that the server can do something with.
 
 The contract says of what form a role is, and the server knows three; it says that two fields of an
-update are optional, and the server refuses both together. Half of the users and names are those of
-few keys, so that not every request is about something that is not there.
+update are optional, and the server refuses both together. Every other user and name is one that may
+be there, a new key has a name of its own as often, and deletions go through the keys that were
+created, so that not every request is about something that is not there or there already.
 """
+
+import itertools
 
 import schemathesis
 
 ROLES = ["read-only", "member", "admin"]
+NAMES = [f"key-{count}" for count in range(4)]
+USERS = ["self", "dev@me.com"]
+FRESH = (f"fresh-{count}" for count in itertools.count())
+CREATED = []
 
 
 def number(value):
@@ -21,11 +28,10 @@ def known(value, values):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    names = [f"key-{count}" for count in range(4)]
     parameters = case.path_parameters or {}
     if parameters.get("name") == "initial":
         # The key that signs the requests, which answers tell of, would suspend or delete itself.
-        parameters["name"] = names[0]
+        parameters["name"] = NAMES[0]
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if isinstance(case.body, dict):
@@ -33,11 +39,18 @@ def before_call(context, case, kwargs):
             case.body["role"] = ROLES[number(case.body["role"]) % 3]
         if "expiry_time" in case.body and case.body.get("clear_expiry_time"):
             del case.body["clear_expiry_time"]
-        if "name" in case.body:
-            case.body["name"] = known(case.body["name"], names)
         if "created_by" in case.body:
-            case.body["created_by"] = known(case.body["created_by"], ["self", "dev@me.com"])
+            case.body["created_by"] = known(case.body["created_by"], USERS)
+        if "name" in case.body:
+            if number(case.body) % 2:
+                CREATED.append(next(FRESH))
+                case.body["name"] = CREATED[-1]
+            else:
+                case.body["name"] = known(case.body["name"], NAMES)
+    if case.method == "DELETE" and CREATED and number(parameters) % 2:
+        parameters["user"], parameters["name"] = "self", CREATED.pop()
+        return
     if "user" in parameters:
-        parameters["user"] = known(parameters["user"], ["self", "dev@me.com"])
+        parameters["user"] = known(parameters["user"], USERS)
     if "name" in parameters:
-        parameters["name"] = known(parameters["name"], names)
+        parameters["name"] = known(parameters["name"], NAMES)

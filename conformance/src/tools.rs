@@ -1,0 +1,129 @@
+//! What comes from outside: the versions, where they are installed, and how a command is run so
+//! that it cannot hang.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Blocking, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+pub const OPENAPI_SPEC_VALIDATOR: &str = "openapi-spec-validator==0.9.0";
+pub const PYTHON_CLIENT: &str = "rockset==2.1.2";
+pub const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+pub const JAVASCRIPT_CLIENT: &str = "@rockset/client@0.9.2";
+pub const PRISM: &str = "@stoplight/prism-cli@5.16.0";
+pub const REDOCLY: &str = "@redocly/cli@2.77.0";
+
+/// No command takes longer than this, on a slow machine and a slow network either.
+const LIMIT: Duration = Duration::from_secs(600);
+
+pub struct Tools {
+    root: PathBuf,
+    folder: PathBuf,
+}
+
+impl Tools {
+    /// Finds the project, and the folder for all that is written.
+    pub fn find() -> Result<Self> {
+        let arguments = ["metadata", "--no-deps", "--format-version", "1"];
+        let output = Blocking::new("cargo").args(arguments).output().context("cargo")?;
+        let metadata: serde_json::Value =
+            serde_json::from_slice(&output.stdout).context("what `cargo metadata` says")?;
+        let path = |name: &str| -> Result<PathBuf> {
+            let path = metadata[name].as_str().context("`cargo metadata` says no path")?;
+            Ok(PathBuf::from(path))
+        };
+        let folder = path("target_directory")?.join("conformance");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        Ok(Self { root: path("workspace_root")?, folder })
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where reports go.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A crate of this name, with the version that Cargo.lock has.
+    pub fn locked(&self, name: &str) -> Result<String> {
+        let lock = fs::read_to_string(self.root.join("Cargo.lock")).context("Cargo.lock")?;
+        let start = format!("name = \"{name}\"\nversion = \"");
+        // Of several versions, the last is the newest.
+        let version = lock.rsplit_once(&start).and_then(|(_, rest)| rest.split('"').next());
+        Ok(format!("{name} {}", version.with_context(|| format!("{name} is not in Cargo.lock"))?))
+    }
+
+    /// A file of this program's that is written in another language.
+    pub fn script(&self, name: &str) -> PathBuf {
+        self.root.join("conformance/clients").join(name)
+    }
+
+    /// The folder of commands of a Python environment that has this package.
+    pub async fn python(&self, package: &str) -> Result<PathBuf> {
+        let (folder, is_new) = self.tool(package)?;
+        if is_new {
+            println!("  installing {package}");
+            run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).await?;
+            let mut pip = Command::new(folder.join("bin/pip"));
+            run(pip.args(["install", "--quiet", "--disable-pip-version-check", package])).await?;
+            installed(&folder)?;
+        }
+        Ok(folder.join("bin"))
+    }
+
+    /// The folder of modules that has this npm package and what it needs.
+    pub async fn npm(&self, package: &str) -> Result<PathBuf> {
+        let (folder, is_new) = self.tool(package)?;
+        if is_new {
+            println!("  installing {package}");
+            fs::create_dir_all(&folder)?;
+            let mut npm = Command::new("npm");
+            npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]);
+            run(npm.arg(&folder).arg(package)).await?;
+            installed(&folder)?;
+        }
+        Ok(folder.join("node_modules"))
+    }
+
+    /// The folder for a tool, and whether it has yet to be filled.
+    fn tool(&self, package: &str) -> Result<(PathBuf, bool)> {
+        let name = package.replace(['/', '@'], "-");
+        let folder = self.folder.join("tools").join(name.trim_start_matches('-'));
+        let is_new = !folder.join("installed").exists();
+        if is_new && folder.exists() {
+            // What was begun and not ended.
+            fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        }
+        Ok((folder, is_new))
+    }
+}
+
+fn installed(folder: &Path) -> Result<()> {
+    Ok(fs::write(folder.join("installed"), "")?)
+}
+
+/// Runs a command to its end, and gives what it printed. It ends with this program, too.
+pub async fn run(command: &mut Command) -> Result<String> {
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = match timeout(LIMIT, output).await {
+        Err(_) => bail!("{name} did not end within {} s", LIMIT.as_secs()),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("{name} is missing; install it, and see that it is in PATH")
+        }
+        Ok(output) => output.with_context(|| name.clone())?,
+    };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if !output.status.success() {
+        bail!("{name} failed:\n{}", text.trim_end());
+    }
+    Ok(text)
+}
