@@ -149,7 +149,7 @@ fn without_differences(
 ) -> Value {
     let schema = schema_itself(schema, spec);
     match sample {
-        Value::String(_) if schema["enum"].is_array() => {
+        Value::String(_) if is_unknown(sample, schema) => {
             differences.insert(OPEN_ENUM);
             schema["enum"][0].clone()
         }
@@ -172,6 +172,11 @@ fn without_differences(
         }
         other => other.clone(),
     }
+}
+
+/// Whether the schema is an enum without this value.
+fn is_unknown(value: &Value, schema: &Value) -> bool {
+    schema["enum"].as_array().is_some_and(|values| !values.contains(value))
 }
 
 fn is_required(schema: &Value, name: &str) -> bool {
