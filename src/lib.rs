@@ -49,7 +49,8 @@
 //!
 //! # Without async
 //!
-//! With the feature `blocking`, the same builders have `send_blocking`:
+//! With the feature `blocking`, the same builders have `send_blocking`. The first such call starts a
+//! background thread, the only one of the process, which keeps the connections:
 //!
 //! ```no_run
 //! # #[cfg(feature = "blocking")]

@@ -30,7 +30,7 @@ use tools::Tools;
 
 /// Proves the contract on code that nobody here wrote, and writes a report.
 #[derive(Parser)]
-#[command(name = "cargo xtask conformance")]
+#[command(bin_name = "cargo xtask conformance")]
 struct Arguments {
     /// Runs this part alone.
     #[arg(long, value_name = "NAME")]

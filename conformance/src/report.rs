@@ -8,6 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use serde::Serialize;
 
+/// How many failures of a part the terminal shows.
+const SHOWN: usize = 20;
+
 /// What came of a part.
 #[derive(Default, Serialize)]
 pub struct Outcome {
@@ -71,8 +74,11 @@ impl Report {
         let Outcome { cases, failures, .. } = &outcome;
         let seconds = (time.as_secs_f64() * 10.0).round() / 10.0;
         println!("  {cases} cases, {} failures, {seconds} s", failures.len());
-        for failure in failures {
+        for failure in failures.iter().take(SHOWN) {
             println!("  FAILED {failure}");
+        }
+        if let Some(more) = failures.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            println!("  and {more} more failures, which are in the report");
         }
         self.parts.push(Part { part, seconds, outcome });
     }

@@ -1,5 +1,7 @@
 //! Calls without async: from plain threads, and refused where they would block a runtime.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -82,6 +84,30 @@ fn blocking_calls_are_repeated_and_limited_like_awaited_ones() {
     let script = beside(Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]));
     let error = client_of(&script.it.url, "k").list_api_keys().send_blocking().unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("limit"), "{error:?}");
+}
+
+#[test]
+fn calls_one_after_the_other_share_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = client_of(&format!("http://{}", listener.local_addr().unwrap()), "k");
+    let server = thread::spawn(move || {
+        let (connection, _) = listener.accept().unwrap();
+        let (mut reader, mut writer) = (BufReader::new(&connection), &connection);
+        let body = success("list_api_keys").to_string();
+        for _ in 0..3 {
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                assert!(reader.read_line(&mut line).unwrap() > 0, "the connection was closed");
+            }
+            write!(writer, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
+        }
+    });
+    for _ in 0..3 {
+        client.list_api_keys().timeout(Duration::from_secs(10)).send_blocking().unwrap();
+    }
+    server.join().unwrap();
 }
 
 #[test]
