@@ -26,14 +26,10 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let folder = tempfile::tempdir()?;
     let database = format!("sqlite:{}", folder.path().join("keys.db").display());
     let watched = Watched::start(&database).await?;
-    let python = tools.python(PYTHON_CLIENT).await?.join("python");
-    let mut script = Command::new(python);
-    script.arg(tools.script("official.py"));
-    outcome.case("the vendor's Python client", watched.serve(&mut script).await);
-    let modules = tools.npm(JAVASCRIPT_CLIENT).await?;
-    let mut script = Command::new("node");
-    script.arg(tools.script("official.mjs")).env("MODULES", modules.join("_"));
-    outcome.case("the vendor's JavaScript client", watched.serve(&mut script).await);
+    let python = tools.python_script("official.py", PYTHON_CLIENT).await?;
+    outcome.case("the vendor's Python client", watched.serve(python).await);
+    let javascript = tools.node_script("official.mjs", JAVASCRIPT_CLIENT).await?;
+    outcome.case("the vendor's JavaScript client", watched.serve(javascript).await);
     outcome.case("our client", our_client(&watched).await);
     check_answers(&watched.recorder.take(), &spec, &mut outcome);
 
@@ -66,13 +62,13 @@ impl Watched {
     }
 
     /// Runs a client's script against the server.
-    async fn serve(&self, client: &mut Command) -> Result<()> {
+    async fn serve(&self, mut client: Command) -> Result<()> {
         let member = self.server.key(MEMBER).context("the member has no key")?;
         client
             .env("ROCKSET_APISERVER", &self.recorder.url)
             .env("ROCKSET_APIKEY", self.server.admin_key().expose_secret())
             .env("MEMBER_KEY", member.expose_secret());
-        tools::run(client).await.map(drop)
+        tools::run(&mut client).await.map(drop)
     }
 }
 

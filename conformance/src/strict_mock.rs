@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Url;
-use rockset_apikeys::{Client, ClientBuilder, Error, KeyState, RetryPolicy, Timestamp};
+use rockset_apikeys::{Client, ClientBuilder, Error, RetryPolicy};
+use serde_json::{Map, Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use crate::call::Call;
 use crate::report::Outcome;
 use crate::spec::{CONTRACT, Spec};
 use crate::tools::{PRISM, Tools};
@@ -19,8 +21,9 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let mut outcome = Outcome::new(&[PRISM]);
     let (_prism, url) = start(tools).await?;
     let client = builder(&url).build()?;
-    for (name, call) in calls(&client)? {
-        outcome.case(name, call.await.map_err(Into::into));
+    for call in calls() {
+        let result = call.make(&client).await?;
+        outcome.case(format!("{call:?}"), result.map_err(Into::into));
     }
     // A check that cannot fail is none.
     for (name, request) in wrong_requests(&url)? {
@@ -32,9 +35,12 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         for (status, _) in spec.responses(&operation).filter(|(status, _)| *status != 200) {
             let prefer = format!("code={status}");
             let client = builder(&url).default_header("prefer", prefer).build()?;
-            let outcome_of_call = call(&client, operation.id).await?;
-            let holds = arrives_as(status, outcome_of_call);
-            outcome.case(format!("{}, status {status}", operation.id), holds);
+            let call = match operation.id {
+                "create_api_key" => Call::creation(json!({ "name": "n" })),
+                id => Call::of(id, "self", "n"),
+            };
+            let arrives = arrives_as(status, call.make(&client).await?);
+            outcome.case(format!("{}, status {status}", operation.id), arrives);
         }
     }
     Ok(outcome)
@@ -67,64 +73,49 @@ async fn start(tools: &Tools) -> Result<(Child, String)> {
     Ok((prism, url))
 }
 
-type Pending = std::pin::Pin<Box<dyn Future<Output = Result<(), Error>>>>;
-
 /// The five operations, with each parameter there and not there.
-fn calls(client: &Client) -> Result<Vec<(String, Pending)>> {
-    let mut calls: Vec<(String, Pending)> = Vec::new();
-    let mut add = |name: String, call: Pending| calls.push((name, call));
-    let expiry: Timestamp = "2099-01-01T00:00:00Z".parse()?;
-    let choices = [false, true];
+fn calls() -> Vec<Call> {
+    let name = "my key/ü";
+    let mut calls = Vec::new();
     for user in ["self", "admin@me.com", "a b/ü"] {
-        let client = client.clone();
-        let list = client.list_api_keys().user(user);
-        add(format!("list {user}"), Box::pin(async { list.await.map(drop) }));
-        let delete = client.delete_api_key("my key/ü").user(user);
-        add(format!("delete {user}"), Box::pin(async { delete.await.map(drop) }));
+        calls.push(Call::listing(user));
+        calls.push(Call::of("delete_api_key", user, name));
         for reveal in [None, Some(false), Some(true)] {
-            let mut get = client.get_api_key("my key/ü").user(user);
-            if let Some(reveal) = reveal {
-                get = get.reveal(reveal);
-            }
-            add(format!("get {user}, reveal {reveal:?}"), Box::pin(async { get.await.map(drop) }));
+            calls.push(Call { reveal, ..Call::of("get_api_key", user, name) });
         }
     }
-    for (with_role, with_expiry, with_creator) in triples(choices) {
-        let mut create = client.create_api_key("my key/ü");
-        if with_role {
-            create = create.role("read-only");
-        }
-        if with_expiry {
-            create = create.expiry_time(expiry.clone());
-        }
-        if with_creator {
-            create = create.created_by("admin@me.com");
-        }
-        let name =
-            format!("create, role {with_role}, expiry {with_expiry}, creator {with_creator}");
-        add(name, Box::pin(async { create.await.map(drop) }));
+    let expiry = json!("2099-01-01T00:00:00Z");
+    let creation = [
+        ("role", json!("read-only")),
+        ("expiry_time", expiry.clone()),
+        ("created_by", json!("admin@me.com")),
+    ];
+    for mut body in subsets(&creation) {
+        body.insert("name".to_owned(), json!(name));
+        calls.push(Call::creation(body.into()));
     }
-    for (with_state, with_expiry, with_clear) in triples(choices) {
-        let mut update = client.update_api_key("my key/ü").user("admin@me.com");
-        if with_state {
-            update = update.state(KeyState::Suspended);
-        }
-        if with_expiry {
-            update = update.expiry_time(expiry.clone());
-        }
-        if with_clear {
-            update = update.clear_expiry_time(true);
-        }
-        let name = format!("update, state {with_state}, expiry {with_expiry}, clear {with_clear}");
-        add(name, Box::pin(async { update.await.map(drop) }));
+    let update = [
+        ("state", json!("SUSPENDED")),
+        ("expiry_time", expiry),
+        ("clear_expiry_time", json!(true)),
+    ];
+    for body in subsets(&update) {
+        calls.push(Call::update("admin@me.com", name, body.into()));
     }
-    Ok(calls)
+    calls
 }
 
-fn triples(choices: [bool; 2]) -> impl Iterator<Item = (bool, bool, bool)> {
-    choices.into_iter().flat_map(move |first| {
-        choices.into_iter().flat_map(move |second| choices.map(|third| (first, second, third)))
-    })
+/// Objects with some of these fields, in every way to choose them.
+fn subsets(fields: &[(&str, Value)]) -> Vec<Map<String, Value>> {
+    let mut subsets = vec![Map::new()];
+    for (name, value) in fields {
+        let with = subsets.clone().into_iter().map(|mut subset| {
+            subset.insert((*name).to_owned(), value.clone());
+            subset
+        });
+        subsets.extend(with.collect::<Vec<_>>());
+    }
+    subsets
 }
 
 /// Requests that the contract does not allow.
@@ -143,18 +134,6 @@ fn wrong_requests(url: &str) -> Result<Vec<(&'static str, reqwest::RequestBuilde
             signed(http.get(format!("{keys}/n?reveal=maybe")))
         }),
     ])
-}
-
-/// Calls the operation with this id.
-async fn call(client: &Client, id: &str) -> Result<Result<(), Error>> {
-    Ok(match id {
-        "create_api_key" => client.create_api_key("n").await.map(drop),
-        "list_api_keys" => client.list_api_keys().await.map(drop),
-        "get_api_key" => client.get_api_key("n").await.map(drop),
-        "update_api_key" => client.update_api_key("n").await.map(drop),
-        "delete_api_key" => client.delete_api_key("n").await.map(drop),
-        _ => bail!("there is no operation {id}"),
-    })
 }
 
 /// Fails unless the error is the one of this status, with all that Prism says in its model.

@@ -92,6 +92,22 @@ impl Tools {
         Ok(folder.join("node_modules"))
     }
 
+    /// Runs a script of this program's that needs this Python package.
+    pub async fn python_script(&self, name: &str, package: &str) -> Result<Command> {
+        let mut command = Command::new(self.python(package).await?.join("python"));
+        command.arg(self.script(name));
+        Ok(command)
+    }
+
+    /// Runs a script of this program's that needs this npm package.
+    pub async fn node_script(&self, name: &str, package: &str) -> Result<Command> {
+        let mut command = Command::new("node");
+        // The script asks for modules as if it were a file in this folder, which it is not.
+        let beside = self.npm(package).await?.join(name);
+        command.arg(self.script(name)).env("MODULES", beside);
+        Ok(command)
+    }
+
     /// The folder for a tool, and whether it has yet to be filled.
     fn tool(&self, package: &str) -> Result<(PathBuf, bool)> {
         let name = package.replace(['/', '@'], "-");

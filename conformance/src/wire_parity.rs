@@ -4,11 +4,11 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use rockset_apikeys::{Client, KeyState, RetryPolicy, Timestamp};
-use serde::Serialize;
+use rockset_apikeys::{Client, RetryPolicy};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::call::Call;
 use crate::recorder::{Behind, Exchange, Recorder};
 use crate::report::Outcome;
 use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, Tools};
@@ -50,43 +50,24 @@ const ODD: [&str; 24] = [
     "wow! (it's *)",
 ];
 
-/// A call, as the scripts of the other languages read it.
-#[derive(Default, Serialize)]
-struct Call {
-    operation: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reveal: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Value>,
-}
-
 pub async fn run(tools: &Tools) -> Result<Outcome> {
     let mut outcome = Outcome::new(&[PYTHON_CLIENT, JAVASCRIPT_CLIENT]);
-    let python = tools.python(PYTHON_CLIENT).await?.join("python");
-    let modules = tools.npm(JAVASCRIPT_CLIENT).await?;
     let calls = calls();
     let file = tools.folder().join("calls.json");
     fs::write(&file, serde_json::to_string(&calls)?)?;
 
     let recorder = Recorder::start(Behind::Answer(answer)).await?;
-    let run = async |command: &mut Command| -> Result<Vec<Exchange>> {
+    let run = async |mut command: Command| -> Result<Vec<Exchange>> {
         command.env("ROCKSET_APISERVER", &recorder.url).env("CALLS", &file);
-        tools::run(command).await?;
+        tools::run(&mut command).await?;
         Ok(recorder.take())
     };
-    let mut script = Command::new(python);
-    let by_python = run(script.arg(tools.script("parity.py"))).await?;
-    let mut script = Command::new("node");
-    script.arg(tools.script("parity.mjs")).env("MODULES", modules.join("_"));
-    let by_javascript = run(&mut script).await?;
+    let by_python = run(tools.python_script("parity.py", PYTHON_CLIENT).await?).await?;
+    let by_javascript = run(tools.node_script("parity.mjs", JAVASCRIPT_CLIENT).await?).await?;
     let client = Client::builder().api_server(&recorder.url).api_key("any");
     let client = client.retry_policy(RetryPolicy::none()).build()?;
     for call in &calls {
-        call.by_us(&client).await?;
+        call.make(&client).await?.with_context(|| format!("our client, {call:?}"))?;
     }
     let by_us = recorder.take();
 
@@ -103,7 +84,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         let name = serde_json::to_string(call)?;
         outcome.case(format!("{name}, Python"), Request::of(ours)?.equals(Request::of(python)?));
         let mut javascript = Request::of(javascript)?;
-        if call.has_in_path(&NOT_ENCODED_BY_JAVASCRIPT) {
+        if has_in_path(call, &NOT_ENCODED_BY_JAVASCRIPT) {
             let path = javascript.path.replace(NOT_ENCODED_BY_JAVASCRIPT, "");
             outcome.check(format!("{name}, JavaScript encodes less"), path != javascript.path);
             javascript.encode(&NOT_ENCODED_BY_JAVASCRIPT);
@@ -127,22 +108,15 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
 /// Every operation with every odd name and user, and every parameter.
 fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
-    for (index, odd) in ODD.into_iter().enumerate() {
-        // Names and users are odd in turns, so that one cannot stand for the other.
-        let other = ODD.iter().cycle().nth(index + 7).copied().unwrap_or_default();
-        let of = |operation| Call {
-            operation,
-            user: Some(other.to_owned()),
-            name: Some(odd.to_owned()),
-            ..Call::default()
-        };
-        calls.push(Call { name: None, user: Some(odd.to_owned()), ..of("list_api_keys") });
-        let reveal = [None, Some(false), Some(true)].into_iter().cycle().nth(index).flatten();
-        calls.push(Call { reveal, ..of("get_api_key") });
-        calls.push(Call { body: Some(json!({ "state": "SUSPENDED" })), ..of("update_api_key") });
-        calls.push(of("delete_api_key"));
-        let body = Some(json!({ "name": odd, "created_by": other }));
-        calls.push(Call { operation: "create_api_key", body, ..Call::default() });
+    let others = ODD.into_iter().cycle().skip(7);
+    let reveals = [None, Some(false), Some(true)].into_iter().cycle();
+    // The user is another than the name, so that one cannot stand for the other.
+    for ((name, user), reveal) in ODD.into_iter().zip(others).zip(reveals) {
+        calls.push(Call::creation(json!({ "name": name, "created_by": user })));
+        calls.push(Call::listing(user));
+        calls.push(Call { reveal, ..Call::of("get_api_key", user, name) });
+        calls.push(Call::update(user, name, json!({ "state": "SUSPENDED" })));
+        calls.push(Call::of("delete_api_key", user, name));
     }
     let expiry = "2099-01-01T00:00:00Z";
     for body in [
@@ -151,7 +125,7 @@ fn calls() -> Vec<Call> {
         json!({ "name": "n", "expiry_time": expiry }),
         json!({ "name": "n", "role": "member", "expiry_time": expiry, "created_by": "dev@me.com" }),
     ] {
-        calls.push(Call { operation: "create_api_key", body: Some(body), ..Call::default() });
+        calls.push(Call::creation(body));
     }
     for body in [
         json!({ "state": "ACTIVE" }),
@@ -159,9 +133,7 @@ fn calls() -> Vec<Call> {
         json!({ "clear_expiry_time": true }),
         json!({ "state": "ACTIVE", "clear_expiry_time": false }),
     ] {
-        let (user, name) = (Some("self".to_owned()), Some("n".to_owned()));
-        let operation = "update_api_key";
-        calls.push(Call { operation, user, name, body: Some(body), ..Call::default() });
+        calls.push(Call::update("self", "n", body));
     }
     calls
 }
@@ -173,58 +145,9 @@ fn answer(method: &str, path: &str) -> Value {
     json!({ "data": if is_listing { json!([key]) } else { key } })
 }
 
-impl Call {
-    /// Makes the call with our client.
-    async fn by_us(&self, client: &Client) -> Result<()> {
-        let user = self.user.as_deref().unwrap_or_default();
-        let name = self.name.as_deref().unwrap_or_default();
-        let body = self.body.as_ref();
-        let text = |field: &str| body.and_then(|body| body[field].as_str());
-        let expiry = text("expiry_time").map(str::parse::<Timestamp>).transpose()?;
-        match self.operation {
-            "create_api_key" => {
-                let mut call = client.create_api_key(text("name").unwrap_or_default());
-                if let Some(role) = text("role") {
-                    call = call.role(role);
-                }
-                if let Some(expiry) = expiry {
-                    call = call.expiry_time(expiry);
-                }
-                if let Some(user) = text("created_by") {
-                    call = call.created_by(user);
-                }
-                call.await.map(drop)
-            }
-            "list_api_keys" => client.list_api_keys().user(user).await.map(drop),
-            "get_api_key" => {
-                let mut call = client.get_api_key(name).user(user);
-                if let Some(reveal) = self.reveal {
-                    call = call.reveal(reveal);
-                }
-                call.await.map(drop)
-            }
-            "update_api_key" => {
-                let mut call = client.update_api_key(name).user(user);
-                if let Some(state) = text("state") {
-                    call = call.state(KeyState::from(state));
-                }
-                if let Some(expiry) = expiry {
-                    call = call.expiry_time(expiry);
-                }
-                if let Some(clear) = body.and_then(|body| body["clear_expiry_time"].as_bool()) {
-                    call = call.clear_expiry_time(clear);
-                }
-                call.await.map(drop)
-            }
-            _ => client.delete_api_key(name).user(user).await.map(drop),
-        }
-        .with_context(|| format!("our client, {}", self.operation))
-    }
-
-    /// Whether the path has one of these characters, not encoded.
-    fn has_in_path(&self, characters: &[char]) -> bool {
-        [&self.user, &self.name].into_iter().flatten().any(|text| text.contains(characters))
-    }
+/// Whether the path has one of these characters, not encoded.
+fn has_in_path(call: &Call, characters: &[char]) -> bool {
+    [&call.user, &call.name].into_iter().flatten().any(|text| text.contains(characters))
 }
 
 /// A request as it is compared.
