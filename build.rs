@@ -1,5 +1,5 @@
-//! Puts the generated code where `src/lib.rs` includes it from: generated from the contract with the
-//! feature `codegen`, copied from `src/generated` without it.
+//! Puts the generated code where `src/lib.rs` includes it from: generated from the contract with
+//! the feature `codegen`, copied from `src/generated` without it.
 
 use std::path::Path;
 use std::{env, fs};

@@ -225,7 +225,8 @@ fn client_source(
             // Leaves the backslash alone, which URL parsers take for a slash.
             (
                 "use progenitor_client::{encode_path, ",
-                "use crate::values::encode_path;\n#[allow(unused_imports)]\nuse progenitor_client::{",
+                "use crate::values::encode_path;\n#[allow(unused_imports)]\n\
+                 use progenitor_client::{",
             ),
             // Forgets the status of a body that it cannot read, and quotes the body, keys included.
             (

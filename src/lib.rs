@@ -49,8 +49,8 @@
 //!
 //! # Without async
 //!
-//! With the feature `blocking`, the same builders have `send_blocking`. The first such call starts a
-//! background thread, the only one of the process, which keeps the connections:
+//! With the feature `blocking`, the same builders have `send_blocking`. The first such call starts
+//! a background thread, the only one of the process, which keeps the connections:
 //!
 //! ```no_run
 //! # #[cfg(feature = "blocking")]
@@ -140,10 +140,10 @@ pub mod generated {
 /// Typed mocks of an API server, for the tests of programs that use this crate; generated from the
 /// contract like the client.
 ///
-/// [`MockServerExt`](mock::MockServerExt) gives a server of [httpmock](https://docs.rs/httpmock) one
-/// method for each operation. What a request has to be is said with its first argument and what is
-/// answered with its second, in the contract's names and types. Names and users match as the client
-/// sends them, whatever characters they have.
+/// [`MockServerExt`](mock::MockServerExt) gives a server of [httpmock](https://docs.rs/httpmock)
+/// one method for each operation. What a request has to be is said with its first argument and what
+/// is answered with its second, in the contract's names and types. Names and users match as the
+/// client sends them, whatever characters they have.
 ///
 /// ```
 /// use rockset_apikeys::mock::{MockServer, MockServerExt};

@@ -62,7 +62,8 @@ impl Client {
     /// Lists a user's keys, oldest first, one's own unless [`user`](ListApiKeys::user) is given.
     /// Each has its identifier in place of its full value.
     ///
-    /// On the vendor's documentation page: `list_api_keys`, `GET /v1/orgs/self/users/{user}/apikeys`.
+    /// On the vendor's documentation page: `list_api_keys`, `GET
+    /// /v1/orgs/self/users/{user}/apikeys`.
     ///
     /// # Errors
     ///

@@ -103,8 +103,8 @@ mod profile {
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
     fn a_bare_host_is_reached_with_https_and_without_one_the_default_region() {
-        let file = "current: a\nkeys:\n  a:\n    apikey: k\n    apiserver: api.use1a1.rockset.com\n  \
-                    b:\n    apikey: k\n";
+        let file = "current: a\nkeys:\n  a:\n    apikey: k\n    \
+                    apiserver: api.use1a1.rockset.com\n  b:\n    apikey: k\n";
         let client = from_profile(Some(file), None).unwrap();
         assert_eq!(client.api_server(), "https://api.use1a1.rockset.com");
         let client = from_profile(Some(file), Some("b")).unwrap();

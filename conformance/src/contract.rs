@@ -1,5 +1,5 @@
-//! The contract: two linters find no fault with it, and it says what the vendor's documentation page
-//! says, nothing missing and nothing extra without a mark.
+//! The contract: two linters find no fault with it, and it says what the vendor's documentation
+//! page says, nothing missing and nothing extra without a mark.
 //!
 //! The page's facts are in `facts.json`. Where the page itself is at hand, they are read from it,
 //! and the file has to be the same.

@@ -1,5 +1,5 @@
-//! The generated code: the checked-in copy is what the contract gives, and a build has the same code
-//! with and without the generator.
+//! The generated code: the checked-in copy is what the contract gives, and a build has the same
+//! code with and without the generator.
 
 use std::fs;
 use std::path::{Path, PathBuf};

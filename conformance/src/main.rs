@@ -2,8 +2,9 @@
 //! same thing, which is shown by tools and clients that nobody here wrote.
 //!
 //! Each part is a file, and tells what came of it; this file runs them and reports. `spec.rs` reads
-//! the contract for all of them, `call.rs` writes calls down for several clients to make, `tools.rs`
-//! installs what comes from outside, and `recorder.rs` listens between clients and servers.
+//! the contract for all of them, `call.rs` writes calls down for several clients to make,
+//! `tools.rs` installs what comes from outside, and `recorder.rs` listens between clients and
+//! servers.
 
 // What is indexed here is JSON, which gives `null` where there is nothing, and does not panic.
 #![allow(clippy::indexing_slicing)]

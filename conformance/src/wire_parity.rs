@@ -99,8 +99,8 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         "An update that changes nothing is not among them: the Python client cannot make it.",
     );
     outcome.note(
-        "A difference that is listed: the JavaScript client leaves ! ' ( ) * as they are in a path, \
-         where the Python client and ours encode them; servers decode both to the same name.",
+        "A difference that is listed: the JavaScript client leaves ! ' ( ) * as they are in a \
+         path, where the Python client and ours encode them; servers decode both to the same name.",
     );
     Ok(outcome)
 }
