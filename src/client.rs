@@ -356,8 +356,9 @@ impl ClientBuilder {
     ///
     /// What makes a call safe holds all the same, and takes the place of what these settings say of
     /// it: redirects are not followed, repeats and time limits are this builder's, the key signs,
-    /// the `User-Agent` is this crate's, and what goes over the wire is not logged. Which proxies
-    /// are used is up to these settings, for servers on this machine too.
+    /// the `User-Agent` is this crate's, and what goes over the wire is not logged. Servers on this
+    /// machine are reached without the proxies of these settings, but through one of
+    /// [`proxy`](Self::proxy).
     ///
     /// ```
     /// use rockset_apikeys::{Client, reqwest};
@@ -432,12 +433,12 @@ impl ClientBuilder {
     }
 
     fn into_http_client(self, local: bool) -> Result<reqwest::Client, Error> {
-        let mut http = match self.http_client {
-            Some(settings) => settings,
-            // A proxy is another machine, and cannot reach this one's loopback address.
-            None if local => reqwest::Client::builder().no_proxy(),
-            None => reqwest::Client::builder(),
-        };
+        let mut http = self.http_client.unwrap_or_else(reqwest::Client::builder);
+        if local {
+            // A proxy is another machine: it cannot reach this one's loopback address, and is not
+            // to read the key.
+            http = http.no_proxy();
+        }
         if let Some(url) = &self.proxy {
             http = http.proxy(proxy(url)?);
         }

@@ -7,7 +7,7 @@
 #[path = "sdk/log.rs"]
 mod log;
 
-use rockset_apikeys::{Client, ClientBuilder};
+use rockset_apikeys::{Client, ClientBuilder, reqwest};
 use rockset_apikeys_server::Server;
 
 fn from_env(key: Option<&str>, server: Option<&str>) -> Result<Client, String> {
@@ -49,6 +49,20 @@ fn errors_name_the_variable() {
         let error = from_env(Some("k"), Some(server)).unwrap_err();
         assert!(error.starts_with("ROCKSET_APISERVER"), "{error}");
         assert!(!error.contains("SECRET"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_on_this_machine_is_reached_without_the_environments_proxies() {
+    let server = Server::start().await.unwrap();
+    let clients = temp_env::with_var("http_proxy", Some("http://127.0.0.1:1"), || {
+        let builder =
+            || Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
+        let settings = reqwest::Client::builder().pool_max_idle_per_host(2);
+        [builder().build().unwrap(), builder().http_client(settings).build().unwrap()]
+    });
+    for client in clients {
+        assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
     }
 }
 
