@@ -12,7 +12,7 @@ use openapiv3::{OpenAPI, Operation, Parameter, ReferenceOr, Response, Schema, Sc
 use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use quote::{ToTokens, format_ident, quote};
-use syn::{File, ImplItem, Item};
+use syn::{File, ImplItem, Item, TraitItem, parse_quote};
 use yaml_serde::{Value, from_value};
 
 /// Schemas of the contract for which the crate has types of its own.
@@ -244,7 +244,8 @@ fn client_source(
 }
 
 fn mock_source(mock: TokenStream) -> Result<String, String> {
-    let file = syn::parse2(mock).map_err(no_rust)?;
+    let mut file: File = syn::parse2(mock).map_err(no_rust)?;
+    document_mock(&mut file.items);
     replace(
         &with_line_docs(&prettyplease::unparse(&file)),
         &[
@@ -254,6 +255,48 @@ fn mock_source(mock: TokenStream) -> Result<String, String> {
             ("value: &crate::PathSegment", "value: impl ::std::fmt::Display"),
         ],
     )
+}
+
+/// Documents what the generator leaves without a word: what a mock of an operation is made of.
+fn document_mock(items: &mut [Item]) {
+    let when = "What a request has to be for the mock to answer it; whatever the operation takes, \
+                unless something is said.";
+    let then = "What the mock answers.";
+    for item in items {
+        match item {
+            Item::Mod(module) => {
+                module.content.iter_mut().for_each(|(_, items)| document_mock(items));
+            }
+            Item::Struct(item) => {
+                let is_when = item.ident.to_string().ends_with("When");
+                let text = if is_when { when } else { then };
+                item.attrs.push(parse_quote!(#[doc = #text]));
+            }
+            Item::Trait(item) => {
+                for function in &mut item.items {
+                    let TraitItem::Fn(function) = function else { continue };
+                    let text = format!("Mocks the operation `{}`.", function.sig.ident);
+                    function.attrs.push(parse_quote!(#[doc = #text]));
+                }
+            }
+            Item::Impl(block) if block.trait_.is_none() => {
+                let is_when = block.self_ty.to_token_stream().to_string().ends_with("When");
+                for function in &mut block.items {
+                    let ImplItem::Fn(function) = function else { continue };
+                    let text = match (function.sig.ident.to_string().as_str(), is_when) {
+                        ("new", _) => "Wraps what httpmock gives to set up a mock.".to_owned(),
+                        ("into_inner", _) => {
+                            "What httpmock gave, for all else that it can.".to_owned()
+                        }
+                        (name, true) => format!("The request has this `{name}`."),
+                        (name, false) => format!("Answers with this, and the status of `{name}`."),
+                    };
+                    function.attrs.push(parse_quote!(#[doc = #text]));
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn no_rust(error: syn::Error) -> String {

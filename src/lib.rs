@@ -169,7 +169,7 @@ pub mod generated {
 /// # }
 /// ```
 #[cfg(feature = "httpmock")]
-#[allow(missing_docs, rustdoc::redundant_explicit_links, clippy::all, clippy::unwrap_used)]
+#[allow(rustdoc::redundant_explicit_links, clippy::all, clippy::unwrap_used)]
 pub mod mock {
     include!(concat!(env!("OUT_DIR"), "/mock.rs"));
 

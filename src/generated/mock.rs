@@ -7,8 +7,10 @@ pub mod operations {
     //! its inner type with a call to `into_inner()`. This can
     //! be used to explicitly deviate from permitted values.
     use crate::*;
+    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct CreateApiKeyWhen(::httpmock::When);
     impl CreateApiKeyWhen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner
@@ -16,21 +18,27 @@ pub mod operations {
                     .path_matches(regex::Regex::new("^/v1/orgs/self/users/self/apikeys$").unwrap()),
             )
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
+        ///The request has this `body`.
         pub fn body(self, value: &types::CreateApiKeyRequest) -> Self {
             Self(self.0.json_body_obj(value))
         }
     }
+    ///What the mock answers.
     pub struct CreateApiKeyThen(::httpmock::Then);
     impl CreateApiKeyThen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
+        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::CreateApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -39,6 +47,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -47,6 +56,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -55,6 +65,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -63,6 +74,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -71,6 +83,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -79,6 +92,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -87,6 +101,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -95,6 +110,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -103,6 +119,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -111,6 +128,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -119,6 +137,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -127,6 +146,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -135,6 +155,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -143,6 +164,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -152,8 +174,10 @@ pub mod operations {
             )
         }
     }
+    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct ListApiKeysWhen(::httpmock::When);
     impl ListApiKeysWhen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner.method(::httpmock::Method::GET).path_matches(
@@ -161,9 +185,11 @@ pub mod operations {
                 ),
             )
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
+        ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/{}/apikeys$",
@@ -173,14 +199,18 @@ pub mod operations {
             Self(self.0.path_matches(re))
         }
     }
+    ///What the mock answers.
     pub struct ListApiKeysThen(::httpmock::Then);
     impl ListApiKeysThen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
+        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::ListApiKeysResponse) -> Self {
             Self(
                 self.0
@@ -189,6 +219,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -197,6 +228,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -205,6 +237,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -213,6 +246,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -221,6 +255,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -229,6 +264,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -237,6 +273,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -245,6 +282,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -253,6 +291,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -261,6 +300,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -269,6 +309,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -277,6 +318,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -285,6 +327,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -293,6 +336,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -302,16 +346,20 @@ pub mod operations {
             )
         }
     }
+    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct GetApiKeyWhen(::httpmock::When);
     impl GetApiKeyWhen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(inner.method(::httpmock::Method::GET).path_matches(
                 regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
             ))
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
+        ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/{}/apikeys/.*$",
@@ -320,6 +368,7 @@ pub mod operations {
             .unwrap();
             Self(self.0.path_matches(re))
         }
+        ///The request has this `name`.
         pub fn name(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/.*/apikeys/{}$",
@@ -328,6 +377,7 @@ pub mod operations {
             .unwrap();
             Self(self.0.path_matches(re))
         }
+        ///The request has this `reveal`.
         pub fn reveal<T>(self, value: T) -> Self
         where
             T: Into<Option<bool>>,
@@ -339,14 +389,18 @@ pub mod operations {
             }
         }
     }
+    ///What the mock answers.
     pub struct GetApiKeyThen(::httpmock::Then);
     impl GetApiKeyThen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
+        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::GetApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -355,6 +409,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -363,6 +418,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -371,6 +427,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -379,6 +436,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -387,6 +445,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -395,6 +454,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -403,6 +463,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -411,6 +472,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -419,6 +481,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -427,6 +490,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -435,6 +499,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -443,6 +508,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -451,6 +517,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -459,6 +526,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -468,16 +536,20 @@ pub mod operations {
             )
         }
     }
+    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct UpdateApiKeyWhen(::httpmock::When);
     impl UpdateApiKeyWhen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(inner.method(::httpmock::Method::POST).path_matches(
                 regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
             ))
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
+        ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/{}/apikeys/.*$",
@@ -486,6 +558,7 @@ pub mod operations {
             .unwrap();
             Self(self.0.path_matches(re))
         }
+        ///The request has this `name`.
         pub fn name(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/.*/apikeys/{}$",
@@ -494,18 +567,23 @@ pub mod operations {
             .unwrap();
             Self(self.0.path_matches(re))
         }
+        ///The request has this `body`.
         pub fn body(self, value: &types::UpdateApiKeyRequest) -> Self {
             Self(self.0.json_body_obj(value))
         }
     }
+    ///What the mock answers.
     pub struct UpdateApiKeyThen(::httpmock::Then);
     impl UpdateApiKeyThen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
+        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::UpdateApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -514,6 +592,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -522,6 +601,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -530,6 +610,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -538,6 +619,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -546,6 +628,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -554,6 +637,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -562,6 +646,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -570,6 +655,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -578,6 +664,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -586,6 +673,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -594,6 +682,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -602,6 +691,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -610,6 +700,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -618,6 +709,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -627,16 +719,20 @@ pub mod operations {
             )
         }
     }
+    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct DeleteApiKeyWhen(::httpmock::When);
     impl DeleteApiKeyWhen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(inner.method(::httpmock::Method::DELETE).path_matches(
                 regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
             ))
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
+        ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/{}/apikeys/.*$",
@@ -645,6 +741,7 @@ pub mod operations {
             .unwrap();
             Self(self.0.path_matches(re))
         }
+        ///The request has this `name`.
         pub fn name(self, value: impl ::std::fmt::Display) -> Self {
             let re = regex::Regex::new(&format!(
                 "^/v1/orgs/self/users/.*/apikeys/{}$",
@@ -654,14 +751,18 @@ pub mod operations {
             Self(self.0.path_matches(re))
         }
     }
+    ///What the mock answers.
     pub struct DeleteApiKeyThen(::httpmock::Then);
     impl DeleteApiKeyThen {
+        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
+        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
+        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::DeleteApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -670,6 +771,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -678,6 +780,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -686,6 +789,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -694,6 +798,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -702,6 +807,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -710,6 +816,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -718,6 +825,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -726,6 +834,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -734,6 +843,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -742,6 +852,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -750,6 +861,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -758,6 +870,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -766,6 +879,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -774,6 +888,7 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -788,18 +903,23 @@ pub mod operations {
 /// adds a method for each operation. These are the equivalent of
 /// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
 pub trait MockServerExt {
+    ///Mocks the operation `create_api_key`.
     fn create_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::CreateApiKeyWhen, operations::CreateApiKeyThen);
+    ///Mocks the operation `list_api_keys`.
     fn list_api_keys<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::ListApiKeysWhen, operations::ListApiKeysThen);
+    ///Mocks the operation `get_api_key`.
     fn get_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::GetApiKeyWhen, operations::GetApiKeyThen);
+    ///Mocks the operation `update_api_key`.
     fn update_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::UpdateApiKeyWhen, operations::UpdateApiKeyThen);
+    ///Mocks the operation `delete_api_key`.
     fn delete_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::DeleteApiKeyWhen, operations::DeleteApiKeyThen);
