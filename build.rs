@@ -29,7 +29,9 @@ fn write_code() -> Result<(), String> {
 fn code() -> Result<[(&'static str, String); 2], String> {
     let contract = "openapi/apikeys.yaml";
     println!("cargo::rerun-if-changed={contract}");
-    println!("cargo::rerun-if-changed=openapi/generate.rs");
+    for code in ["generate.rs", "check.rs", "open_enum.rs"] {
+        println!("cargo::rerun-if-changed=openapi/{code}");
+    }
     let code = generate::code(Path::new(contract))?;
     Ok([("apikeys.rs", code.client), ("mock.rs", code.mock)])
 }

@@ -2,24 +2,25 @@
 //! that stand here and nowhere else, and what comes out is adjusted in a few places.
 //!
 //! `build.rs` and `cargo xtask regen` both include this file, so that a build and the checked-in
-//! copy cannot differ. What the generator is told to use, it finds in `src/values.rs`.
+//! copy cannot differ. What the generator is told to use, it finds in `src/values.rs`. Reading and
+//! checking the contract is in `check.rs`, the enums that are made here in `open_enum.rs`.
 
-use std::collections::HashSet;
+mod check;
+mod open_enum;
+
 use std::panic;
 use std::path::Path;
 
-use openapiv3::{OpenAPI, Operation, Parameter, ReferenceOr, Response, Schema, SchemaKind, Type};
+use openapiv3::OpenAPI;
 use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, quote};
 use syn::{File, ImplItem, Item, TraitItem, parse_quote};
-use yaml_serde::{Value, from_value};
+
+use open_enum::OpenEnum;
 
 /// Schemas of the contract for which the crate has types of its own.
 const OWN_TYPES: [&str; 3] = ["ApiKeyValue", "PathSegment", "Timestamp"];
-
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
 /// What becomes of a contract, as Rust source.
 pub struct Code {
@@ -35,133 +36,6 @@ pub fn code(contract: &Path) -> Result<Code, String> {
     let text = std::fs::read_to_string(contract).map_err(|error| error.to_string());
     text.and_then(|text| generate(&text))
         .map_err(|error| format!("{}: {}", contract.display(), error.replace('\n', " ")))
-}
-
-/// Parses the contract and finds what would otherwise surface far from its cause: as a panic of the
-/// generator, or as generated code that does not compile.
-fn read(text: &str) -> Result<OpenAPI, String> {
-    let document: Value = yaml_serde::from_str(text).map_err(|error| match error.location() {
-        Some(place) => format!("line {}, column {}: {error}", place.line(), place.column()),
-        None => error.to_string(),
-    })?;
-    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
-    if !version.starts_with("3.0.") {
-        return Err(format!("openapi: the generator reads version 3.0, not {version:?}"));
-    }
-    for name in OWN_TYPES {
-        if resolve(&format!("#/components/schemas/{name}"), &document).is_none() {
-            return Err(format!(
-                "components.schemas: there is no `{name}`, for which the crate has its own type"
-            ));
-        }
-    }
-    check_node(&document, &document, &mut Vec::new())?;
-    check_operations(&document)?;
-    serde_path_to_error::deserialize(document)
-        .map_err(|error| format!("{}: {}", error.path(), error.inner()))
-}
-
-/// Checks the nodes below this one and then the node: references lead somewhere, required
-/// properties exist, and what OpenAPI gives a shape has it.
-fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result<(), String> {
-    let children: Vec<(String, &Value)> = match node {
-        Value::Mapping(entries) => {
-            let name = |key: &Value| key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
-            entries.iter().map(|(key, value)| (name(key), value)).collect()
-        }
-        Value::Sequence(items) => {
-            items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
-        }
-        _ => Vec::new(),
-    };
-    for (key, child) in children {
-        place.push(key);
-        check_node(child, document, place)?;
-        place.pop();
-    }
-    if let Some(reference) = node.get("$ref").and_then(Value::as_str)
-        && resolve(reference, document).is_none()
-    {
-        return Err(format!("{}: `{reference}` leads nowhere", place.join(".")));
-    }
-    if let (Some(properties), Some(Value::Sequence(required))) =
-        (node.get("properties"), node.get("required"))
-        && let Some(missing) = required.iter().find(|name| properties.get(name).is_none())
-    {
-        let missing = missing.as_str().unwrap_or_default();
-        return Err(format!("{}.required: there is no property `{missing}`", place.join(".")));
-    }
-    match misfit(node, place) {
-        Some(cause) => Err(format!("{}: {cause}", place.join("."))),
-        None => Ok(()),
-    }
-}
-
-/// Why the node is not what OpenAPI wants in its place.
-fn misfit(node: &Value, place: &[String]) -> Option<String> {
-    let steps: Vec<&str> = place.iter().map(String::as_str).collect();
-    let node = node.clone();
-    let error = match steps.as_slice() {
-        [.., "responses", _] => from_value::<ReferenceOr<Response>>(node).err(),
-        [.., "parameters", _] => from_value::<ReferenceOr<Parameter>>(node).err(),
-        ["paths", _, method] if METHODS.contains(method) => from_value::<Operation>(node).err(),
-        [.., "schemas" | "properties", _] | [.., "schema" | "items"] => {
-            // The reader takes a schema of an unknown type for one without a type.
-            let unknown = node.get("type").and_then(Value::as_str);
-            if let Some(unknown) = unknown.filter(|name| !TYPES.contains(name)) {
-                return Some(format!("there is no type `{unknown}`"));
-            }
-            from_value::<ReferenceOr<Schema>>(node).err()
-        }
-        _ => None,
-    };
-    error.map(|error| error.to_string())
-}
-
-fn resolve<'a>(reference: &str, document: &'a Value) -> Option<&'a Value> {
-    let mut steps = reference.strip_prefix("#/")?.split('/');
-    steps.try_fold(document, |node, step| node.get(step))
-}
-
-/// Every operation has an id of its own, and its path parameters are those of its path.
-fn check_operations(document: &Value) -> Result<(), String> {
-    let declared = |node: &Value| -> Vec<String> {
-        let parameters = node.get("parameters").and_then(Value::as_sequence);
-        let resolved = parameters.into_iter().flatten().filter_map(|parameter| {
-            let reference = parameter.get("$ref").and_then(Value::as_str);
-            reference.map_or(Some(parameter), |reference| resolve(reference, document))
-        });
-        let in_path = resolved.filter(|it| it.get("in").and_then(Value::as_str) == Some("path"));
-        in_path.filter_map(|it| it.get("name")?.as_str().map(str::to_owned)).collect()
-    };
-    let mut ids = HashSet::new();
-    let paths = document.get("paths").and_then(Value::as_mapping).into_iter().flatten();
-    for (path, item) in paths {
-        let path = path.as_str().unwrap_or_default();
-        let mut wanted: Vec<_> =
-            path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
-        wanted.sort_unstable();
-        for (method, operation) in item.as_mapping().into_iter().flatten() {
-            let Some(method) = method.as_str().filter(|method| METHODS.contains(method)) else {
-                continue;
-            };
-            let place = format!("paths.{path}.{method}");
-            let Some(id) = operation.get("operationId").and_then(Value::as_str) else {
-                return Err(format!("{place}: there is no operationId"));
-            };
-            if !ids.insert(id) {
-                return Err(format!("{place}.operationId: `{id}` is another operation's too"));
-            }
-            let mut found = [declared(item), declared(operation)].concat();
-            found.sort_unstable();
-            if found != wanted {
-                return Err(format!(
-                    "{place}.parameters: the path has {wanted:?}, the parameters declare {found:?}"
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The generator panics on what it cannot handle; this makes an error of it.
@@ -180,8 +54,8 @@ fn without_panic<T>(generate: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 fn generate(text: &str) -> Result<Code, String> {
-    let spec = read(text)?;
-    let enums = open_enums(&spec)?;
+    let spec = check::read(text, &OWN_TYPES)?;
+    let enums = OpenEnum::all(&spec)?;
     let settings = settings(&enums);
     let client = without_panic(|| Generator::new(&settings).generate_tokens(&spec))?;
     let mock = without_panic(|| Generator::new(&settings).httpmock(&spec, "crate"))?;
@@ -380,105 +254,4 @@ fn replace(source: &str, pairs: &[(&str, &str)]) -> Result<String, String> {
         source = source.replace(theirs, ours);
     }
     Ok(source)
-}
-
-/// An enum of the contract that becomes a Rust enum with one more variant, for the values that the
-/// contract does not know. The generator's own enums fail the whole answer on such a value.
-struct OpenEnum {
-    name: String,
-    description: String,
-    /// Value in JSON, name in Rust, documentation.
-    variants: Vec<(String, String, String)>,
-}
-
-fn open_enums(spec: &OpenAPI) -> Result<Vec<OpenEnum>, String> {
-    let schemas = spec.components.iter().flat_map(|components| &components.schemas);
-    let enums =
-        schemas.filter_map(|(name, schema)| OpenEnum::new(name, schema.as_item()?).transpose());
-    enums.collect()
-}
-
-impl OpenEnum {
-    /// `None` for a schema that is no enum.
-    fn new(name: &str, schema: &Schema) -> Result<Option<Self>, String> {
-        let SchemaKind::Type(Type::String(string)) = &schema.schema_kind else { return Ok(None) };
-        if string.enumeration.is_empty() {
-            return Ok(None);
-        }
-        let values: Vec<_> = string.enumeration.iter().flatten().cloned().collect();
-        let texts = |key: &str| {
-            let list = schema.schema_data.extensions.get(key).and_then(|list| list.as_array());
-            let texts = list.into_iter().flatten().filter_map(|text| text.as_str());
-            let texts: Vec<_> = texts.map(str::to_owned).collect();
-            if texts.len() == values.len() {
-                return Ok(texts);
-            }
-            Err(format!(
-                "components.schemas.{name}.{key}: wants a list of {} texts, one for each value of \
-                 the enum",
-                values.len()
-            ))
-        };
-        let (names, docs) = (texts("x-enum-varnames")?, texts("x-enum-descriptions")?);
-        if let Some(bad) = names.iter().find(|name| syn::parse_str::<syn::Ident>(name).is_err()) {
-            return Err(format!(
-                "components.schemas.{name}.x-enum-varnames: `{bad}` is no Rust name"
-            ));
-        }
-        let variants =
-            values.into_iter().zip(names).zip(docs).map(|((v, n), d)| (v, n, d)).collect();
-        let description = schema.schema_data.description.clone().unwrap_or_default();
-        Ok(Some(Self { name: name.to_owned(), description, variants }))
-    }
-
-    fn definition(&self) -> impl ToTokens {
-        let (name, description) = (format_ident!("{}", self.name), &self.description);
-        let values: Vec<_> = self.variants.iter().map(|(value, ..)| value).collect();
-        let variants: Vec<_> =
-            self.variants.iter().map(|(_, it, _)| format_ident!("{it}")).collect();
-        let docs = self.variants.iter().map(|(.., doc)| doc);
-        quote! {
-            #[doc = #description]
-            #[derive(
-                Clone, Debug, PartialEq, Eq, Hash,
-                ::serde::Deserialize, ::serde::Serialize, schemars::JsonSchema,
-            )]
-            #[non_exhaustive]
-            pub enum #name {
-                #(
-                    #[doc = #docs]
-                    #[serde(rename = #values)]
-                    #variants,
-                )*
-                /// A value that the contract does not know, as it was received.
-                #[serde(untagged)]
-                Unknown(::std::string::String),
-            }
-
-            impl #name {
-                /// The value as it stands in JSON.
-                pub fn as_str(&self) -> &str {
-                    match self {
-                        #(Self::#variants => #values,)*
-                        Self::Unknown(value) => value,
-                    }
-                }
-            }
-
-            impl ::std::fmt::Display for #name {
-                fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                    f.write_str(self.as_str())
-                }
-            }
-
-            impl ::std::convert::From<&str> for #name {
-                fn from(value: &str) -> Self {
-                    match value {
-                        #(#values => Self::#variants,)*
-                        _ => Self::Unknown(value.to_owned()),
-                    }
-                }
-            }
-        }
-    }
 }
