@@ -9,8 +9,8 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
 /// Parses the contract and finds what would otherwise surface far from its cause: as a panic of the
-/// generator, or as generated code that does not compile. The crate's own types are for schemas that
-/// have to be there.
+/// generator, or as generated code that does not compile. The crate's own types are for schemas
+/// that have to be there.
 pub fn read(text: &str, own_types: &[&str]) -> Result<OpenAPI, String> {
     let document: Value = yaml_serde::from_str(text).map_err(|error| match error.location() {
         Some(place) => format!("line {}, column {}: {error}", place.line(), place.column()),
