@@ -11,7 +11,10 @@ use crate::tools::Tools;
 
 pub const CONTRACT: &str = "openapi/apikeys.yaml";
 
-const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// Where what is not on the documentation page may come from.
+const SOURCES: [&str; 3] = ["clients", "later", "project"];
 
 pub struct Spec(Value);
 
@@ -59,12 +62,10 @@ impl Spec {
     }
 
     /// The operation's parameters, those that it shares included.
-    pub fn parameters(&self, operation: &Operation<'_>) -> Vec<&Value> {
+    pub fn parameters<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a Value> {
         let lists = [&operation.item["parameters"], &operation.node["parameters"]];
-        let pointers = lists.into_iter().filter_map(Value::as_array).flatten();
-        let pointers =
-            pointers.filter_map(|parameter| parameter["$ref"].as_str()?.strip_prefix('#'));
-        pointers.filter_map(|pointer| self.0.pointer(pointer)).collect()
+        let parameters = lists.into_iter().filter_map(Value::as_array).flatten();
+        parameters.map(|parameter| self.resolve(parameter)).collect()
     }
 
     /// The statuses that the operation documents, and their answers.
@@ -138,7 +139,7 @@ impl Spec {
 
 /// Whether the node says that it is not on the documentation page.
 pub fn is_marked(node: &Value) -> bool {
-    node["x-source"].is_string()
+    SOURCES.iter().any(|source| node["x-source"] == *source)
 }
 
 /// What an object has, nothing where there is none.
