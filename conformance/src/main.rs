@@ -22,13 +22,17 @@ mod tools;
 mod wire_parity;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Parser, ValueEnum};
+use tokio::time::timeout;
 
 use report::{Outcome, Report};
 use tools::Tools;
+
+/// No part takes longer than this, with all that it installs.
+const LIMIT: Duration = Duration::from_secs(1200);
 
 /// Proves the contract on code that nobody here wrote, and writes a report.
 #[derive(Parser)]
@@ -96,8 +100,10 @@ async fn run(only: Option<Part>) -> Result<bool> {
         let name = part.name();
         println!("{name} …");
         let start = Instant::now();
+        let late = |_| Err(anyhow!("it did not end within {} s", LIMIT.as_secs()));
+        let outcome = timeout(LIMIT, part.run(&tools)).await.unwrap_or_else(late);
         // What cannot be run has not been shown to hold.
-        let outcome = part.run(&tools).await.unwrap_or_else(Outcome::not_run);
+        let outcome = outcome.unwrap_or_else(Outcome::not_run);
         report.add(name, outcome, start.elapsed());
     }
     let folder = report.write(tools.folder())?;

@@ -30,7 +30,8 @@ pub struct Exchange {
     pub request_type: Option<String>,
     pub request: Bytes,
     pub status: u16,
-    pub content_type: Option<String>,
+    /// The answer's.
+    pub headers: HeaderMap,
     pub answer: Bytes,
 }
 
@@ -98,7 +99,7 @@ impl Recording {
         let (mut head, body) = request.into_parts();
         let request = body.collect().await?.to_bytes();
         let (method, uri) = (head.method.to_string(), head.uri.clone());
-        let request_type = text_of(&head.headers);
+        let request_type = header(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
         let response = match &self.behind {
             Behind::Answer(answer) => {
                 let body = answer(&method, uri.path()).to_string();
@@ -127,7 +128,7 @@ impl Recording {
             request_type,
             request,
             status: head.status.as_u16(),
-            content_type: text_of(&head.headers),
+            headers: head.headers.clone(),
             answer: answer.clone(),
         };
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
@@ -138,7 +139,7 @@ impl Recording {
     }
 }
 
-/// The media type that the headers name.
-fn text_of(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get(CONTENT_TYPE)?.to_str().ok()?.to_owned())
+/// The value of the header with this name, where it is one and is text.
+pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }

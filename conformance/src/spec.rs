@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::recorder::Exchange;
+use crate::recorder::{Exchange, header};
 use crate::tools::Tools;
 
 pub const CONTRACT: &str = "openapi/apikeys.yaml";
@@ -89,17 +89,18 @@ impl Spec {
         Ok(options.build(&document)?)
     }
 
-    /// The operation that a request is for: the one whose path has the fewest parameters.
-    fn operation_of(&self, method: &str, path: &str) -> Option<Operation<'_>> {
-        let matching = self.operations().into_iter().filter(|operation| {
+    /// The operations of the path, those of the path with the fewest parameters first.
+    fn operations_at(&self, path: &str) -> Vec<Operation<'_>> {
+        let is_at = |operation: &Operation<'_>| {
             let (template, path) = (operation.path.split('/'), path.split('/'));
-            operation.method == method
-                && template.clone().count() == path.clone().count()
+            template.clone().count() == path.clone().count()
                 && template
                     .zip(path)
                     .all(|(wanted, found)| wanted == found || wanted.starts_with('{'))
-        });
-        matching.min_by_key(|operation| operation.path.matches('{').count())
+        };
+        let mut operations: Vec<_> = self.operations().into_iter().filter(is_at).collect();
+        operations.sort_by_key(|operation| operation.path.matches('{').count());
+        operations
     }
 
     /// Fails when the answer is not one that the contract has for the request.
@@ -107,25 +108,24 @@ impl Spec {
     /// What the contract has no operation for is to be told so, by an error of its model.
     pub fn check_answer(&self, exchange: &Exchange) -> Result<()> {
         let Exchange { method, path, status, .. } = exchange;
-        let operation = self.operation_of(method, path);
-        let response = match &operation {
+        let operations = self.operations_at(path);
+        let response = match operations.iter().find(|operation| operation.method == *method) {
             Some(operation) => {
                 let response = self.resolve(&operation.node["responses"][status.to_string()]);
                 ensure!(response.is_object(), "{} does not document {status}", operation.id);
                 response
             }
             None => {
-                ensure!(
-                    (400..500).contains(status),
-                    "the contract has no operation for it, and yet the status is {status}"
-                );
-                &self.0["components"]["responses"]["NotFound"]
+                let (due, response) =
+                    if operations.is_empty() { (404, "NotFound") } else { (405, "NotAllowed") };
+                ensure!(*status == due, "the contract has no operation for it; {due} is due");
+                &self.0["components"]["responses"][response]
             }
         };
         if method == "HEAD" {
             return Ok(());
         }
-        let kind = exchange.content_type.as_deref().unwrap_or_default();
+        let kind = header(&exchange.headers, "content-type").unwrap_or_default();
         ensure!(kind == "application/json", "its media type is {kind:?}");
         let body: Value =
             serde_json::from_slice(&exchange.answer).context("its body is no JSON")?;

@@ -13,37 +13,62 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::call::Call;
+use crate::recorder::{Behind, Exchange, Recorder, header};
 use crate::report::Outcome;
 use crate::spec::{CONTRACT, Spec};
 use crate::tools::{PRISM, Tools};
 
+/// The header in which Prism says how a request is not what the contract allows.
+const VIOLATIONS: &str = "sl-violations";
+
 pub async fn run(tools: &Tools) -> Result<Outcome> {
     let mut outcome = Outcome::new(&[PRISM]);
     let (_prism, url) = start(tools).await?;
-    let client = builder(&url).build()?;
+    let recorder = Recorder::start(Behind::Server(url)).await?;
+    let client = builder(&recorder.url).build()?;
     for call in calls() {
-        let result = call.make(&client).await?;
-        outcome.case(format!("{call:?}"), result.map_err(Into::into));
+        let result = call.make(&client).await?.map_err(Into::into);
+        let allowed = last(&recorder).and_then(|exchange| is_allowed(&exchange));
+        outcome.case(format!("{call:?}"), result.and(allowed));
     }
     // A check that cannot fail is none.
-    for (name, request) in wrong_requests(&url)? {
-        let status = request.send().await?.status();
-        outcome.check(format!("Prism refuses {name}: {status}"), status.is_client_error());
+    for (name, request) in wrong_requests(&recorder.url)? {
+        request.send().await?;
+        let is_refused = is_allowed(&last(&recorder)?).is_err();
+        outcome.check(format!("Prism refuses {name}"), is_refused);
     }
     let spec = Spec::load(tools)?;
     for operation in spec.operations() {
         for (status, _) in spec.responses(&operation).filter(|(status, _)| *status != 200) {
             let prefer = format!("code={status}");
-            let client = builder(&url).default_header("prefer", prefer).build()?;
+            let client = builder(&recorder.url).default_header("prefer", prefer).build()?;
             let call = match operation.id {
                 "create_api_key" => Call::creation(json!({ "name": "n" })),
                 id => Call::of(id, "self", "n"),
             };
-            let arrives = arrives_as(status, call.make(&client).await?);
+            let result = call.make(&client).await?;
+            let arrives =
+                last(&recorder).and_then(|exchange| arrives_as(status, result, &exchange));
             outcome.case(format!("{}, status {status}", operation.id), arrives);
         }
     }
     Ok(outcome)
+}
+
+/// What passed last, which has to be all.
+fn last(recorder: &Recorder) -> Result<Exchange> {
+    match <[_; 1]>::try_from(recorder.take()) {
+        Ok([exchange]) => Ok(exchange),
+        Err(exchanges) => bail!("it is {} requests", exchanges.len()),
+    }
+}
+
+/// Fails with what Prism says of a request that the contract does not allow.
+fn is_allowed(exchange: &Exchange) -> Result<()> {
+    match header(&exchange.headers, VIOLATIONS) {
+        Some(violations) => bail!("the contract does not allow it: {violations}"),
+        None => Ok(()),
+    }
 }
 
 fn builder(url: &str) -> ClientBuilder {
@@ -137,7 +162,8 @@ fn wrong_requests(url: &str) -> Result<Vec<(&'static str, reqwest::RequestBuilde
 }
 
 /// Fails unless the error is the one of this status, with all that Prism says in its model.
-fn arrives_as(status: u16, outcome: Result<(), Error>) -> Result<()> {
+fn arrives_as(status: u16, outcome: Result<(), Error>, exchange: &Exchange) -> Result<()> {
+    is_allowed(exchange)?;
     let Err(error) = outcome else { bail!("it is a success") };
     let found = error.status().map(|status| status.as_u16());
     ensure!(found == Some(status), "it arrives as {found:?}: {error}");
@@ -152,9 +178,20 @@ fn arrives_as(status: u16, outcome: Result<(), Error>) -> Result<()> {
         (error.is_server_error(), status >= 500),
     ];
     ensure!(predicates.iter().all(|(is, should)| is == should), "it is {predicates:?}: {error}");
-    let said = [error.message(), error.trace_id(), error.error_id(), error.query_id()];
-    ensure!(said.iter().all(Option::is_some), "it lost what was said: {said:?}");
-    ensure!(error.error_type().is_some(), "it lost its type");
-    ensure!(error.line().is_some() && error.column().is_some(), "it lost its place");
+    let mut said: Value = serde_json::from_slice(&exchange.answer)?;
+    if let Some(said) = said.as_object_mut() {
+        // An error has all of its model but this.
+        said.remove("virtual_instance_rrn");
+    }
+    let arrived = json!({
+        "message": error.message(),
+        "type": error.error_type(),
+        "line": error.line(),
+        "column": error.column(),
+        "trace_id": error.trace_id(),
+        "error_id": error.error_id(),
+        "query_id": error.query_id(),
+    });
+    ensure!(arrived == said, "Prism said {said}, and {arrived} arrived");
     Ok(())
 }
