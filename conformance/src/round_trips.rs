@@ -15,7 +15,7 @@ use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, PathSegment, Timestamp, 
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::report::Outcome;
 use crate::spec::{Spec, entries};
@@ -24,11 +24,15 @@ use crate::tools::Tools;
 /// Valid samples of each schema, and as many that may be invalid.
 const SAMPLES: usize = 200;
 
-/// Where the types accept more than the contract, and why.
+/// Where the derived schemas accept more than the contract, and why.
 const OPEN_ENUM: &str = "A value of an enum that the contract does not know is accepted: the lists \
     grew over the years, and a client keeps what a newer server says.";
 const NULL: &str = "A `null` for an optional field is accepted, as if the field were not there: \
     servers in other languages write it so.";
+
+const WHOLE: &str = "A whole number with a fraction, such as `5.0`, is accepted for an integer: \
+    the derived schemas are of JSON Schema 2020-12, which goes by the value; OpenAPI 3.0 has an \
+    earlier one, which goes by how it is written.";
 
 /// A Rust type, and the schema of the contract that it is for.
 struct Type {
@@ -110,7 +114,7 @@ pub fn run(tools: &Tools) -> Result<Outcome> {
         accepted + rejected
     ));
     outcome.check("enough is accepted and rejected", accepted > 1_000 && rejected > 1_000);
-    for difference in [OPEN_ENUM, NULL] {
+    for difference in [OPEN_ENUM, NULL, WHOLE] {
         outcome.check(format!("it is met: {difference}"), met.contains(difference));
         outcome.note(format!("A difference that is meant. {difference}"));
     }
@@ -153,6 +157,10 @@ fn without_differences(
             differences.insert(OPEN_ENUM);
             schema["enum"][0].clone()
         }
+        Value::Number(number) if schema["type"] == "integer" && is_whole_fraction(number) => {
+            differences.insert(WHOLE);
+            json!(0)
+        }
         Value::Array(items) => {
             let items = items.iter();
             items.map(|it| without_differences(it, &schema["items"], spec, differences)).collect()
@@ -177,6 +185,11 @@ fn without_differences(
 /// Whether the schema is an enum without this value.
 fn is_unknown(value: &Value, schema: &Value) -> bool {
     schema["enum"].as_array().is_some_and(|values| !values.contains(value))
+}
+
+/// Whether the number is whole and yet written with a fraction or an exponent.
+fn is_whole_fraction(number: &Number) -> bool {
+    number.is_f64() && number.as_f64().is_some_and(|value| value.fract() == 0.0)
 }
 
 fn is_required(schema: &Value, name: &str) -> bool {
@@ -265,6 +278,9 @@ impl Samples<'_> {
             json!(true),
             json!(5),
             json!(1.5),
+            json!(5.0),
+            json!(u64::MAX),
+            json!(-1e300),
             json!(""),
             json!("."),
             json!(".."),

@@ -1,7 +1,7 @@
 //! The server, to clients that nobody here wrote: the vendor's, a fuzzer that knows nothing but the
 //! contract, and ours. Each answer that it gives is checked against the contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use rockset_apikeys::{Client, KeyState};
@@ -43,6 +43,8 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     outcome.note(format!("It succeeded with these, by method and path's length: {successes:?}."));
     let reached = cases.and_then(|cases| reached_enough(cases, &successes));
     outcome.case("Schemathesis", reached);
+    let statuses: BTreeSet<_> = exchanges.iter().map(|exchange| exchange.status).collect();
+    outcome.note(format!("It saw these statuses: {statuses:?}."));
     check_answers(&exchanges, &spec, &mut outcome);
     Ok(outcome)
 }
