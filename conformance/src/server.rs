@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use rockset_apikeys::{Client, KeyState};
-use rockset_apikeys_server::{Role, Server};
+use rockset_apikeys_server::{Fault, Role, Server};
 use tokio::process::Command;
 
 use crate::recorder::{Behind, Exchange, Recorder};
@@ -31,6 +31,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let javascript = tools.node_script("official.mjs", JAVASCRIPT_CLIENT).await?;
     outcome.case("the vendor's JavaScript client", watched.serve(javascript).await);
     outcome.case("our client", our_client(&watched).await);
+    outcome.case("every documented error", every_error(&watched, &spec).await);
     check_answers(&watched.recorder.take(), &spec, &mut outcome);
 
     let watched = Watched::start("sqlite::memory:").await?;
@@ -90,6 +91,26 @@ async fn our_client(watched: &Watched) -> Result<()> {
         ensure!(client.delete_api_key(name).await?.name == name, "another key was deleted");
         let gone = client.get_api_key(name).await.err();
         ensure!(gone.is_some_and(|error| error.is_not_found()), "{name} is still there");
+    }
+    Ok(())
+}
+
+/// Gets each documented error once, since the clients get few. But for one, they are faults that the
+/// server is told to have; it answers them as it does the others.
+async fn every_error(watched: &Watched, spec: &Spec) -> Result<()> {
+    let http = reqwest::Client::new();
+    let keys = format!("{}/v1/orgs/self/users/self/apikeys", watched.recorder.url);
+    let key = watched.server.admin_key().expose_secret();
+    let listing = || http.get(&keys).header("authorization", format!("ApiKey {key}"));
+    let unacceptable = listing().header("accept", "text/html").send().await?.status();
+    ensure!(unacceptable == 406, "what no JSON can answer is {unacceptable}");
+    let operations = spec.operations();
+    let operation = operations.iter().find(|operation| operation.id == "list_api_keys");
+    let operation = operation.context("the contract has no listing")?;
+    for (status, _) in spec.responses(operation).filter(|(status, _)| *status != 200) {
+        watched.server.inject(Fault::status(status), 1);
+        let found = listing().send().await?.status();
+        ensure!(found == status, "{status} arrives as {found}");
     }
     Ok(())
 }
