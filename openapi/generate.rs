@@ -15,7 +15,8 @@ use openapiv3::OpenAPI;
 use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use quote::{ToTokens, quote};
-use syn::{File, ImplItem, Item, TraitItem, parse_quote};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Expr, File, ImplItem, Item, TraitItem, parse_quote};
 
 use open_enum::OpenEnum;
 
@@ -120,6 +121,7 @@ fn client_source(
 fn mock_source(mock: TokenStream) -> Result<String, String> {
     let mut file: File = syn::parse2(mock).map_err(no_rust)?;
     document_mock(&mut file.items);
+    PlainPatterns.visit_file_mut(&mut file);
     replace(
         &with_line_docs(&prettyplease::unparse(&file)),
         &[
@@ -129,6 +131,27 @@ fn mock_source(mock: TokenStream) -> Result<String, String> {
             ("value: &crate::PathSegment", "value: impl ::std::fmt::Display"),
         ],
     )
+}
+
+/// Gives httpmock the text of a regular expression, of which the generator makes one by itself, with
+/// an `unwrap`. All of these are valid: the contract's paths, and names that are escaped.
+struct PlainPatterns;
+
+impl VisitMut for PlainPatterns {
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        visit_mut::visit_expr_mut(self, expression);
+        if let Expr::MethodCall(unwrap) = &*expression
+            && unwrap.method == "unwrap"
+            && let Expr::Call(call) = &*unwrap.receiver
+            && call.func.to_token_stream().to_string() == "regex :: Regex :: new"
+            && let Some(pattern) = call.args.first()
+        {
+            *expression = match pattern {
+                Expr::Reference(reference) => (*reference.expr).clone(),
+                text => text.clone(),
+            };
+        }
+    }
 }
 
 /// Documents what the generator leaves without a word: what a mock of an operation is made of.

@@ -38,7 +38,8 @@ const OWN_HEADERS: [HeaderName; 8] = [
     USER_AGENT,
 ];
 
-/// A client of the API-keys API. Its five operations are builders that are awaited.
+/// A client of the API-keys API. Its five operations are builders that are awaited or, with the
+/// feature `blocking`, sent without async.
 ///
 /// Cloning it is cheap, and clones share their connections. Requests go to one API server and are
 /// signed with one key; redirects are not followed, so that the key goes nowhere else.
@@ -160,7 +161,6 @@ impl fmt::Debug for Client {
 }
 
 /// A setting, and what errors call it.
-#[derive(Clone)]
 pub(crate) struct Given<T> {
     name: Cow<'static, str>,
     value: T,
@@ -385,7 +385,7 @@ impl ClientBuilder {
     /// machine and that is not [allowed](Self::allow_plain_http); when a time limit is zero; when
     /// an application, a header, a proxy or a certificate cannot be used; and when TLS cannot be
     /// set up.
-    pub fn build(self) -> Result<Client, Error> {
+    pub fn build(mut self) -> Result<Client, Error> {
         let key = self.api_key.as_ref().ok_or_else(|| {
             Error::refused("there is no API key; give one with `api_key` or in ROCKSET_APIKEY")
         })?;
@@ -418,22 +418,22 @@ impl ClientBuilder {
                 "the time limit `{name}` is zero, with which no call can succeed"
             )));
         }
+        let http = self.take_http_client(local)?;
         let transport = Transport::new(Settings {
             authorization,
             attempt_timeout: self.attempt_timeout,
             timeout: self.timeout,
             max_response_bytes: self.max_response_bytes,
-            retry_policy: self.retry_policy.clone(),
+            retry_policy: self.retry_policy,
             budget: Budget::new(),
         });
-        let http = self.into_http_client(local)?;
         let server = server.as_str().trim_end_matches('/');
         let generated = generated::Client::new_with_client(server, http, transport);
         Ok(Client { generated: Arc::new(generated) })
     }
 
-    fn into_http_client(self, local: bool) -> Result<reqwest::Client, Error> {
-        let mut http = self.http_client.unwrap_or_else(reqwest::Client::builder);
+    fn take_http_client(&mut self, local: bool) -> Result<reqwest::Client, Error> {
+        let mut http = self.http_client.take().unwrap_or_else(reqwest::Client::builder);
         if local {
             // A proxy is another machine: it cannot reach this one's loopback address, and is not
             // to read the key.

@@ -169,7 +169,7 @@ pub mod generated {
 /// # }
 /// ```
 #[cfg(feature = "httpmock")]
-#[allow(rustdoc::redundant_explicit_links, clippy::all, clippy::unwrap_used)]
+#[allow(rustdoc::redundant_explicit_links, clippy::all)]
 pub mod mock {
     include!(concat!(env!("OUT_DIR"), "/mock.rs"));
 

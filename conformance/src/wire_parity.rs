@@ -145,7 +145,7 @@ fn answer(method: &str, path: &str) -> Value {
     json!({ "data": if is_listing { json!([key]) } else { key } })
 }
 
-/// Whether the path has one of these characters, not encoded.
+/// Whether the user or the name, which go into the path, have one of these characters.
 fn has_in_path(call: &Call, characters: &[char]) -> bool {
     [&call.user, &call.name].into_iter().flatten().any(|text| text.contains(characters))
 }

@@ -35,7 +35,7 @@ pub(crate) fn read(builder: ClientBuilder, name: Option<&str>) -> Result<ClientB
         Error::refused_because(format!("the profiles in {place} cannot be read"), error)
     })?;
     warn_of_wide_mode(&file);
-    let profiles: Profiles = yaml_serde::from_str(&text).map_err(|error| {
+    let profiles: Profiles = serde_norway::from_str(&text).map_err(|error| {
         // The parser's own text may quote a key.
         let line = error.location().map_or_else(String::new, |it| format!(" line {}:", it.line()));
         Error::refused(format!(

@@ -15,7 +15,7 @@ pub mod operations {
             Self(
                 inner
                     .method(::httpmock::Method::POST)
-                    .path_matches(regex::Regex::new("^/v1/orgs/self/users/self/apikeys$").unwrap()),
+                    .path_matches("^/v1/orgs/self/users/self/apikeys$"),
             )
         }
         ///What httpmock gave, for all else that it can.
@@ -180,9 +180,9 @@ pub mod operations {
         ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
-                inner.method(::httpmock::Method::GET).path_matches(
-                    regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys$").unwrap(),
-                ),
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys$"),
             )
         }
         ///What httpmock gave, for all else that it can.
@@ -191,11 +191,8 @@ pub mod operations {
         }
         ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/{}/apikeys$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/{}/apikeys$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
     }
@@ -351,9 +348,11 @@ pub mod operations {
     impl GetApiKeyWhen {
         ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
-            Self(inner.method(::httpmock::Method::GET).path_matches(
-                regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
-            ))
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
+            )
         }
         ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
@@ -361,20 +360,14 @@ pub mod operations {
         }
         ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/{}/apikeys/.*$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/{}/apikeys/.*$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
         ///The request has this `name`.
         pub fn name(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/.*/apikeys/{}$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/.*/apikeys/{}$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
         ///The request has this `reveal`.
@@ -541,9 +534,11 @@ pub mod operations {
     impl UpdateApiKeyWhen {
         ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
-            Self(inner.method(::httpmock::Method::POST).path_matches(
-                regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
-            ))
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
+            )
         }
         ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
@@ -551,20 +546,14 @@ pub mod operations {
         }
         ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/{}/apikeys/.*$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/{}/apikeys/.*$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
         ///The request has this `name`.
         pub fn name(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/.*/apikeys/{}$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/.*/apikeys/{}$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
         ///The request has this `body`.
@@ -724,9 +713,11 @@ pub mod operations {
     impl DeleteApiKeyWhen {
         ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
-            Self(inner.method(::httpmock::Method::DELETE).path_matches(
-                regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
-            ))
+            Self(
+                inner
+                    .method(::httpmock::Method::DELETE)
+                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
+            )
         }
         ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
@@ -734,20 +725,14 @@ pub mod operations {
         }
         ///The request has this `user`.
         pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/{}/apikeys/.*$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/{}/apikeys/.*$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
         ///The request has this `name`.
         pub fn name(self, value: impl ::std::fmt::Display) -> Self {
-            let re = regex::Regex::new(&format!(
-                "^/v1/orgs/self/users/.*/apikeys/{}$",
-                crate::values::path_pattern(value)
-            ))
-            .unwrap();
+            let re =
+                format!("^/v1/orgs/self/users/.*/apikeys/{}$", crate::values::path_pattern(value));
             Self(self.0.path_matches(re))
         }
     }
