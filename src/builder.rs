@@ -354,6 +354,7 @@ impl ClientBuilder {
             .default_headers(self.default_headers?)
             .user_agent(self.user_agent?)
             .connect_timeout(self.connect_timeout)
+            .timeout(self.attempt_timeout)
             .redirect(Policy::none())
             // Without a limit of 0, `never` keeps a copy of every request.
             .retry(retry::never().max_retries_per_request(0))

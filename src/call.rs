@@ -9,7 +9,7 @@ use http_body_util::LengthLimitError;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
 
 use crate::error::{Error, Failed, Failure};
@@ -35,24 +35,25 @@ pub(crate) struct Subject<'a> {
     pub(crate) user: Option<&'a str>,
 }
 
-/// Makes a call: `send` makes and sends the generated request, once for each attempt.
+/// Makes a call that may take this time: `send` makes and sends the generated request, once for each
+/// attempt.
 pub(crate) async fn run<T, F>(
     settings: &Settings,
     operation: &'static Operation,
     subject: Subject<'_>,
-    timeout: Option<Duration>,
+    time: Option<Duration>,
     send: impl Fn() -> F,
 ) -> Result<ResponseValue<T>, Error>
 where
     F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
 {
-    let timeout = timeout.unwrap_or(settings.timeout);
-    if timeout.is_zero() {
+    let time = time.unwrap_or(settings.timeout);
+    if time.is_zero() {
         let id = operation.id();
         return Err(Error::rejected(format!("{id}: the timeout is zero; nothing was sent")));
     }
     let span = span::of_call(operation, &settings.server);
-    let attempts = attempts(settings, operation, subject, timeout, send, &span);
+    let attempts = attempts(settings, operation, subject, time, send, &span);
     attempts.instrument(span.clone()).await
 }
 
@@ -60,7 +61,7 @@ async fn attempts<T, F>(
     settings: &Settings,
     operation: &'static Operation,
     subject: Subject<'_>,
-    timeout: Duration,
+    time: Duration,
     send: impl Fn() -> F,
     span: &Span,
 ) -> Result<ResponseValue<T>, Error>
@@ -68,11 +69,17 @@ where
     F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
 {
     let start = Instant::now();
-    let left = || timeout.saturating_sub(start.elapsed());
+    let left = || time.saturating_sub(start.elapsed());
     let mut retries = Retries::new(&settings.retry_policy, &settings.budget, operation.kind());
     loop {
-        let time = left().min(settings.attempt_timeout);
-        let failure = match tokio::time::timeout(time, send()).await {
+        let attempt = async {
+            // The HTTP client has the timeout of an attempt.
+            match left() {
+                left if left < settings.attempt_timeout => timeout(left, send()).await,
+                _ => Ok(send().await),
+            }
+        };
+        let failure = match attempt.await {
             Ok(Ok(response)) => {
                 retries.settled();
                 span::succeeded(span, response.status(), retries.attempts());
@@ -94,7 +101,7 @@ where
             }));
         };
         retrying(operation, &outcome, wait, retries.attempts());
-        tokio::time::sleep(wait).await;
+        sleep(wait).await;
     }
 }
 

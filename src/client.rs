@@ -50,9 +50,9 @@ impl Client {
     /// Returns the generated client, which has every operation of the contract.
     ///
     /// Its requests authenticate, go to the same server and share the connections. Its responses are
-    /// limited in size and not redirected, and no text of them shows a key. It does not retry, has
-    /// no timeout over attempts and no span, and its errors are the generator's own type:
-    /// [`run`](Self::run) adds all of that.
+    /// limited in size and redirects are not followed, and no text of them shows a key. Each request
+    /// has the timeout of an attempt. It does not retry, has no timeout of a call and no span, and
+    /// its errors are the generator's own type: [`run`](Self::run) adds all of that.
     pub fn generated(&self) -> &generated::Client {
         &self.0.generated
     }

@@ -28,11 +28,7 @@ async fn decode<T: DeserializeOwned, E>(
 ) -> Result<ResponseValue<T>, Error<E>> {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
-    match client.inner.decode(&body) {
-        Ok(value) => Ok(ResponseValue::new(value, status, headers)),
-        Err(error) => {
-            let excerpt = client.inner.excerpt(&body).unwrap_or_default();
-            Err(Error::InvalidResponsePayload(excerpt.into(), error))
-        }
-    }
+    let value = client.inner.decode(&body);
+    let value = value.map_err(|(error, page)| Error::InvalidResponsePayload(page.into(), error))?;
+    Ok(ResponseValue::new(value, status, headers))
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use http_body_util::Limited;
 use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Request, Response};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::error::Category;
 use serde_json::{Map, Value, json};
@@ -37,7 +38,7 @@ impl Hook {
     /// contract's error model, `M`.
     pub(crate) async fn send<M>(&self, mut request: Request) -> reqwest::Result<Response>
     where
-        M: DeserializeOwned,
+        M: DeserializeOwned + Serialize,
     {
         let headers = request.headers_mut();
         headers.insert(&self.header, self.authorization.clone());
@@ -61,8 +62,12 @@ impl Hook {
         Ok(http::Response::from(response).map(|_: Body| model.to_string()).into())
     }
 
-    /// Decodes the body of a success. An error quotes nothing of it.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, serde_json::Error> {
+    /// Decodes the body of a success. An error quotes nothing of it; an HTML page, such as that of a
+    /// proxy that wants a login, comes with its beginning. Other text may hold a new key.
+    pub(crate) fn decode<T>(&self, body: &[u8]) -> Result<T, (serde_json::Error, String)>
+    where
+        T: DeserializeOwned,
+    {
         serde_json::from_slice(body).map_err(|error| {
             let reason = match error.classify() {
                 Category::Data => "does not match the schema",
@@ -70,12 +75,15 @@ impl Hook {
                 Category::Syntax | Category::Io => "is not JSON",
             };
             let (line, column) = (error.line(), error.column());
-            serde_json::Error::custom(format!("the body {reason} at line {line} column {column}"))
+            let reason = format!("the body {reason} at line {line} column {column}");
+            let is_page = body.trim_ascii_start().starts_with(b"<");
+            let page = is_page.then(|| self.excerpt(body)).flatten();
+            (serde_json::Error::custom(reason), page.unwrap_or_default())
         })
     }
 
     /// Returns the beginning of a body, on one line and redacted, if it is text.
-    pub(crate) fn excerpt(&self, body: &[u8]) -> Option<String> {
+    fn excerpt(&self, body: &[u8]) -> Option<String> {
         let text = String::from_utf8_lossy(body);
         let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
         // Broken JSON may hold a key that is not known here.
@@ -118,27 +126,27 @@ impl Hook {
 
     /// Returns the error model that a body holds: each field that fits, redacted. Of a body that
     /// holds none, an excerpt is the message.
-    fn error_model<M: DeserializeOwned>(&self, body: &[u8]) -> Value {
-        let fields = match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => fields,
-            _ => Map::new(),
-        };
-        if !fields.is_empty() && fields.values().all(Value::is_null) {
+    fn error_model<M: DeserializeOwned + Serialize>(&self, body: &[u8]) -> Value {
+        let excerpt = || self.excerpt(body).map_or_else(|| json!({}), message);
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return excerpt() };
+        if fields.values().all(Value::is_null) {
             return json!({});
         }
-        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-        let fields = fields.map(|(name, value)| match value {
+        let fields = fields.into_iter().map(|(name, value)| match value {
             Value::String(text) => (name, redaction::text(&text, self.key()).into()),
             value => (name, value),
         });
-        // Each on its own: one that does not fit must not take the others along.
-        let fits = |(name, value): &(String, Value)| M::deserialize(json!({ name: value })).is_ok();
-        let fields: Map<_, _> = fields.filter(fits).collect();
-        if fields.is_empty() {
-            return self.excerpt(body).map_or_else(|| json!({}), message);
-        }
-        fields.into()
+        // Each on its own: a field of another type does not take the others along.
+        let fitting = fields.filter(|(name, value)| is_field::<M>(name, value));
+        let fitting: Map<_, _> = fitting.collect();
+        if fitting.is_empty() { excerpt() } else { fitting.into() }
     }
+}
+
+/// Whether the model has this field, and of this type.
+fn is_field<M: DeserializeOwned + Serialize>(name: &str, value: &Value) -> bool {
+    let model = M::deserialize(json!({ name: value })).and_then(serde_json::to_value);
+    model.is_ok_and(|model| model.get(name).is_some())
 }
 
 fn message(text: String) -> Value {

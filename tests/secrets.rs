@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use log::Log;
 use rockset_apikeys::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
-use rockset_apikeys::{ApiKeyValue, Client, Error, PathSegment, RetryPolicy, reqwest};
+use rockset_apikeys::{ApiKeyValue, Client, Error, RetryPolicy, reqwest};
 use script::{Script, Step};
 use serde_json::json;
 use support::{OPERATIONS, client_of};
@@ -37,8 +37,7 @@ async fn formatted(client: &Client, id: &str) -> String {
     fn show<T: Debug>(call: impl Debug, outcome: Result<T, Error>) -> String {
         let mut text = format!("{call:?} {outcome:?} {outcome:#?}");
         if let Err(error) = outcome {
-            let texts = [error.message(), error.trace_id(), error.error_id(), error.query_id()];
-            text += &format!("{error} {texts:?} {:?}", error.error_type());
+            text += &format!("{error} {:?}", error.details());
             let mut cause = error.source();
             while let Some(error) = cause {
                 text += &format!("{error} {error:?} {error:#?}");
@@ -76,10 +75,9 @@ async fn formatted_generated(client: &Client, id: &str) -> String {
         }};
     }
     let generated = client.generated();
-    let name = || PathSegment::try_from("n").unwrap();
     match id {
         "create_api_key" => run!(generated.create_api_key().body(CreateApiKeyRequest {
-            name: name(),
+            name: "n".to_owned(),
             role: None,
             expiry_time: None,
             created_by: None,
@@ -118,17 +116,17 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
         Step::Send(format!("{SIGNING} {CREATED}\r\n").into()),
         Step::Send(cut.into()),
         Step::Send(format!("HTTP/1.1 200 {echoes}\r\n{headers}\r\n{echoes}").into()),
-        Step::answer(200, &headers, json!({ "data": key }).to_string()),
-        Step::answer(200, &headers, json!({ "data": [key] }).to_string()),
-        Step::answer(200, &headers, json!({ "data": CREATED, "echo": SIGNING }).to_string()),
-        Step::answer(200, &headers, json!({ "data": { "name": 5, "key": CREATED } }).to_string()),
-        Step::answer(200, &headers, json!({ "data": { "key": { CREATED: SIGNING } } }).to_string()),
-        Step::answer(200, &headers, format!("{{\"data\": {{\"key\": \"{CREATED}")),
-        Step::answer(200, &headers, &echoes),
+        Step::response(200, &headers, json!({ "data": key }).to_string()),
+        Step::response(200, &headers, json!({ "data": [key] }).to_string()),
+        Step::response(200, &headers, json!({ "data": CREATED, "echo": SIGNING }).to_string()),
+        Step::response(200, &headers, json!({ "data": { "name": 5, "key": CREATED } }).to_string()),
+        Step::response(200, &headers, json!({ "data": { "key": { CREATED: SIGNING } } }).to_string()),
+        Step::response(200, &headers, format!("{{\"data\": {{\"key\": \"{CREATED}")),
+        Step::response(200, &headers, &echoes),
     ];
     for status in [302, 400, 401, 418, 500, 503] {
         for body in [&model.to_string(), &escaped, &html, &json!({ "data": key }).to_string()] {
-            steps.push(Step::answer(status, &headers, body));
+            steps.push(Step::response(status, &headers, body));
         }
     }
     for step in steps {
@@ -143,7 +141,7 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
             .http_client(reqwest::Client::builder().no_proxy().connection_verbose(true));
         let settings = format!("{builder:?} {builder:#?}");
         let client = builder.build().unwrap();
-        for id in OPERATIONS {
+        for &id in &*OPERATIONS {
             let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
             assert!(!text.contains("canary"), "{id}, {step:?}: {text}");
         }
@@ -153,7 +151,7 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
         assert!(server.requests()[0].contains(SIGNING), "the key was sent");
     }
     let log = log.text();
-    assert!(log.contains("the call is repeated"), "{log}");
+    assert!(log.contains("retrying"), "{log}");
     assert!(log.contains("starting new connection"), "the libraries below are heard: {log}");
     assert!(!log.contains("canary"), "{log}");
 }
@@ -163,9 +161,9 @@ async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown_either() {
     let _turn = TURN.lock().await;
     let key = "SIGNERcanary0123456789";
     let headers = format!("x-{key}: 1\r\nlocation: https://{key}.example\r\n");
-    let server = Script::play([Step::answer(302, &headers, "")]).await;
+    let server = Script::play([Step::response(302, &headers, "")]).await;
     let client = client_of(&server.url, key);
-    for id in OPERATIONS {
+    for &id in &*OPERATIONS {
         let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
         assert!(!text.contains("canary"), "{id}: {text}");
     }

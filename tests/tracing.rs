@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rockset_apikeys::generated::operations;
 use rockset_apikeys::{Client, RetryPolicy};
 use script::{Script, Step};
 use support::{Contract, OPERATIONS, call, success};
@@ -125,8 +126,8 @@ async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetr
 async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
     let _turn = TURN.lock().await;
     let contract = Contract::load();
-    for id in OPERATIONS {
-        let answer = Step::answer(200, "", success(id).to_string());
+    for &id in &*OPERATIONS {
+        let answer = Step::response(200, "", success(id).to_string());
         let (telemetry, port) = telemetry_of(id, [answer]).await;
         let (method, template, _) = contract.operation(id);
         let method = method.to_uppercase();
@@ -150,11 +151,11 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
 #[tokio::test]
 async fn a_span_says_what_a_call_failed_of_and_how_often_it_was_repeated() {
     let _turn = TURN.lock().await;
-    let unreadable = Step::answer(200, "", "{\"data\": 5}");
+    let unreadable = Step::response(200, "", "{\"data\": 5}");
     let cut = Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into());
     for (step, status, error, resends) in [
         (Step::status(404), Some("404"), "404", None),
-        (Step::answer(302, "location: http://h/\r\n", ""), Some("302"), "302", None),
+        (Step::response(302, "location: http://h/\r\n", ""), Some("302"), "302", None),
         (Step::status(503), Some("503"), "503", Some("2")),
         (unreadable, Some("200"), "body", None),
         (cut, Some("200"), "connection", Some("2")),
@@ -183,7 +184,7 @@ async fn a_span_says_what_a_call_failed_of_and_how_often_it_was_repeated() {
 #[tokio::test]
 async fn each_repeat_is_an_event_with_its_operation_its_reason_and_its_wait() {
     let _turn = TURN.lock().await;
-    let answer = Step::answer(200, "", success("get_api_key").to_string());
+    let answer = Step::response(200, "", success("get_api_key").to_string());
     let steps = [Step::Reset, Step::status(503), answer];
     let (telemetry, _) = telemetry_of("get_api_key", steps).await;
     let span = telemetry.span();
@@ -197,7 +198,7 @@ async fn each_repeat_is_an_event_with_its_operation_its_reason_and_its_wait() {
     {
         let expected = [
             ("attempt", attempt),
-            ("message", "the call is repeated"),
+            ("message", "retrying"),
             ("operation", "get_api_key"),
             ("outcome", outcome),
             ("wait_ms", wait),
@@ -219,8 +220,9 @@ async fn a_call_belongs_to_the_callers_span_and_leaves_that_alone() {
         let work = async { client.get_api_key("my-app").await.unwrap_err() };
         tracing::Instrument::instrument(work, tracing::info_span!("work")).await;
         assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
-        let generated = client.generated().list_api_keys().user("self");
-        let work = async { generated.send().await.unwrap_err() };
+        let request = client.generated().list_api_keys().user("self");
+        let send = || request.clone().send();
+        let work = async { client.run(&operations::LIST_API_KEYS, send).await.unwrap_err() };
         tracing::Instrument::instrument(work, tracing::info_span!("work")).await;
         assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
     }

@@ -67,7 +67,7 @@ fn check(outcome: Result<impl Debug, Error>) {
     if let Err(error) = outcome {
         let text = error.to_string();
         assert!(!text.contains(char::is_control), "{text}");
-        let text = format!("{text} {error:?} {:?}", error.message());
+        let text = format!("{text} {error:?} {:?}", error.details());
         assert!(!text.contains(KEY), "{text}");
         assert_eq!(error.attempts(), 1);
     }

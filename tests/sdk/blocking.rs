@@ -57,16 +57,16 @@ fn the_five_operations_work_without_async() {
     assert_eq!(client.delete_api_key("my app/ü").send_blocking().unwrap().name, "my app/ü");
 
     let error = client.get_api_key("my app/ü").send_blocking().unwrap_err();
-    assert!(error.is_not_found() && error.trace_id().is_some(), "{error:?}");
+    assert!(error.is_not_found() && error.details().unwrap().trace_id.is_some(), "{error:?}");
     let error = client.get_api_key("..").send_blocking().unwrap_err();
     assert_eq!((error.status(), error.attempts()), (None, 0));
 }
 
 #[test]
 fn blocking_calls_are_repeated_and_limited_like_awaited_ones() {
-    for id in OPERATIONS {
-        let down = Step::answer(503, "retry-after: 0\r\n", "");
-        let answer = Step::answer(200, "", success(id).to_string());
+    for &id in &*OPERATIONS {
+        let down = Step::response(503, "retry-after: 0\r\n", "");
+        let answer = Step::response(200, "", success(id).to_string());
         let script = beside(Script::play([down.clone(), down.clone(), answer]));
         call(&client_of(&script.it.url, "k"), id).unwrap();
         assert_eq!(script.it.requests().len(), 3, "{id}");

@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod answers;
+mod responses;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod contract;
@@ -12,7 +12,7 @@ mod errors;
 mod mock;
 mod network;
 mod properties;
-mod refusals;
+mod rejections;
 mod script;
 mod settings;
 mod support;

@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn a_name_and_a_user_are_refused_or_arrive_as_they_are(name in name(), user in name()) {
-        let answer = Step::answer(200, "", success("get_api_key").to_string());
+        let answer = Step::response(200, "", success("get_api_key").to_string());
         let (outcome, requests) = answered(answer.clone(), async |client| {
             client.get_api_key(&name).user(&user).await
         });
@@ -127,8 +127,8 @@ proptest! {
         status in prop_oneof![Just(200), 201..=599_u16],
     ) {
         let body = if in_envelope { json!({ "data": body }) } else { body };
-        for id in OPERATIONS {
-            let answer = Step::answer(status, "", body.to_string());
+        for &id in &*OPERATIONS {
+            let answer = Step::response(status, "", body.to_string());
             let (outcome, _) = answered(answer, async |client| call(client, id).await);
             if let Err(error) = outcome {
                 prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
@@ -141,7 +141,7 @@ proptest! {
 
     #[test]
     fn any_bytes_give_an_error_with_their_status(body: Vec<u8>, status in 400..=599_u16) {
-        let answer = Step::answer(status, "", &body);
+        let answer = Step::response(status, "", &body);
         let (outcome, _) = answered(answer, async |client| client.list_api_keys().await);
         prop_assert_eq!(outcome.unwrap_err().status().map(|it| it.as_u16()), Some(status));
     }
@@ -160,13 +160,14 @@ proptest! {
         let mut body: BTreeMap<String, Value> = others;
         body.insert("message".to_owned(), json!(message));
         body.insert("line".to_owned(), json!(line));
-        let answer = Step::answer(status, "", json!(body).to_string());
+        let answer = Step::response(status, "", json!(body).to_string());
         let (outcome, _) = answered(answer, async |client| client.list_api_keys().await);
         let error = outcome.unwrap_err();
         prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
-        prop_assert_eq!(error.message(), Some(message.as_str()));
-        prop_assert_eq!(error.line(), Some(line));
+        let details = error.details().unwrap();
+        prop_assert_eq!(details.message.as_deref(), Some(message.as_str()));
+        prop_assert_eq!(details.line, Some(line));
         let trace_id = body.get("trace_id").and_then(Value::as_str);
-        prop_assert_eq!(error.trace_id(), trace_id);
+        prop_assert_eq!(details.trace_id.as_deref(), trace_id);
     }
 }

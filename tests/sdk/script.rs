@@ -25,7 +25,7 @@ pub enum Step {
 
 impl Step {
     /// An answer with this status, these headers, each with its line's end, and this body.
-    pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
+    pub fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let length = body.len();
         let head = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n");
@@ -33,7 +33,7 @@ impl Step {
     }
 
     pub fn status(status: u16) -> Self {
-        Self::answer(status, "", "")
+        Self::response(status, "", "")
     }
 }
 

@@ -1,20 +1,24 @@
-//! What several tests need: a client, and the contract, against which requests and answers are
-//! checked rather than against the code that was generated from it.
+//! What several tests need: a client, and the contract. Requests and responses are checked against
+//! the contract rather than against the code that is generated from it.
+
+use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use rockset_apikeys::generated::operations;
 use rockset_apikeys::{Client, Error, KeyState, RetryPolicy};
 use serde_json::{Value, json};
 
-pub const OPERATIONS: [&str; 5] =
-    ["create_api_key", "list_api_keys", "get_api_key", "update_api_key", "delete_api_key"];
+/// The ids of the contract's operations.
+pub static OPERATIONS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| operations::ALL.iter().map(|operation| operation.id()).collect());
 
-/// A client that repeats nothing.
+/// A client that retries nothing.
 pub fn client_of(server: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(server).api_key(key);
     builder.retry_policy(RetryPolicy::none()).build().expect("a client")
 }
 
-/// Calls the operation with this id.
+/// Calls an operation.
 pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
     match id {
         "create_api_key" => client.create_api_key("my-app").await.map(drop),
@@ -26,10 +30,15 @@ pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
     }
 }
 
-/// The body of a success of the operation with this id.
+/// Returns a body of a success of an operation.
 pub fn success(id: &str) -> Value {
     let key = json!({ "name": "my-app", "key": "abcdef" });
     json!({ "data": if id == "list_api_keys" { json!([key]) } else { key } })
+}
+
+/// What the server said about an error.
+pub fn message(error: &Error) -> Option<&str> {
+    error.details()?.message.as_deref()
 }
 
 pub struct Contract(pub Value);
@@ -77,16 +86,16 @@ impl Contract {
         statuses.map(|status| status.parse().expect("a status")).collect()
     }
 
-    /// Fails when the body is not what the operation answers with this status.
-    pub fn assert_answer(&self, id: &str, status: u16, body: &Value) {
+    /// Fails if the operation does not document the body for this status.
+    pub fn assert_response(&self, id: &str, status: u16, body: &Value) {
         let (.., operation) = self.operation(id);
         let response = &operation["responses"][status.to_string()];
         assert!(response.is_object(), "{id} does not document the status {status}");
         let schema = &self.resolve(response)["content"]["application/json"]["schema"];
-        self.assert_valid(&format!("{id}'s answer {status}"), schema, body);
+        self.assert_valid(&format!("{id}'s response {status}"), schema, body);
     }
 
-    /// Fails when the body is not what the operation takes.
+    /// Fails if the operation does not accept the body.
     pub fn assert_request_body(&self, id: &str, body: &[u8]) {
         let (.., operation) = self.operation(id);
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];

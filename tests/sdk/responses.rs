@@ -8,7 +8,7 @@ use crate::script::{Script, Step};
 use crate::support::client_of;
 
 async fn get(headers: &str, body: impl AsRef<[u8]>) -> Result<ApiKey, Error> {
-    let server = Script::play([Step::answer(200, headers, body)]).await;
+    let server = Script::play([Step::response(200, headers, body)]).await;
     client_of(&server.url, "k").get_api_key("n").await
 }
 
@@ -42,11 +42,11 @@ async fn what_cannot_be_read_of_a_success_is_an_error_with_its_cause() {
         format!(r#"{{"data": {}1{}}}"#, open.repeat(100_000), close.repeat(100_000))
     };
     let in_key = |field: &str| format!(r#"{{"data": {{"name": "n", "key": "k", {field}}}}}"#);
-    let shape = "the JSON is not of the shape that it should be at line";
-    let syntax = "it cannot be read as JSON at line";
+    let shape = "the body does not match the schema at line";
+    let syntax = "the body is not JSON at line";
     let rows: [(&str, Vec<u8>, &str); 20] = [
-        ("empty", "".into(), "the JSON breaks off"),
-        ("cut off", r#"{"data": {"name": "n", "key": "k"#.into(), "the JSON breaks off"),
+        ("empty", "".into(), "the body ends too early at line"),
+        ("cut off", r#"{"data": {"name": "n", "key": "k"#.into(), "the body ends too early at line"),
         ("HTML", "<html>".into(), syntax),
         ("trailing text", (in_key(r#""role": "r""#) + "}").into(), syntax),
         ("a byte order mark", ("\u{feff}".to_owned() + &in_key(r#""role": "r""#)).into(), syntax),
@@ -78,7 +78,7 @@ async fn what_cannot_be_read_of_a_success_is_an_error_with_its_cause() {
         let error = get("content-type: application/json\r\n", body).await.expect_err(name);
         assert_eq!(error.status().map(|it| it.as_u16()), Some(200), "{name}");
         let page = if name == "HTML" { ": <html>" } else { "" };
-        let text = format!("get_api_key \"n\": 200 OK, with a body that cannot be used{page}");
+        let text = format!("get_api_key \"n\": 200 OK, but the response body is invalid{page}");
         assert_eq!(error.to_string(), text, "{name}");
         let source = error.source().unwrap().to_string();
         assert!(source.starts_with(cause), "{name}: {source}");
