@@ -37,7 +37,12 @@ fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result
         }
         _ => Vec::new(),
     };
+    let has_names = place.last().is_some_and(|last| last == "properties");
     for (key, child) in children {
+        let is_data = matches!(key.as_str(), "default" | "enum" | "example" | "examples");
+        if !has_names && (is_data || key.starts_with("x-")) {
+            continue;
+        }
         place.push(key);
         check_node(child, document, place)?;
         place.pop();
@@ -65,8 +70,12 @@ fn misfit(node: &Value, place: &[String]) -> Option<String> {
     let steps: Vec<&str> = place.iter().map(String::as_str).collect();
     let node = node.clone();
     let error = match steps.as_slice() {
-        [.., "responses", _] => from_value::<ReferenceOr<Response>>(node).err(),
-        [.., "parameters", _] => from_value::<ReferenceOr<Parameter>>(node).err(),
+        ["components", "responses", _] | ["paths", _, _, "responses", _] => {
+            from_value::<ReferenceOr<Response>>(node).err()
+        }
+        ["components", "parameters", _]
+        | ["paths", _, "parameters", _]
+        | ["paths", _, _, "parameters", _] => from_value::<ReferenceOr<Parameter>>(node).err(),
         ["paths", _, method] if METHODS.contains(method) => from_value::<Operation>(node).err(),
         [.., "schemas" | "properties", _] | [.., "schema" | "items"] => {
             // openapiv3 reads a schema of an unknown type as one without a type.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use openapiv3::{OpenAPI, Schema, SchemaKind, Type};
 use quote::{ToTokens, format_ident, quote};
 
-use super::prepare::pascal_case;
+use super::prepare::{PLACE, pascal_case};
 
 /// Overrides of the variants' names, which are derived from the wire values otherwise.
 const NAMES: &str = "x-enumNames";
@@ -41,7 +41,8 @@ impl OpenEnum {
         if string.enumeration.is_empty() {
             return Ok(None);
         }
-        let place = format!("components.schemas.{name}");
+        let moved_from = schema.schema_data.extensions.get(PLACE).and_then(|it| it.as_str());
+        let place = moved_from.map_or_else(|| format!("components.schemas.{name}"), str::to_owned);
         let values: Vec<_> = string.enumeration.iter().flatten().cloned().collect();
         let names = texts(schema, NAMES, &values, &place)?;
         let descriptions = texts(schema, DESCRIPTIONS, &values, &place)?;

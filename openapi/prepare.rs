@@ -7,6 +7,9 @@ use yaml_serde::{Mapping, Value};
 /// values harder to pass.
 const TEXT_LIMITS: [&str; 3] = ["pattern", "minLength", "maxLength"];
 
+/// Where a schema stands in the contract, for errors about one that was moved.
+pub const PLACE: &str = "x-place";
+
 /// Changes the document in place. Schemas of these names become types of the crate.
 pub fn prepare(document: &mut Value, own_types: &[&str]) {
     name_inline_enums(document);
@@ -24,8 +27,12 @@ fn name_inline_enums(document: &mut Value) {
         for (property, node) in properties.into_iter().flatten() {
             let Some(property) = property.as_str() else { continue };
             let name = format!("{schema}{}", pascal_case(property));
+            let mut place = format!("components.schemas.{schema}.properties.{property}");
             let node = match node.get_mut("items") {
-                Some(items) => items,
+                Some(items) => {
+                    place += ".items";
+                    items
+                }
                 None => node,
             };
             if is_text(node) && node.get("enum").is_some() {
@@ -36,7 +43,11 @@ fn name_inline_enums(document: &mut Value) {
                 if let Some(description) = node.get("description") {
                     property.insert("description".into(), description.clone());
                 }
-                named.insert(name.into(), std::mem::replace(node, property.into()));
+                let mut schema = std::mem::replace(node, property.into());
+                if let Some(schema) = schema.as_mapping_mut() {
+                    schema.insert(PLACE.into(), place.into());
+                }
+                named.insert(name.into(), schema);
             }
         }
     }
@@ -72,7 +83,8 @@ fn simplify(node: &mut Value, texts: &[String]) {
                 reference.is_some_and(|it| texts.iter().any(|text| text == it))
             };
             let of_all = entries.get("allOf").and_then(Value::as_sequence);
-            let is_described = of_all.is_some_and(|of| matches!(&of[..], [one] if is_reference(one)));
+            let is_described =
+                of_all.is_some_and(|of| matches!(&of[..], [one] if is_reference(one)));
             if is_described || is_reference(&Value::Mapping(entries.clone())) {
                 entries.remove("allOf");
                 entries.remove("$ref");

@@ -1,11 +1,11 @@
 //! What the contract says of the API as a whole: the table of operations, how requests
 //! authenticate, and the type of error responses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openapiv3::{
-    APIKeyLocation, OpenAPI, Operation, ReferenceOr, Response, Responses, SecurityScheme,
-    StatusCode,
+    APIKeyLocation, OpenAPI, Operation, Parameter, ReferenceOr, Response, Responses,
+    SecurityScheme, StatusCode,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -39,6 +39,14 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
     let count = names.len();
     let (header, prefix) = authentication(spec)?;
     let error_model = format_ident!("{}", error_model(spec)?);
+    let defaults = defaults(spec)?.into_iter().map(|(parameter, default)| {
+        let name = format_ident!("DEFAULT_{}", shouting_case(&parameter));
+        let doc = format!("The default of the parameter `{parameter}`.");
+        quote! {
+            #[doc = #doc]
+            pub(crate) const #name: &str = #default;
+        }
+    });
     Ok(quote! {
         /// The contract's operations.
         pub mod operations {
@@ -56,6 +64,8 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
 
         /// What stands before the key in this header.
         pub(crate) const AUTHENTICATION_PREFIX: &str = #prefix;
+
+        #(#defaults)*
 
         /// The body of an error response.
         pub(crate) type ErrorBody = types::#error_model;
@@ -142,6 +152,22 @@ fn authentication(spec: &OpenAPI) -> Result<(String, String), String> {
         Some(_) => return Err(format!("{place}.{name}.x-scheme: is not a word")),
     };
     Ok((header.to_lowercase(), prefix))
+}
+
+/// The defaults of required parameters. OpenAPI's own `default` is for optional ones.
+fn defaults(spec: &OpenAPI) -> Result<BTreeMap<String, String>, String> {
+    let mut defaults = BTreeMap::new();
+    let parameters = spec.components.iter().flat_map(|it| &it.parameters);
+    for (component, parameter) in parameters {
+        let Some(data) = parameter.as_item().map(Parameter::parameter_data_ref) else { continue };
+        let Some(default) = data.extensions.get("x-default") else { continue };
+        let place = format!("components.parameters.{component}.x-default");
+        let default = default.as_str().ok_or_else(|| format!("{place}: is not a text"))?;
+        if defaults.insert(data.name.clone(), default.to_owned()).is_some() {
+            return Err(format!("{place}: another parameter `{}` has a default", data.name));
+        }
+    }
+    Ok(defaults)
 }
 
 /// The schema that all error responses have.

@@ -9,6 +9,7 @@ use reqwest::{Url, retry};
 
 use crate::call::Settings;
 use crate::client::Client;
+use crate::env;
 use crate::error::Error;
 use crate::generated::{self, AUTHENTICATION_HEADER};
 use crate::hook::Hook;
@@ -16,7 +17,6 @@ use crate::region::Region;
 use crate::retry::{Budget, RetryPolicy};
 use crate::settings::{self, Sourced};
 use crate::values::ApiKeyValue;
-use crate::env;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);

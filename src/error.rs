@@ -33,7 +33,10 @@ pub struct Error(Box<Repr>);
 
 enum Repr {
     /// Invalid input or settings: nothing was sent.
-    Rejected { reason: String, source: Option<Source> },
+    Rejected {
+        reason: String,
+        source: Option<Source>,
+    },
     Failed(Failed),
 }
 

@@ -11,15 +11,13 @@ use std::time::Duration;
 use crate::call::{self, Subject};
 use crate::client::Client;
 use crate::error::Error;
+use crate::generated::DEFAULT_USER;
 use crate::generated::enums::KeyState;
 use crate::generated::operations;
 use crate::generated::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
 use crate::operation::Operation;
 use crate::path;
 use crate::values::Timestamp;
-
-/// The caller as a user: the owner of the client's key.
-const SELF: &str = "self";
 
 /// A call of an operation: a builder with the operation's setters, to be awaited or sent.
 ///
@@ -154,7 +152,7 @@ impl Client {
     /// # }
     /// ```
     pub fn list_api_keys(&self) -> Call<ListApiKeys> {
-        self.call(ListApiKeys { user: SELF.to_owned() })
+        self.call(ListApiKeys { user: DEFAULT_USER.to_owned() })
     }
 
     /// Retrieves an API key, with its identifier in place of its full value unless
@@ -176,7 +174,7 @@ impl Client {
     /// # }
     /// ```
     pub fn get_api_key(&self, name: impl Into<String>) -> Call<GetApiKey> {
-        self.call(GetApiKey { user: SELF.to_owned(), name: name.into(), reveal: None })
+        self.call(GetApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), reveal: None })
     }
 
     /// Updates the state or the expiry time of an API key; what is not set stays.
@@ -202,7 +200,7 @@ impl Client {
     /// ```
     pub fn update_api_key(&self, name: impl Into<String>) -> Call<UpdateApiKey> {
         let body = UpdateApiKeyRequest::default();
-        self.call(UpdateApiKey { user: SELF.to_owned(), name: name.into(), body })
+        self.call(UpdateApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), body })
     }
 
     /// Deletes an API key for good. The response is the deleted key.
@@ -221,13 +219,13 @@ impl Client {
     /// # }
     /// ```
     pub fn delete_api_key(&self, name: impl Into<String>) -> Call<DeleteApiKey> {
-        self.call(DeleteApiKey { user: SELF.to_owned(), name: name.into() })
+        self.call(DeleteApiKey { user: DEFAULT_USER.to_owned(), name: name.into() })
     }
 }
 
-/// What an error says that a call of a user's key is about.
+/// What an error says about the key and its owner, unless that is the caller.
 fn subject<'a>(user: &'a str, name: Option<&'a str>) -> Subject<'a> {
-    Subject { name, user: Some(user).filter(|user| *user != SELF) }
+    Subject { name, user: Some(user).filter(|user| *user != DEFAULT_USER) }
 }
 
 /// The request of [`Client::create_api_key`].

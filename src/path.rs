@@ -13,9 +13,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(crate) fn check(parameter: &str, value: &str) -> Result<(), String> {
     match value {
         "" => Err(format!("the {parameter} is empty")),
-        "." | ".." => Err(format!(
-            "the {parameter} is `{value}`, which URLs resolve as a relative path"
-        )),
+        "." | ".." => {
+            Err(format!("the {parameter} is `{value}`, which URLs resolve as a relative path"))
+        }
         _ => Ok(()),
     }
 }

@@ -120,7 +120,11 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
         Step::response(200, &headers, json!({ "data": [key] }).to_string()),
         Step::response(200, &headers, json!({ "data": CREATED, "echo": SIGNING }).to_string()),
         Step::response(200, &headers, json!({ "data": { "name": 5, "key": CREATED } }).to_string()),
-        Step::response(200, &headers, json!({ "data": { "key": { CREATED: SIGNING } } }).to_string()),
+        Step::response(
+            200,
+            &headers,
+            json!({ "data": { "key": { CREATED: SIGNING } } }).to_string(),
+        ),
         Step::response(200, &headers, format!("{{\"data\": {{\"key\": \"{CREATED}")),
         Step::response(200, &headers, &echoes),
     ];

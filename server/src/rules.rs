@@ -422,9 +422,7 @@ pub(crate) fn check_email(email: &str) -> Result<(), String> {
 fn check_segment(what: &str, text: &str) -> Result<(), String> {
     match text {
         "" => Err(format!("the {what} is empty")),
-        "." | ".." => {
-            Err(format!("the {what} is {text:?}, which URLs resolve as a relative path"))
-        }
+        "." | ".." => Err(format!("the {what} is {text:?}, which URLs resolve as a relative path")),
         _ => Ok(()),
     }
 }

@@ -1699,6 +1699,8 @@ pub(crate) const AUTHENTICATION_HEADER: ::reqwest::header::HeaderName =
     ::reqwest::header::HeaderName::from_static("authorization");
 /// What stands before the key in this header.
 pub(crate) const AUTHENTICATION_PREFIX: &str = "ApiKey ";
+/// The default of the parameter `user`.
+pub(crate) const DEFAULT_USER: &str = "self";
 /// The body of an error response.
 pub(crate) type ErrorBody = types::ErrorModel;
 /// The contract's enums. Each keeps values that the contract does not know.

@@ -3,7 +3,6 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod responses;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod contract;
@@ -13,6 +12,8 @@ mod mock;
 mod network;
 mod properties;
 mod rejections;
+mod responses;
+mod run;
 mod script;
 mod settings;
 mod support;

@@ -46,7 +46,11 @@ async fn what_cannot_be_read_of_a_success_is_an_error_with_its_cause() {
     let syntax = "the body is not JSON at line";
     let rows: [(&str, Vec<u8>, &str); 20] = [
         ("empty", "".into(), "the body ends too early at line"),
-        ("cut off", r#"{"data": {"name": "n", "key": "k"#.into(), "the body ends too early at line"),
+        (
+            "cut off",
+            r#"{"data": {"name": "n", "key": "k"#.into(),
+            "the body ends too early at line",
+        ),
         ("HTML", "<html>".into(), syntax),
         ("trailing text", (in_key(r#""role": "r""#) + "}").into(), syntax),
         ("a byte order mark", ("\u{feff}".to_owned() + &in_key(r#""role": "r""#)).into(), syntax),

@@ -74,8 +74,7 @@ async fn default_headers_are_in_every_request_and_in_no_text() {
 async fn a_proxy_gets_the_requests() {
     let proxy = Script::play([keys()]).await;
     let url = proxy.url.replace("http://", "http://user:PASSWORD@");
-    let configured =
-        || builder("http://retired.example:8080").allow_http(true).proxy(url.clone());
+    let configured = || builder("http://retired.example:8080").allow_http(true).proxy(url.clone());
     assert!(!format!("{:?}", configured()).contains("PASSWORD"));
     configured().build().unwrap().list_api_keys().await.unwrap();
     let request = proxy.requests().concat();

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use httpmock::{HttpMockRequest, MockServer};
+use percent_encoding::percent_decode_str;
+use rockset_apikeys::reqwest::Url;
 use rockset_apikeys::{ApiKey, Client, Error, KeyState, Timestamp};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::support::{Contract, client_of};
+use crate::support::{Contract, OPERATIONS, client_of};
 
 const KEY: &str = "the-key-that-signs";
 
@@ -153,6 +155,81 @@ async fn delete_sends_no_body() {
     client.delete_api_key("my-app").user("admin@me.com").await.unwrap();
     let path = "/v1/orgs/self/users/admin%40me.com/apikeys/my-app";
     recorder.assert_last("delete_api_key", path, "");
+}
+
+/// Calls an operation with everything set that it has, and returns what was set.
+async fn call_with_everything(client: &Client, id: &str) -> Result<Value, Error> {
+    let expiry: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    Ok(match id {
+        "create_api_key" => {
+            let call = client.create_api_key("my app/ü").role("read-only").expiry_time(expiry);
+            call.created_by("dev@me.com").await?;
+            json!({
+                "name": "my app/ü", "role": "read-only", "expiry_time": "2030-01-01T00:00:00Z",
+                "created_by": "dev@me.com",
+            })
+        }
+        "list_api_keys" => {
+            client.list_api_keys().user("dev@me.com").await?;
+            json!({ "user": "dev@me.com" })
+        }
+        "get_api_key" => {
+            client.get_api_key("my app/ü").user("dev@me.com").reveal(true).await?;
+            json!({ "name": "my app/ü", "user": "dev@me.com", "reveal": "true" })
+        }
+        "update_api_key" => {
+            let call = client.update_api_key("my app/ü").user("dev@me.com").expiry_time(expiry);
+            call.state(KeyState::Suspended).clear_expiry_time(false).await?;
+            json!({
+                "name": "my app/ü", "user": "dev@me.com", "state": "SUSPENDED",
+                "expiry_time": "2030-01-01T00:00:00Z", "clear_expiry_time": false,
+            })
+        }
+        "delete_api_key" => {
+            client.delete_api_key("my app/ü").user("dev@me.com").await?;
+            json!({ "name": "my app/ü", "user": "dev@me.com" })
+        }
+        _ => panic!("{id} is new: call it here with everything that it has"),
+    })
+}
+
+#[tokio::test]
+async fn each_parameter_arrives_at_the_place_that_the_contract_names() {
+    let contract = Contract::load();
+    for &id in &*OPERATIONS {
+        let recorder = Recorder::start(id == "list_api_keys").await;
+        let sent = call_with_everything(&recorder.client(), id).await.unwrap();
+        let request = recorder.last.lock().unwrap().take().unwrap();
+        let url = Url::parse(&recorder.server.url("")).unwrap().join(request.uri_str()).unwrap();
+        let body = serde_json::from_slice(request.body_ref()).unwrap_or(Value::Null);
+
+        let (_, template, operation) = contract.operation(id);
+        let in_path = |name: &str| {
+            let segments = template.split('/').zip(url.path().split('/'));
+            let mut values = segments.filter(|(it, _)| *it == format!("{{{name}}}"));
+            let (_, value) = values.next()?;
+            Some(json!(percent_decode_str(value).decode_utf8().unwrap()))
+        };
+        let in_query = |name: &str| {
+            let (_, value) = url.query_pairs().find(|(it, _)| it == name)?;
+            Some(json!(value))
+        };
+        let mut arrived = Map::new();
+        for parameter in contract.parameters(id) {
+            let name = parameter["name"].as_str().unwrap();
+            let value = match parameter["in"].as_str() {
+                Some("path") => in_path(name),
+                Some("query") => in_query(name),
+                place => panic!("look for {name} in {place:?} here"),
+            };
+            arrived.insert(name.to_owned(), value.unwrap_or_default());
+        }
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        for name in contract.resolve(schema)["properties"].as_object().into_iter().flatten() {
+            arrived.insert(name.0.clone(), body[name.0].clone());
+        }
+        assert_eq!(Value::Object(arrived), sent, "{id}");
+    }
 }
 
 #[tokio::test]
