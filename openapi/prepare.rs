@@ -118,3 +118,74 @@ pub fn pascal_case(text: &str) -> String {
     });
     words.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(schemas: &str) -> Value {
+        let text = format!("components:\n  schemas:\n{schemas}");
+        let mut document = yaml_serde::from_str(&text).expect("YAML");
+        prepare(&mut document, &["Secret"]);
+        document["components"]["schemas"].clone()
+    }
+
+    #[test]
+    fn inline_enums_become_named_ones_that_remember_their_place() {
+        let schemas = prepared(
+            "    Key:
+      properties:
+        mode: { type: string, description: The mode., enum: [A] }
+        column_types: { type: array, items: { type: string, enum: [B] } }
+        plain: { type: string }
+",
+        );
+        let mode = &schemas["Key"]["properties"]["mode"];
+        assert_eq!(mode["allOf"][0]["$ref"], "#/components/schemas/KeyMode");
+        assert_eq!(mode["description"], "The mode.");
+        assert_eq!(schemas["KeyMode"]["enum"][0], "A");
+        assert_eq!(schemas["KeyMode"][PLACE], "components.schemas.Key.properties.mode");
+        let items = "components.schemas.Key.properties.column_types.items";
+        assert_eq!(schemas["KeyColumnTypes"][PLACE], items);
+        assert_eq!(schemas["Key"]["properties"]["plain"]["type"], "string");
+    }
+
+    #[test]
+    fn texts_with_limits_become_plain_texts_and_own_types_stay() {
+        let schemas = prepared(
+            "    Segment: { type: string, pattern: '[^.]' }
+    Secret: { type: string, format: password }
+    State: { type: string, enum: [ON] }
+    Key:
+      properties:
+        name: { description: The name., allOf: [{ $ref: '#/components/schemas/Segment' }] }
+        names: { type: array, items: { $ref: '#/components/schemas/Segment' } }
+        note: { type: string, minLength: 1, maxLength: 9 }
+        key: { allOf: [{ $ref: '#/components/schemas/Secret' }] }
+        state: { $ref: '#/components/schemas/State' }
+",
+        );
+        let yaml = |text: &str| yaml_serde::from_str::<Value>(text).expect("YAML");
+        let fields = &schemas["Key"]["properties"];
+        assert_eq!(fields["name"], yaml("{ description: The name., type: string }"));
+        assert_eq!(fields["names"]["items"], yaml("{ type: string }"));
+        assert_eq!(fields["note"], yaml("{ type: string }"));
+        assert_eq!(fields["key"]["allOf"][0]["$ref"], "#/components/schemas/Secret");
+        assert_eq!(fields["state"]["$ref"], "#/components/schemas/State");
+        assert!(schemas.get("Segment").is_none() && schemas.get("Secret").is_some());
+    }
+
+    #[test]
+    fn names_of_properties_and_wire_values_become_names_of_types() {
+        for (text, name) in [
+            ("created_at", "CreatedAt"),
+            ("columnTypes", "ColumnTypes"),
+            ("QUERY_ERROR", "QueryError"),
+            ("ACTIVE", "Active"),
+            ("read-only", "ReadOnly"),
+            ("v2", "V2"),
+        ] {
+            assert_eq!(pascal_case(text), name);
+        }
+    }
+}
