@@ -1,35 +1,35 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
-use std::env;
-use std::process::{Command, ExitCode};
-
+mod baseline;
 #[path = "../../openapi/generate.rs"]
 mod generate;
 mod regen;
-mod surface;
 
-const USAGE: &str = "\
-Usage: cargo xtask <command>
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
 
-Commands:
-  regen          check the contract, write the client generated from it to src/generated, and say
-                 what changed for users
-  regen --check  change nothing; fail and show the difference if src/generated is stale
-  conformance    prove the contract with tools and clients from outside, and write a report to
-                 target/conformance; --only NAME runs one part, --help lists them";
+use clap::Parser;
+
+/// The project's own commands
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Xtask {
+    /// Generates the client from the contract and reports what changed for users
+    Regen(regen::Options),
+    /// Checks the contract with independent tools and clients; reports to target/conformance
+    #[command(disable_help_flag = true)]
+    Conformance {
+        /// Passed on; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments.as_slice() {
-        ["regen"] => regen::write(),
-        ["regen", "--check"] => regen::check(),
-        ["conformance", arguments @ ..] => return conformance(arguments),
-        ["help" | "--help" | "-h"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        _ => Err(USAGE.to_owned()),
+    let outcome = match Xtask::parse() {
+        Xtask::Regen(options) => regen::run(&options),
+        Xtask::Conformance { arguments } => return conformance(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,9 +40,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a program of its own, for which the client has to compile; `regen` has to work without.
-/// Ends as that does.
-fn conformance(arguments: &[&str]) -> ExitCode {
+/// Runs a program of its own, which needs the client to compile; `regen` works without. Ends with
+/// the exit code of that program.
+fn conformance(arguments: &[OsString]) -> ExitCode {
     let run = ["run", "--quiet", "--package", "rockset-apikeys-conformance", "--"];
     // Its servers are on this machine, where no proxy reaches them, and more than one tool asks.
     let direct = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).unwrap_or_default();

@@ -1,14 +1,17 @@
-//! Keeps the checked-in copy of the generated code up to date with the contract.
+//! Keeps the checked-in copy of the generated code up to date with the contract, and reports what
+//! a change of the contract means.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use similar::TextDiff;
+use clap::{Args, ValueEnum};
+use xtask::changes::{Change, Class, Contract, compare};
+use xtask::report::{self, Version};
 
+use crate::baseline::Baseline;
 use crate::generate;
-use crate::surface::Surface;
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const CLIENT: &str = "src/generated/apikeys.rs";
@@ -19,53 +22,119 @@ const HEADER: &str = "\
 
 ";
 
-/// A file of the copy: as it is, empty where there is none, and as the contract wants it.
-struct Copy {
-    file: &'static str,
-    stale: String,
-    fresh: String,
+#[derive(Args)]
+pub struct Options {
+    /// Change nothing; fail if the copy is stale
+    #[arg(long)]
+    check: bool,
+    /// Compare with the contract at this commit, tag or branch [default: HEAD]
+    #[arg(long, value_name = "REF")]
+    since: Option<String>,
+    /// Print the changes for people, or as a list of JSON objects with nothing else on stdout
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Fail if a change has this class or a worse one
+    #[arg(long, value_name = "CLASS")]
+    fail_on: Option<Class>,
 }
 
-/// Writes the copy and says what changed for a user.
-pub fn write() -> Result<(), String> {
-    for Copy { file, stale, fresh } in copies()? {
-        if fresh == stale {
-            println!("{file} is up to date with {CONTRACT}.");
-            continue;
-        }
-        if let Some(directory) = Path::new(file).parent() {
-            fs::create_dir_all(directory).map_err(|error| format!("{file}: {error}"))?;
-        }
-        fs::write(file, &fresh).map_err(|error| format!("{file}: {error}"))?;
-        println!("{file} is written.");
-        if file != CLIENT {
-            continue;
-        }
-        let changes = Surface::of(&fresh)?.changes_since(&Surface::of(&stale)?);
-        if changes.is_empty() {
-            println!("Nothing changed for users: same operations, types and fields.");
-        }
-        for change in changes {
-            println!("  {change}");
-        }
-    }
-    Ok(())
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
-/// Fails, with the difference, when the copy is not what the contract gives.
-pub fn check() -> Result<(), String> {
-    let mut differences = String::new();
-    for Copy { file, stale, fresh } in copies()? {
-        if fresh == stale {
-            println!("{file} is up to date with {CONTRACT}.");
-            continue;
-        }
-        let difference = TextDiff::from_lines(&stale, &fresh);
-        let difference =
-            difference.unified_diff().header(file, "what the contract gives").to_string();
-        differences += &format!("{difference}\n{file} is stale; run `cargo xtask regen`\n");
+impl Options {
+    /// The commit to compare with.
+    fn reference(&self) -> &str {
+        self.since.as_deref().unwrap_or("HEAD")
     }
-    if differences.is_empty() { Ok(()) } else { Err(differences.trim_end().to_owned()) }
+
+    /// Reads the baseline. A checkout without git has none, which is an error only if the report
+    /// was asked for.
+    fn baseline(&self) -> Result<Option<Baseline>, String> {
+        let json = self.format == Format::Json;
+        let is_asked = self.since.is_some() || self.fail_on.is_some() || json;
+        match Baseline::at(self.reference(), CONTRACT) {
+            Ok(baseline) => Ok(Some(baseline)),
+            Err(reason) if is_asked => Err(format!("nothing to compare with: {reason}")),
+            Err(reason) => {
+                self.say(&format!("No report, there is nothing to compare with: {reason}."));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Prints a message where it is not taken for the report.
+    fn say(&self, message: &str) {
+        match self.format {
+            Format::Text => println!("{message}"),
+            Format::Json => eprintln!("{message}"),
+        }
+    }
+}
+
+/// Writes or checks the copy, and prints the report.
+pub fn run(options: &Options) -> Result<(), String> {
+    // Paths in error text are then those that a person at the project's root can use.
+    env::set_current_dir(root()).map_err(|error| error.to_string())?;
+    let code = generate::code(Path::new(CONTRACT))?;
+    let baseline = options.baseline()?;
+    let mut failures = Vec::new();
+    for (file, code) in [(CLIENT, code.client), (MOCK, code.mock)] {
+        let fresh = format!("{HEADER}{}", rustfmt(&code)?);
+        if fresh == read(file)? {
+            options.say(&format!("{file} is up to date with {CONTRACT}."));
+        } else if options.check {
+            failures.push(format!("{file} is stale; run `cargo xtask regen`"));
+        } else {
+            write(file, &fresh)?;
+            options.say(&format!("{file} is written."));
+        }
+    }
+    if let Some(baseline) = baseline {
+        failures.extend(report(options, &baseline)?);
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// Prints the changes and the version that they ask for. Returns the failure, if these are such.
+fn report(options: &Options, baseline: &Baseline) -> Result<Option<String>, String> {
+    let contract = Contract::parse(&read(CONTRACT)?);
+    let contract = contract.map_err(|error| format!("{CONTRACT}: {error}"))?;
+    let changes = compare(&baseline.contract, &contract);
+    match options.format {
+        Format::Text => print!("\n{}", report::text(&changes)),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&changes);
+            println!("{}", json.map_err(|error| error.to_string())?);
+        }
+    }
+    options.say(&summary(options.reference(), baseline.version, &changes)?);
+    let Some(limit) = options.fail_on else { return Ok(None) };
+    let count = changes.iter().filter(|change| change.class >= limit).count();
+    let class = limit.as_str();
+    Ok((count > 0).then(|| format!("{count} changes fail `--fail-on {class}`")))
+}
+
+/// Says which version the changes ask for.
+fn summary(reference: &str, old: Option<Version>, changes: &[Change]) -> Result<String, String> {
+    let Some(class) = changes.iter().map(|change| change.class).max() else {
+        return Ok(format!("The contract is the one at {reference}: no release is needed."));
+    };
+    let class_name = class.as_str();
+    let Some(old) = old else {
+        return Ok(format!(
+            "Cargo.toml at {reference} has no version; the change is {class_name}."
+        ));
+    };
+    let next = old.after(class);
+    let state = match Version::of_workspace(&read("Cargo.toml")?) {
+        Some(version) if version >= next => format!("Cargo.toml says {version}"),
+        Some(version) => format!("Cargo.toml still says {version}"),
+        None => "Cargo.toml has no version".to_owned(),
+    };
+    Ok(format!("Version: {old} -> {next} ({class_name} since {reference}); {state}."))
 }
 
 /// The project's root. Cargo tells where this package is when it runs it.
@@ -74,19 +143,17 @@ fn root() -> PathBuf {
     Path::new(&package).join("..")
 }
 
-fn copies() -> Result<[Copy; 2], String> {
-    // Paths in error text are then those that a person at the project's root can use.
-    env::set_current_dir(root()).map_err(|error| error.to_string())?;
-    let code = generate::code(Path::new(CONTRACT))?;
-    Ok([copy(CLIENT, &code.client)?, copy(MOCK, &code.mock)?])
+/// Reads a file. One that does not exist is empty.
+fn read(file: &str) -> Result<String, String> {
+    match fs::read_to_string(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.map_err(|error| format!("{file}: {error}")),
+    }
 }
 
-fn copy(file: &'static str, code: &str) -> Result<Copy, String> {
-    let stale = match fs::read_to_string(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        text => text.map_err(|error| format!("{file}: {error}"))?,
-    };
-    Ok(Copy { file, stale, fresh: format!("{HEADER}{}", rustfmt(code)?) })
+fn write(file: &str, text: &str) -> Result<(), String> {
+    let directory = Path::new(file).parent().map_or(Ok(()), fs::create_dir_all);
+    directory.and_then(|()| fs::write(file, text)).map_err(|error| format!("{file}: {error}"))
 }
 
 fn rustfmt(source: &str) -> Result<String, String> {

@@ -6,11 +6,15 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const COPY: &str = "src/generated/apikeys.rs";
 const MOCK: &str = "src/generated/mock.rs";
+
+/// A contract of the tests' own.
+const KEYS: &str = include_str!("contracts/keys.yaml");
 
 /// A copy of what the command reads and writes.
 struct Project(TempDir);
@@ -28,6 +32,35 @@ impl Project {
         project
     }
 
+    /// A git repository with a contract of its own in its only commit, and no copy yet.
+    fn in_git() -> Self {
+        let project = Self(TempDir::new().unwrap());
+        for directory in ["xtask", "openapi"] {
+            fs::create_dir_all(project.0.path().join(directory)).unwrap();
+        }
+        project.write("Cargo.toml", "[workspace.package]\nversion = \"0.3.1\"\n");
+        project.write(CONTRACT, KEYS);
+        project.git(&["init", "--quiet"]);
+        project.commit();
+        project
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
+        let mut git = Command::new("git");
+        git.current_dir(self.0.path()).args(identity).args(arguments);
+        assert!(git.status().unwrap().success(), "{arguments:?}");
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "Edit"]);
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.0.path().join(file), text).unwrap();
+    }
+
     fn read(&self, file: &str) -> String {
         fs::read_to_string(self.0.path().join(file)).unwrap()
     }
@@ -41,12 +74,17 @@ impl Project {
 
     /// Whether the command succeeds, and what it prints.
     fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let (success, output, errors) = self.outputs(arguments);
+        (success, output + &errors)
+    }
+
+    fn outputs(&self, arguments: &[&str]) -> (bool, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let command =
             command.args(arguments).env("CARGO_MANIFEST_DIR", self.0.path().join("xtask"));
         let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8(text).unwrap())
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
     }
 }
 
@@ -62,49 +100,216 @@ fn the_checked_in_copy_is_fresh_and_stays_as_it_is() {
 }
 
 #[test]
-fn check_shows_the_difference_and_changes_nothing() {
-    let project = Project::new();
+fn a_second_run_says_the_same() {
+    let project = Project::in_git();
+    project.edit("name: { type: string }", "title: { type: string }");
+    project.edit("required: [name]", "required: [title]");
+    let report = |text: &str| text.split_once("breaking").expect("a report").1.to_owned();
+    let (success, first) = project.run(&["regen"]);
+    assert!(success && first.contains("src/generated/apikeys.rs is written."), "{first}");
+    assert!(project.read(COPY).contains("pub title: ::std::string::String"));
+    let (success, second) = project.run(&["regen"]);
+    assert!(success && second.contains("src/generated/apikeys.rs is up to date"), "{second}");
+    assert_eq!(report(&first), report(&second));
+    let entry = "
+breaking  components.schemas.NewKey.properties.name
+          property removed
+          = `NewKey::name` is gone
+";
+    assert!(second.contains(entry), "{second}");
+    let version = "Version: 0.3.1 -> 0.4.0 (breaking since HEAD); Cargo.toml still says 0.3.1.";
+    assert!(second.contains(version), "{second}");
+}
+
+/// Everything at once, and each entry has its class and its place.
+#[test]
+fn every_change_is_reported_with_its_class_and_place() {
+    let project = Project::in_git();
+    for (from, to) in [
+        ("  /v1/keys:\n", "  /v2/keys:\n"),
+        (
+            "/v1/keys/{name}/state:\n    parameters:\n      - $ref: '#/components/parameters/Name'\n    post:",
+            "/v1/keys/{name}/state:\n    parameters:\n      - $ref: '#/components/parameters/Name'\n    put:",
+        ),
+        ("name: reveal, in: query", "name: reveal, in: header"),
+        ("SUSPENDED", "PAUSED"),
+        ("name: Authorization", "name: X-Api-Key"),
+        ("https://eu.example.com", "https://new.example.com"),
+        (
+            "        name: { type: string }\n    Key:",
+            "        name: { type: string }\n        role: { type: string }\n    Key:",
+        ),
+        (
+            "schema: { type: boolean } }\n",
+            "schema: { type: boolean } }\n        - { name: version, in: query, schema: { type: integer } }\n",
+        ),
+        (
+            "  /v1/keys/{name}:\n",
+            "  /v1/users:\n    get:\n      operationId: get_user\n      responses:\n        '200':\n          description: The user.\n          content: { application/json: { schema: { $ref: '#/components/schemas/User' } } }\n        '400': { $ref: '#/components/responses/NotFound' }\n  /v1/keys/{name}:\n",
+        ),
+        (
+            "    NewKey:\n",
+            "    User: { type: object, properties: { email: { type: string } } }\n    NewKey:\n",
+        ),
+    ] {
+        project.edit(from, to);
+    }
+    for status in ["404", "409"] {
+        let contract = project.read(CONTRACT);
+        let kept = contract.lines().filter(|line| !line.contains(&format!("'{status}'")));
+        let kept: Vec<_> = kept.collect();
+        project.write(CONTRACT, &(kept.join("\n") + "\n"));
+    }
+    // The generator wants an error to be documented.
+    let contract = project.read(CONTRACT);
+    let key = "'200': { $ref: '#/components/responses/Key' }\n";
+    let error = "        '500': { $ref: '#/components/responses/NotFound' }\n";
+    project.write(CONTRACT, &contract.replace(key, &format!("{key}{error}")));
+
+    let (success, output, errors) = project.outputs(&["regen", "--format", "json"]);
+    assert!(success, "{errors}");
+    assert!(errors.contains("is written") && errors.contains("0.3.1 -> 0.4.0"), "{errors}");
+    let changes: Vec<Value> = serde_json::from_str(&output).expect("nothing but JSON");
+    let found: Vec<_> = changes
+        .iter()
+        .map(|it| {
+            let text = |key: &str| it[key].as_str().unwrap().to_owned();
+            (text("class"), text("place"), text("change"))
+        })
+        .collect();
+    let state = "paths./v1/keys/{name}/state.put";
+    let get = "paths./v1/keys/{name}.get";
+    let mut expected = vec![
+        ("breaking", "paths./v2/keys".to_owned(), "path /v1/keys -> /v2/keys"),
+        ("breaking", state.to_owned(), "method POST -> PUT"),
+        ("breaking", format!("{get}.parameters.reveal"), "`in` query -> header"),
+        (
+            "breaking",
+            "components.schemas.Key.properties.state.enum".to_owned(),
+            "value \"SUSPENDED\" removed",
+        ),
+        (
+            "additive",
+            "components.schemas.Key.properties.state.enum".to_owned(),
+            "value \"PAUSED\" added",
+        ),
+        (
+            "breaking",
+            "components.securitySchemes.apikeys.name".to_owned(),
+            "`name` Authorization -> X-Api-Key",
+        ),
+        (
+            "breaking",
+            "servers.0".to_owned(),
+            "first server https://eu.example.com -> https://new.example.com",
+        ),
+        (
+            "additive",
+            "components.schemas.NewKey.properties.role".to_owned(),
+            "optional property added",
+        ),
+        ("additive", format!("{get}.parameters.version"), "optional query parameter added"),
+        ("additive", "paths./v1/users.get".to_owned(), "operation added"),
+    ];
+    for operation in ["paths./v2/keys.post", get, state] {
+        let place = |status: &str| format!("{operation}.responses.{status}");
+        expected.push(("breaking", place("404"), "error status 404 removed"));
+        expected.push(("breaking", place("409"), "error status 409 removed"));
+        expected.push(("additive", place("500"), "error status 500 added"));
+    }
+    for (class, place, change) in &expected {
+        let entry = ((*class).to_owned(), place.clone(), (*change).to_owned());
+        assert!(found.contains(&entry), "{entry:?} is not in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn check_names_a_stale_copy_and_changes_nothing() {
+    let project = Project::in_git();
+    let (success, text) = project.run(&["regen"]);
+    assert!(
+        success && text.contains("The contract is the one at HEAD: no release is needed."),
+        "{text}"
+    );
     let before = project.read(COPY);
-    project.edit("        last_access_time:", "        last_used_time:");
+    project.edit("created_at:", "created:");
     let (success, text) = project.run(&["regen", "--check"]);
-    assert!(!success);
-    assert!(text.contains("-        pub last_access_time:"), "{text}");
-    assert!(text.contains("+        pub last_used_time:"), "{text}");
-    assert!(text.contains("run `cargo xtask regen`"), "{text}");
+    assert!(!success, "{text}");
+    assert!(text.contains("src/generated/apikeys.rs is stale; run `cargo xtask regen`"), "{text}");
+    assert!(!text.contains("src/generated/mock.rs is stale"), "{text}");
+    assert!(text.lines().count() < 20, "{text}");
     assert_eq!(project.read(COPY), before);
 }
 
 #[test]
-fn regen_says_what_changed_for_a_user() {
-    let project = Project::new();
-    project.edit("        last_access_time:", "        last_used_time:");
-    project.edit("operationId: list_api_keys", "operationId: list_keys");
-    project.edit("      schema:\n        type: boolean", "      schema:\n        type: integer");
-    project.edit("- AUTHEXCEPTION", "- AUTH");
-    project.edit("- AuthException", "- Auth");
-    let (success, text) = project.run(&["regen"]);
-    assert!(success, "{text}");
-    for change in [
-        "- field ApiKey.last_access_time: Option<Timestamp>",
-        "+ field ApiKey.last_used_time: Option<Timestamp>",
-        "- operation list_api_keys",
-        "+ operation list_keys",
-        "~ parameter GetApiKey.reveal: Option<bool> -> Option<i64>",
-        "- value ErrorType::AuthException",
-        "+ value ErrorType::Auth",
-    ] {
-        assert!(text.contains(&format!("  {change}\n")), "{change} is not in:\n{text}");
+fn check_fails_on_a_class_that_is_not_wanted_and_on_worse_ones() {
+    let project = Project::in_git();
+    project.edit("created_at:", "created:");
+    assert!(project.run(&["regen"]).0);
+    for (class, success) in [("docs", false), ("additive", false), ("breaking", false)] {
+        let (succeeds, text) = project.run(&["regen", "--check", "--fail-on", class]);
+        assert_eq!(succeeds, success, "{text}");
+        assert!(text.contains(&format!("fail `--fail-on {class}`")), "{text}");
     }
-    let (success, text) = project.run(&["regen", "--check"]);
-    assert!(success, "{text}");
+    project.write(CONTRACT, KEYS);
+    project.edit("version: 1.0.0", "version: 1.0.1");
+    assert!(project.run(&["regen"]).0);
+    for (class, success) in [("docs", false), ("additive", true), ("breaking", true)] {
+        let (succeeds, text) = project.run(&["regen", "--check", "--fail-on", class]);
+        assert_eq!(succeeds, success, "{text}");
+        assert!(text.contains("Version: 0.3.1 -> 0.3.2 (docs since HEAD)"), "{text}");
+    }
 }
 
 #[test]
-fn regen_says_when_nothing_changed_for_a_user() {
-    let project = Project::new();
-    project.edit("When the key was created.", "When the key came to be.");
+fn since_compares_with_an_older_commit() {
+    let project = Project::in_git();
+    project.git(&["tag", "v0.3.1"]);
+    project.edit("created_at:", "created:");
+    project.write("Cargo.toml", "[workspace.package]\nversion = \"0.4.0\"\n");
+    project.commit();
     let (success, text) = project.run(&["regen"]);
-    assert!(success && text.contains("Nothing changed for users"), "{text}");
+    assert!(success && text.contains("no release is needed"), "{text}");
+    let (success, text) = project.run(&["regen", "--check", "--since", "v0.3.1"]);
+    assert!(success && text.contains("Key.properties.created_at"), "{text}");
+    let version = "Version: 0.3.1 -> 0.4.0 (breaking since v0.3.1); Cargo.toml says 0.4.0.";
+    assert!(text.contains(version), "{text}");
+}
+
+#[test]
+fn a_commit_without_a_contract_is_an_error_where_it_was_asked_for() {
+    let project = Project::in_git();
+    project.git(&["rm", "--quiet", "--cached", CONTRACT]);
+    project.git(&["commit", "--quiet", "--message", "Remove"]);
+    for (since, cause) in [
+        ("v9", "git has no commit `v9`"),
+        ("--all", "git has no commit `--all`"),
+        ("HEAD", "`HEAD` has no openapi/apikeys.yaml"),
+    ] {
+        let since = format!("--since={since}");
+        let (success, output, errors) = project.outputs(&["regen", &since]);
+        assert!(!success && output.is_empty(), "{output}");
+        assert_eq!(errors, format!("nothing to compare with: {cause}\n"));
+    }
+    let (success, text) = project.run(&["regen"]);
+    assert!(success && text.contains("No report"), "{text}");
+}
+
+#[test]
+fn without_git_the_copy_is_written_and_there_is_no_report() {
+    let project = Project::in_git();
+    fs::remove_dir_all(project.0.path().join(".git")).unwrap();
+    let (success, text) = project.run(&["regen"]);
+    assert!(success && text.contains("is written"), "{text}");
+    assert!(text.contains("No report, there is nothing to compare with: "), "{text}");
+    let (success, text) = project.run(&["regen", "--check"]);
+    assert!(success && text.contains("is up to date"), "{text}");
+    for asked in [&["--format", "json"][..], &["--fail-on", "breaking"]] {
+        let (success, output, errors) = project.outputs(&[&["regen"], asked].concat());
+        assert!(!success && output.is_empty(), "{output}");
+        assert!(errors.starts_with("nothing to compare with: "), "{errors}");
+    }
 }
 
 /// The build gives the same line, from the same code.
@@ -160,7 +365,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
 }
 
 #[test]
-fn an_unknown_command_is_answered_with_the_commands_that_there_are() {
+fn an_unknown_command_shows_the_commands() {
     let project = Project::new();
     for arguments in [&["regenerate"][..], &["regen", "--chek"], &[]] {
         let (success, text) = project.run(arguments);

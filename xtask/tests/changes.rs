@@ -1,0 +1,251 @@
+//! Classes of changes, from a table of edits of a contract.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use xtask::changes::{Change, Class, OWN_TYPES, compare};
+
+const BASE: &str = include_str!("contracts/base.yaml");
+const EDITS: &str = include_str!("contracts/edits.yaml");
+
+/// A row of the table, which says at its top what the columns are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    edit: String,
+    #[serde(flatten)]
+    patch: Patch,
+    also: Option<Patch>,
+    #[serde(default)]
+    place: String,
+    back_place: Option<String>,
+    count: Option<usize>,
+    back_count: Option<usize>,
+    there: Option<(String, String)>,
+    back: Option<(String, String)>,
+    why: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Patch {
+    at: Vec<String>,
+    set: Option<Value>,
+    rename: Option<(String, String)>,
+}
+
+impl Patch {
+    fn apply(&self, document: &mut Value) {
+        let mut node = document;
+        for key in &self.at {
+            node = entries(node).entry(key).or_insert(Value::Null);
+        }
+        if let Some(patch) = &self.set {
+            merge(node, patch);
+        }
+        if let Some((old, new)) = &self.rename {
+            let value = entries(node).remove(old).expect("the key to rename is there");
+            entries(node).insert(new.clone(), value);
+        }
+    }
+}
+
+fn entries(node: &mut Value) -> &mut Map<String, Value> {
+    if !node.is_object() {
+        *node = Value::Object(Map::new());
+    }
+    node.as_object_mut().unwrap()
+}
+
+/// A merge patch as in RFC 7386.
+fn merge(node: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *node = patch.clone();
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            entries(node).remove(key);
+        } else {
+            merge(entries(node).entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
+fn base() -> Value {
+    yaml_serde::from_str(BASE).unwrap()
+}
+
+fn changes(old: &Value, new: &Value) -> Vec<Change> {
+    compare(&old.clone().into(), &new.clone().into())
+}
+
+fn rows() -> Vec<Row> {
+    yaml_serde::from_str(EDITS).unwrap()
+}
+
+#[test]
+fn every_edit_and_its_reversal_have_their_class() {
+    let mut failures = Vec::new();
+    for row in rows() {
+        let old = base();
+        let mut new = old.clone();
+        row.patch.apply(&mut new);
+        row.also.iter().for_each(|patch| patch.apply(&mut new));
+        assert_ne!(old, new, "{} edits nothing", row.edit);
+        let back_place = row.back_place.as_ref().unwrap_or(&row.place);
+        let count = row.count.unwrap_or(1);
+        let directions = [
+            ("there", changes(&old, &new), &row.there, &row.place, count),
+            ("back", changes(&new, &old), &row.back, back_place, row.back_count.unwrap_or(count)),
+        ];
+        for (direction, found, expected, place, count) in directions {
+            let class = expected.as_ref().map(|(class, _)| class.as_str());
+            let worst = found.first().map(|change| change.class.as_str());
+            let is_placed = found
+                .iter()
+                .any(|change| change.place == *place && Some(change.class.as_str()) == class);
+            if found.len() != count || worst != class || is_placed != class.is_some() {
+                let edit = &row.edit;
+                failures.push(format!("{edit}, {direction}: wants {expected:?}\n{found:#?}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}\n{} fail", failures.join("\n"), failures.len());
+}
+
+/// The levels ERR and WARN of oasdiff are breaking, INFO is not; without a rule nothing is reported.
+#[test]
+fn the_table_says_why_a_class_differs_from_oasdiff() {
+    for row in rows() {
+        let differs = [&row.there, &row.back].into_iter().flatten().any(|(class, oasdiff)| {
+            match oasdiff.split_whitespace().collect::<Vec<_>>()[..] {
+                ["ERR" | "WARN", _] => class != "breaking",
+                ["INFO", _] => class == "breaking",
+                ["none"] => class != "docs",
+                _ => panic!("{}: {oasdiff:?} is not a level and a rule", row.edit),
+            }
+        });
+        assert_eq!(row.why.is_some(), differs, "{}", row.edit);
+    }
+}
+
+#[test]
+fn the_table_is_large_and_says_nothing_twice() {
+    let rows = rows();
+    let names: BTreeSet<_> = rows.iter().map(|row| &row.edit).collect();
+    assert_eq!(names.len(), rows.len());
+    assert!(rows.len() >= 60, "{}", rows.len());
+}
+
+#[test]
+fn a_contract_does_not_differ_from_itself() {
+    assert_eq!(changes(&base(), &base()), []);
+}
+
+/// Whatever is edited, something is reported.
+#[test]
+fn no_edit_of_a_single_value_is_overlooked() {
+    let old = base();
+    let mut pointers = Vec::new();
+    leaves(&old, String::new(), &mut pointers);
+    assert!(pointers.len() > 150, "{}", pointers.len());
+    for pointer in pointers {
+        let mut new = old.clone();
+        let leaf = new.pointer_mut(&pointer).unwrap();
+        *leaf = match &*leaf {
+            Value::Bool(value) => (!value).into(),
+            Value::Number(value) => (value.as_i64().unwrap() + 1).into(),
+            value => format!("{}x", value.as_str().unwrap()).into(),
+        };
+        assert_ne!(changes(&old, &new), [], "{pointer}");
+        assert_ne!(changes(&new, &old), [], "{pointer}");
+    }
+}
+
+fn leaves(node: &Value, pointer: String, found: &mut Vec<String>) {
+    let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match node {
+        Value::Object(entries) => entries
+            .iter()
+            .for_each(|(key, node)| leaves(node, format!("{pointer}/{}", escape(key)), found)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, node)| leaves(node, format!("{pointer}/{index}"), found)),
+        _ => found.push(pointer),
+    }
+}
+
+#[test]
+fn a_change_of_a_shared_component_is_reported_once_at_its_own_place() {
+    let old = base();
+    let mut new = old.clone();
+    let patch = r#"{"components": {"responses": {"NotFound": {"description": "Nothing."}},
+        "schemas": {"Book": {"properties": {"title": null}}}}}"#;
+    merge(&mut new, &serde_json::from_str(patch).unwrap());
+    let places: Vec<_> = changes(&old, &new).into_iter().map(|change| change.place).collect();
+    let book = "components.schemas.Book.properties.title";
+    assert_eq!(places, [book, "components.responses.NotFound.description"]);
+}
+
+#[test]
+fn a_meaning_names_what_users_write() {
+    for (patch, class, change, meaning) in [
+        (
+            r#"{"parameters": {"Reveal": {"schema": {"type": "integer"}}}}"#,
+            Class::Breaking,
+            "type boolean -> integer",
+            "`GetBook::reveal` takes i64 in place of bool",
+        ),
+        (
+            r#"{"schemas": {"State": {"enum": ["ON_SHELF"]}}}"#,
+            Class::Breaking,
+            "value \"LENT\" removed",
+            "`State::Lent` is gone",
+        ),
+        (
+            r#"{"schemas": {"Book": {"required": ["id", "title", "authors", "added"]}}}"#,
+            Class::Breaking,
+            "optional -> required",
+            "`Book::added` is Timestamp in place of Option<Timestamp>",
+        ),
+        (
+            r#"{"schemas": {"NewBook": {"properties": {"type": {"type": "string"}}}}}"#,
+            Class::Additive,
+            "optional property added",
+            "`NewBook::type_` is new; builders need not name it, struct literals must",
+        ),
+        (
+            r#"{"schemas": {"State": {"enum": ["ON_SHELF", "AWAY"], "x-enumNames":
+                {"LENT": null, "AWAY": "Lent"}}}}"#,
+            Class::Breaking,
+            "value \"LENT\" removed",
+            "`State::Lent` is \"AWAY\" on the wire",
+        ),
+    ] {
+        let old = base();
+        let mut new = old.clone();
+        merge(
+            entries(&mut new).get_mut("components").unwrap(),
+            &serde_json::from_str(patch).unwrap(),
+        );
+        let found = changes(&old, &new);
+        let first = &found[0];
+        assert_eq!(
+            (first.class, first.change.as_str(), first.meaning.as_str()),
+            (class, change, meaning)
+        );
+    }
+}
+
+/// The generator's settings name the same types.
+#[test]
+fn the_types_of_the_crate_are_those_of_the_generator() {
+    let settings = include_str!("../../openapi/generate.rs");
+    for name in OWN_TYPES {
+        assert!(settings.contains(&format!("\"{name}\"")), "{name}");
+    }
+}
