@@ -1,5 +1,5 @@
-//! What the crate promises, checked through its public interface. The modules are named after what
-//! they protect.
+//! What the crate guarantees, checked through its public interface. Each module is named after what
+//! it checks.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Generated requests: what the generated client promises by itself, and what `run` adds.
+//! Generated requests: what the generated client guarantees, and what `run` adds.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use rockset_apikeys::{Client, ClientBuilder, OperationKind, RetryPolicy};
 use crate::script::{Script, Step};
 use crate::support::{Contract, message, success};
 
-fn hasty(url: &str) -> ClientBuilder {
+fn without_backoff(url: &str) -> ClientBuilder {
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
     Client::builder().api_server(url).api_key("k").retry_policy(policy)
 }
@@ -20,9 +20,9 @@ fn keys() -> Step {
 }
 
 #[tokio::test]
-async fn run_retries_what_is_safe_and_returns_the_whole_response() {
+async fn run_retries_when_that_is_safe_and_returns_the_whole_response() {
     let server = Script::play([Step::status(503), Step::Reset, keys()]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("dev@me.com");
     let send = || request.clone().send();
     let response = client.run(&operations::LIST_API_KEYS, send).await.unwrap();
@@ -34,7 +34,7 @@ async fn run_retries_what_is_safe_and_returns_the_whole_response() {
 #[tokio::test]
 async fn run_does_not_retry_a_create_that_may_have_been_applied() {
     let server = Script::play([Step::Reset]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let body = CreateApiKeyRequest::builder().name("n");
     let request = client.generated().create_api_key().body(body);
     let send = || request.clone().send();
@@ -47,9 +47,9 @@ async fn run_does_not_retry_a_create_that_may_have_been_applied() {
 }
 
 #[tokio::test]
-async fn run_has_the_clients_timeout_budget_and_errors() {
+async fn run_has_the_clients_timeout_retry_budget_and_errors() {
     let server = Script::play([Step::Hang(Vec::new())]).await;
-    let client = hasty(&server.url).timeout(Duration::from_millis(50)).build().unwrap();
+    let client = without_backoff(&server.url).timeout(Duration::from_millis(50)).build().unwrap();
     let request = client.generated().list_api_keys().user("self");
     let send = || request.clone().send();
     let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
@@ -57,20 +57,20 @@ async fn run_has_the_clients_timeout_budget_and_errors() {
 
     let body = r#"{"message": "down", "trace_id": "4bf9"}"#;
     let server = Script::play([Step::response(503, "", body)]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("self");
     for _ in 0..10 {
         let send = || request.clone().send();
         let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
         assert_eq!(message(&error), Some("down"));
     }
-    assert_eq!(server.requests().len(), 20, "the budget is ten retries");
+    assert_eq!(server.requests().len(), 20, "the budget is 10 retries");
 }
 
 #[tokio::test]
-async fn run_rejects_a_request_that_cannot_be_made_and_sends_nothing() {
+async fn run_rejects_an_invalid_request_and_sends_nothing() {
     let server = Script::play([keys()]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let generated = client.generated();
     for (request, text) in [
         (generated.list_api_keys(), "list_api_keys: user was not initialized; nothing was sent"),
@@ -93,7 +93,7 @@ async fn run_rejects_a_request_that_cannot_be_made_and_sends_nothing() {
 fn run_works_without_async() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let server = runtime.block_on(Script::play([Step::status(503), keys()]));
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("self");
     let send = || request.clone().send();
     let response = client.run_blocking(&operations::LIST_API_KEYS, send).unwrap();
@@ -103,9 +103,9 @@ fn run_works_without_async() {
 }
 
 #[tokio::test]
-async fn the_generated_client_limits_and_times_out_but_neither_retries_nor_redirects() {
+async fn the_generated_client_has_limits_and_timeouts_and_neither_retries_nor_redirects() {
     let server = Script::play([Step::status(503)]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("self");
     let error = request.send().await.unwrap_err();
     assert!(matches!(&error, generated::Error::ErrorResponse(it) if it.status() == 503));
@@ -114,18 +114,19 @@ async fn the_generated_client_limits_and_times_out_but_neither_retries_nor_redir
     let elsewhere = Script::play([keys()]).await;
     let location = format!("location: {}\r\n", elsewhere.url);
     let server = Script::play([Step::response(307, &location, "")]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
     assert_eq!(error.status().map(|it| it.as_u16()), Some(307));
     assert_eq!(elsewhere.requests().len(), 0);
 
     let server = Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]).await;
-    let client = hasty(&server.url).build().unwrap();
+    let client = without_backoff(&server.url).build().unwrap();
     let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
     assert!(matches!(error, generated::Error::ResponseBodyError(_)), "{error:?}");
 
     let server = Script::play([Step::Hang(Vec::new())]).await;
-    let client = hasty(&server.url).attempt_timeout(Duration::from_millis(50)).build().unwrap();
+    let client =
+        without_backoff(&server.url).attempt_timeout(Duration::from_millis(50)).build().unwrap();
     let start = Instant::now();
     let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
     assert!(matches!(error, generated::Error::CommunicationError(_)), "{error:?}");
@@ -133,7 +134,7 @@ async fn the_generated_client_limits_and_times_out_but_neither_retries_nor_redir
 }
 
 #[test]
-fn the_table_has_the_contracts_operations() {
+fn the_table_lists_exactly_the_contracts_operations() {
     let contract = Contract::load();
     let mut count = 0;
     for item in contract.0["paths"].as_object().unwrap().values() {

@@ -1,5 +1,5 @@
-//! What several tests need: a client, and the contract. Requests and responses are checked against
-//! the contract rather than against the code that is generated from it.
+//! What several tests share: a client, and the contract. Requests and responses are checked against
+//! the contract, not against the code that is generated from it.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub static OPERATIONS: LazyLock<Vec<&str>> =
     LazyLock::new(|| operations::ALL.iter().map(|operation| operation.id()).collect());
 
-/// A client that retries nothing.
+/// Builds a client that retries nothing.
 pub fn client_of(server: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(server).api_key(key);
     builder.retry_policy(RetryPolicy::none()).build().expect("a client")
@@ -30,13 +30,13 @@ pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
     }
 }
 
-/// Returns a body of a success of an operation.
+/// Returns the body of a success of an operation.
 pub fn success(id: &str) -> Value {
     let key = json!({ "name": "my-app", "key": "abcdef" });
     json!({ "data": if id == "list_api_keys" { json!([key]) } else { key } })
 }
 
-/// What the server said about an error.
+/// Returns the server's message.
 pub fn message(error: &Error) -> Option<&str> {
     error.details()?.message.as_deref()
 }
@@ -49,7 +49,7 @@ impl Contract {
         Self(yaml_serde::from_str(text).expect("the contract is YAML"))
     }
 
-    /// The node, or the one that it refers to.
+    /// Returns the node, or the one that it refers to.
     pub fn resolve<'a>(&'a self, node: &'a Value) -> &'a Value {
         match node["$ref"].as_str() {
             Some(reference) => {
@@ -60,7 +60,7 @@ impl Contract {
         }
     }
 
-    /// The operation with this id: its method, the template of its path, and itself.
+    /// Returns the method, the path's template and the node of an operation.
     pub fn operation(&self, id: &str) -> (&str, &str, &Value) {
         let paths = self.0["paths"].as_object().expect("paths");
         let operations = paths.iter().flat_map(|(path, item)| {
@@ -71,7 +71,7 @@ impl Contract {
         found.next().unwrap_or_else(|| panic!("the contract has no operation {id}"))
     }
 
-    /// The operation's parameters, its path's included.
+    /// Returns the parameters of an operation, those of its path included.
     pub fn parameters(&self, id: &str) -> Vec<&Value> {
         let (_, path, operation) = self.operation(id);
         let lists = [&self.0["paths"][path]["parameters"], &operation["parameters"]];
@@ -79,7 +79,7 @@ impl Contract {
         parameters.map(|parameter| self.resolve(parameter)).collect()
     }
 
-    /// The statuses that the operation documents.
+    /// Returns the statuses that an operation documents.
     pub fn statuses(&self, id: &str) -> Vec<u16> {
         let (.., operation) = self.operation(id);
         let statuses = operation["responses"].as_object().expect("responses").keys();
@@ -110,11 +110,11 @@ impl Contract {
     pub fn assert_valid(&self, what: &str, schema: &Value, value: &Value) {
         let errors: Vec<_> =
             self.validator(schema).iter_errors(value).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{what} is not as the contract says: {errors:?}");
+        assert!(errors.is_empty(), "{what} does not match the contract: {errors:?}");
     }
 
-    /// A validator of one of the contract's schemas, which are JSON Schema draft 4 in all that this
-    /// contract uses.
+    /// Returns a validator of one of the contract's schemas. All that they use is JSON Schema
+    /// draft 4.
     pub fn validator(&self, schema: &Value) -> Validator {
         let document = json!({ "allOf": [schema], "components": self.0["components"] });
         let options = jsonschema::draft4::options().should_validate_formats(true);
