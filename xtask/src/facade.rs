@@ -318,7 +318,7 @@ impl<'a> Lines<'a> {
 
     /// The first line with this text from the given one on.
     fn after(&self, line: usize, text: &str) -> usize {
-        let index = self.0.iter().skip(line).position(|it| it.trim_end().ends_with(text));
+        let index = self.0.iter().skip(line).position(|it| it.contains(text));
         index.map_or(line, |index| line + index + 1)
     }
 }
