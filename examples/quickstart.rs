@@ -1,8 +1,8 @@
 //! Walks through the five operations: creates a key, lists, gets, reveals, suspends, reactivates
 //! and deletes it.
 //!
-//! With `ROCKSET_APIKEY` and `ROCKSET_APISERVER` set, it does so on that server; otherwise it
-//! starts one of its own, in memory. It leaves nothing behind, and fails when anything is off.
+//! If `ROCKSET_APIKEY` and `ROCKSET_APISERVER` are set, it calls that server; otherwise it starts a
+//! server in memory. It deletes what it creates, and fails if a response is not as expected.
 //!
 //! Run it with `cargo run --example quickstart`.
 
@@ -35,23 +35,23 @@ async fn run() -> Outcome<()> {
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
     if is_set("ROCKSET_APIKEY") || is_set("ROCKSET_APISERVER") {
         let client = Client::from_env()?;
-        println!("Server: the one that ROCKSET_APISERVER names, {}", client.api_server());
+        println!("Server: {}, from the environment", client.api_server());
         return walk_and_clean_up(&client).await;
     }
     let server = Server::start().await?;
     let client =
         Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
-    println!("Server: {}, started for this run; its state is in memory", client.api_server());
+    println!("Server: {}, in memory, for this run only", client.api_server());
     walk_and_clean_up(&client).await
 }
 
-/// Deletes the key also when something went wrong on the way.
+/// Walks through the operations. Deletes the key even if one fails.
 async fn walk_and_clean_up(client: &Client) -> Outcome<()> {
-    // No two runs share a name, so that they do not get in each other's way.
+    // A new name for each run, so that runs do not disturb each other.
     let name = format!("quickstart-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos());
     let outcome = walk(client, &name).await;
     if outcome.is_err() {
-        // What went wrong is worth more to the reader than a clean-up that has nothing to delete.
+        // The outcome tells more than a failed clean-up: there may be nothing to delete.
         let _ = client.delete_api_key(&name).await;
     }
     outcome
@@ -61,42 +61,41 @@ async fn walk(client: &Client, name: &str) -> Outcome<()> {
     let created = client.create_api_key(name).role("member").await?;
     let value = created.key.clone();
     step("create", &created);
-    check(value.expose_secret().len() > value.identifier().len(), "the full key was not given")?;
+    check(value.expose_secret().len() > value.identifier().len(), "create returned no full key")?;
 
     let keys = client.list_api_keys().await?;
     println!("  list        {} keys", keys.len());
     let listed = keys.iter().find(|key| key.name == name).ok_or("the key is not listed")?;
-    check(listed.key.expose_secret() == value.identifier(), "the list shows a full key")?;
+    check(listed.key.expose_secret() == value.identifier(), "the list has a full key")?;
 
     let key = client.get_api_key(name).await?;
     step("get", &key);
-    check(key.key.expose_secret() == value.identifier(), "get shows the full key unasked")?;
+    check(key.key.expose_secret() == value.identifier(), "get shows the full key")?;
 
     let key = client.get_api_key(name).reveal(true).await?;
-    println!("  reveal      {} (a throw-away key)", key.key.expose_secret());
-    check(key.key.expose_secret() == value.expose_secret(), "another key was revealed")?;
+    println!("  reveal      {} (deleted below)", key.key.expose_secret());
+    check(key.key.expose_secret() == value.expose_secret(), "reveal returned another key")?;
 
-    let own = signed_with(client, &value)?;
+    let own = with_key(client, &value)?;
     let key = client.update_api_key(name).state(KeyState::Suspended).await?;
     step("suspend", &key);
     check(key.state == Some(KeyState::Suspended), "the key is not suspended")?;
-    let rejection = own.list_api_keys().await.err().ok_or("a suspended key signs requests")?;
-    check(rejection.is_unauthorized(), "a suspended key was rejected in an unexpected way")?;
-    let reason =
-        rejection.details().and_then(|it| it.message.as_deref()).unwrap_or("no reason given");
+    let error = own.list_api_keys().await.err().ok_or("a suspended key authenticates")?;
+    check(error.is_unauthorized(), "the suspended key got another error than 401")?;
+    let reason = error.details().and_then(|it| it.message.as_deref()).unwrap_or("no reason given");
     println!("              its requests are rejected: {reason}");
 
     let key = client.update_api_key(name).state(KeyState::Active).await?;
     step("reactivate", &key);
     check(key.state == Some(KeyState::Active), "the key is not active")?;
     own.list_api_keys().await?;
-    println!("              its requests are answered again");
+    println!("              its requests succeed again");
 
-    let gone = client.delete_api_key(name).await?;
-    step("delete", &gone);
+    let deleted = client.delete_api_key(name).await?;
+    step("delete", &deleted);
     let missing = client.get_api_key(name).await.err().ok_or("a deleted key can be retrieved")?;
-    check(missing.is_not_found(), "a deleted key is missing in an unexpected way")?;
-    println!("\nAll five operations did what the contract says.");
+    check(missing.is_not_found(), "the deleted key got another error than 404")?;
+    println!("\nAll five operations work as the contract says.");
     Ok(())
 }
 
@@ -110,7 +109,7 @@ fn check(holds: bool, complaint: &str) -> Outcome<()> {
     if holds { Ok(()) } else { Err(complaint.into()) }
 }
 
-/// A client of the same server that signs with another key.
-fn signed_with(client: &Client, key: &ApiKeyValue) -> Outcome<Client> {
+/// Builds a client of the same server that authenticates with another key.
+fn with_key(client: &Client, key: &ApiKeyValue) -> Outcome<Client> {
     Ok(Client::builder().api_server(client.api_server()).api_key(key.clone()).build()?)
 }

@@ -1,6 +1,6 @@
 //! Sends the input over a socket as the response to a call, from the status line to the end of the
-//! body. Every call must end with a value or an error, and the error's text must be one line without
-//! the client's key.
+//! body. Every call must end with a value or an error, and the error's text must be one line
+//! without the client's key.
 
 #![no_main]
 
