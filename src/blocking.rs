@@ -18,16 +18,16 @@ pub(crate) fn wait<T>(
     operation: &Operation,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let id = operation.id();
     if is_async_context() {
-        return Err(Error::rejected(format!(
-            "{id}: a blocking call would block the async runtime that runs this code; await the \
-             call instead, or make it in `spawn_blocking`; nothing was sent"
-        )));
+        return Err(Error::not_sent(
+            operation,
+            "a blocking call would block the async runtime that runs this code; await the call \
+             instead, or make it in `spawn_blocking`",
+        ));
     }
     let runtime = runtime().map_err(|error| {
         let reason = "the thread that drives blocking calls cannot be started; nothing was sent";
-        Error::rejected_because(format!("{id}: {reason}"), error)
+        Error::rejected_because(format!("{}: {reason}", operation.id()), error)
     })?;
     let _context = runtime.enter();
     pollster::block_on(call)

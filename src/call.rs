@@ -49,8 +49,7 @@ where
 {
     let time = time.unwrap_or(settings.timeout);
     if time.is_zero() {
-        let id = operation.id();
-        return Err(Error::rejected(format!("{id}: the timeout is zero; nothing was sent")));
+        return Err(Error::not_sent(operation, "the timeout is zero"));
     }
     let span = span::of_call(operation, &settings.server);
     let attempts = attempts(settings, operation, subject, time, send, &span);
@@ -159,8 +158,7 @@ async fn failure(
             }
         }
         Generated::InvalidRequest(reason) | Generated::Custom(reason) => {
-            let id = operation.id();
-            return Err(Error::rejected(format!("{id}: {reason}; nothing was sent")));
+            return Err(Error::not_sent(operation, reason));
         }
     })
 }

@@ -29,15 +29,17 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// }
 /// # }
 /// ```
-pub struct Error(Box<Repr>);
+pub struct Error(Repr);
 
 enum Repr {
-    /// Invalid input or settings: nothing was sent.
-    Rejected {
-        reason: String,
-        source: Option<Source>,
-    },
-    Failed(Failed),
+    Rejected(Box<Rejected>),
+    Failed(Box<Failed>),
+}
+
+/// Invalid input or settings: nothing was sent.
+struct Rejected {
+    reason: String,
+    source: Option<Source>,
 }
 
 /// A call that failed.
@@ -123,24 +125,31 @@ impl Failed {
 
 impl Error {
     pub(crate) fn rejected(reason: impl Into<String>) -> Self {
-        Self(Box::new(Repr::Rejected { reason: reason.into(), source: None }))
+        let rejected = Rejected { reason: reason.into(), source: None };
+        Self(Repr::Rejected(Box::new(rejected)))
     }
 
     pub(crate) fn rejected_because(
         reason: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self(Box::new(Repr::Rejected { reason: reason.into(), source: Some(Box::new(source)) }))
+        let rejected = Rejected { reason: reason.into(), source: Some(Box::new(source)) };
+        Self(Repr::Rejected(Box::new(rejected)))
+    }
+
+    /// A call that was rejected before sending.
+    pub(crate) fn not_sent(operation: &Operation, reason: impl fmt::Display) -> Self {
+        Self::rejected(format!("{}: {reason}; nothing was sent", operation.id()))
     }
 
     pub(crate) fn failed(failed: Failed) -> Self {
-        Self(Box::new(Repr::Failed(failed)))
+        Self(Repr::Failed(Box::new(failed)))
     }
 
     fn call(&self) -> Option<&Failed> {
-        match &*self.0 {
+        match &self.0 {
             Repr::Failed(failed) => Some(failed),
-            Repr::Rejected { .. } => None,
+            Repr::Rejected(_) => None,
         }
     }
 
@@ -297,8 +306,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Repr::Rejected { reason, .. } => f.write_str(reason),
+        match &self.0 {
+            Repr::Rejected(rejected) => f.write_str(&rejected.reason),
             Repr::Failed(call) => call.fmt(f),
         }
     }
@@ -393,8 +402,8 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &*self.0 {
-            Repr::Rejected { source, .. } => source.as_deref().map(|source| source as _),
+        match &self.0 {
+            Repr::Rejected(rejected) => rejected.source.as_deref().map(|source| source as _),
             Repr::Failed(call) => call.failure.source(),
         }
     }

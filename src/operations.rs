@@ -263,7 +263,7 @@ impl Request for CreateApiKey {
     async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
         // No URL could name the key later.
         path::check("name", &self.name)
-            .map_err(|reason| Error::rejected(format!("{}: {reason}", Self::OPERATION.id())))?;
+            .map_err(|reason| Error::not_sent(Self::OPERATION, reason))?;
         let subject = Subject { name: Some(&self.name), user: None };
         let request = client.generated().create_api_key().body(self.body.name(&self.name));
         let send = || request.clone().send();
