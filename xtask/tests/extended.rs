@@ -145,6 +145,11 @@ impl Project {
         for file in ["Cargo.toml", "Cargo.lock", "README.md", "build.rs", "rustfmt.toml"] {
             fs::copy(original.join(file), project.0.join(file)).unwrap();
         }
+        // Cargo tells packages of one name apart by their version, and shares this build's folder.
+        let manifest = project.0.join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        assert!(text.contains("version = \"0.1.0\""), "the version of the workspace is another");
+        fs::write(&manifest, text.replace("version = \"0.1.0\"", "version = \"0.1.999\"")).unwrap();
         let git = |arguments: &[&str]| {
             let who = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
             let mut git = Command::new("git");
