@@ -1,4 +1,4 @@
-//! Puts the generated code where `src/lib.rs` includes it from: generated from the contract with
+//! Writes the code that `src/generated.rs` and `src/lib.rs` include: generated from the contract with
 //! the feature `codegen`, copied from `src/generated` without it.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ mod generate;
 
 fn main() {
     if let Err(message) = write_code() {
-        // One line for whoever broke the contract, instead of a panic's many.
+        // One line with the place in the contract, where a panic would print many.
         println!("cargo::error={message}");
     }
 }
@@ -29,7 +29,7 @@ fn write_code() -> Result<(), String> {
 fn code() -> Result<[(&'static str, String); 2], String> {
     let contract = "openapi/apikeys.yaml";
     println!("cargo::rerun-if-changed={contract}");
-    for code in ["generate.rs", "check.rs", "open_enum.rs"] {
+    for code in ["generate.rs", "check.rs", "edit.rs", "open_enum.rs", "prepare.rs", "table.rs"] {
         println!("cargo::rerun-if-changed=openapi/{code}");
     }
     let code = generate::code(Path::new(contract))?;

@@ -82,7 +82,8 @@ async fn walk(client: &Client, name: &str) -> Outcome<()> {
     check(key.state == Some(KeyState::Suspended), "the key is not suspended")?;
     let rejection = own.list_api_keys().await.err().ok_or("a suspended key signs requests")?;
     check(rejection.is_unauthorized(), "a suspended key was rejected in an unexpected way")?;
-    let reason = rejection.message().unwrap_or("no reason given");
+    let reason =
+        rejection.details().and_then(|it| it.message.as_deref()).unwrap_or("no reason given");
     println!("              its requests are rejected: {reason}");
 
     let key = client.update_api_key(name).state(KeyState::Active).await?;

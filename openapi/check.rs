@@ -1,17 +1,16 @@
-//! Reads the contract, and finds what is wrong with it while it is known where that is.
+//! Reads the contract and checks it, so that an error names its place in the contract.
 
 use std::collections::HashSet;
 
-use openapiv3::{OpenAPI, Operation, Parameter, ReferenceOr, Response, Schema};
+use openapiv3::{Operation, Parameter, ReferenceOr, Response, Schema};
 use yaml_serde::{Value, from_value};
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
-/// Parses the contract and finds what would otherwise surface far from its cause: as a panic of the
-/// generator, or as generated code that does not compile. The crate's own types are for schemas
-/// that have to be there.
-pub fn read(text: &str, own_types: &[&str]) -> Result<OpenAPI, String> {
+/// Reads the contract and finds mistakes that would otherwise surface far from their cause: as a
+/// panic of the generator, or as generated code that does not compile.
+pub fn read(text: &str) -> Result<Value, String> {
     let document: Value = yaml_serde::from_str(text).map_err(|error| match error.location() {
         Some(place) => format!("line {}, column {}: {error}", place.line(), place.column()),
         None => error.to_string(),
@@ -20,21 +19,13 @@ pub fn read(text: &str, own_types: &[&str]) -> Result<OpenAPI, String> {
     if !version.starts_with("3.0.") {
         return Err(format!("openapi: the generator reads version 3.0, not {version:?}"));
     }
-    for name in own_types {
-        if resolve(&format!("#/components/schemas/{name}"), &document).is_none() {
-            return Err(format!(
-                "components.schemas: there is no `{name}`, for which the crate has its own type"
-            ));
-        }
-    }
     check_node(&document, &document, &mut Vec::new())?;
     check_operations(&document)?;
-    serde_path_to_error::deserialize(document)
-        .map_err(|error| format!("{}: {}", error.path(), error.inner()))
+    Ok(document)
 }
 
-/// Checks the nodes below this one and then the node: references lead somewhere, required
-/// properties exist, and what OpenAPI gives a shape has it.
+/// Checks the nodes below this one and then the node: references resolve, required properties
+/// exist, and nodes have the shape that OpenAPI defines.
 fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result<(), String> {
     let children: Vec<(String, &Value)> = match node {
         Value::Mapping(entries) => {
@@ -46,7 +37,12 @@ fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result
         }
         _ => Vec::new(),
     };
+    let has_names = place.last().is_some_and(|last| last == "properties");
     for (key, child) in children {
+        let is_data = matches!(key.as_str(), "default" | "enum" | "example" | "examples");
+        if !has_names && (is_data || key.starts_with("x-")) {
+            continue;
+        }
         place.push(key);
         check_node(child, document, place)?;
         place.pop();
@@ -54,7 +50,7 @@ fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result
     if let Some(reference) = node.get("$ref").and_then(Value::as_str)
         && resolve(reference, document).is_none()
     {
-        return Err(format!("{}: `{reference}` leads nowhere", place.join(".")));
+        return Err(format!("{}: `{reference}` does not exist", place.join(".")));
     }
     if let (Some(properties), Some(Value::Sequence(required))) =
         (node.get("properties"), node.get("required"))
@@ -69,16 +65,20 @@ fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result
     }
 }
 
-/// Why the node is not what OpenAPI wants in its place.
+/// Returns why the node does not have the shape that OpenAPI defines for its place.
 fn misfit(node: &Value, place: &[String]) -> Option<String> {
     let steps: Vec<&str> = place.iter().map(String::as_str).collect();
     let node = node.clone();
     let error = match steps.as_slice() {
-        [.., "responses", _] => from_value::<ReferenceOr<Response>>(node).err(),
-        [.., "parameters", _] => from_value::<ReferenceOr<Parameter>>(node).err(),
+        ["components", "responses", _] | ["paths", _, _, "responses", _] => {
+            from_value::<ReferenceOr<Response>>(node).err()
+        }
+        ["components", "parameters", _]
+        | ["paths", _, "parameters", _]
+        | ["paths", _, _, "parameters", _] => from_value::<ReferenceOr<Parameter>>(node).err(),
         ["paths", _, method] if METHODS.contains(method) => from_value::<Operation>(node).err(),
         [.., "schemas" | "properties", _] | [.., "schema" | "items"] => {
-            // The reader takes a schema of an unknown type for one without a type.
+            // openapiv3 reads a schema of an unknown type as one without a type.
             let unknown = node.get("type").and_then(Value::as_str);
             if let Some(unknown) = unknown.filter(|name| !TYPES.contains(name)) {
                 return Some(format!("there is no type `{unknown}`"));
@@ -95,7 +95,7 @@ fn resolve<'a>(reference: &str, document: &'a Value) -> Option<&'a Value> {
     steps.try_fold(document, |node, step| node.get(step))
 }
 
-/// Every operation has an id of its own, and its path parameters are those of its path.
+/// Checks that every operation has a unique id and the path parameters of its path.
 fn check_operations(document: &Value) -> Result<(), String> {
     let declared = |node: &Value| -> Vec<String> {
         let parameters = node.get("parameters").and_then(Value::as_sequence);
@@ -122,7 +122,7 @@ fn check_operations(document: &Value) -> Result<(), String> {
                 return Err(format!("{place}: there is no operationId"));
             };
             if !ids.insert(id) {
-                return Err(format!("{place}.operationId: `{id}` is another operation's too"));
+                return Err(format!("{place}.operationId: `{id}` is not unique"));
             }
             let mut found = [declared(item), declared(operation)].concat();
             found.sort_unstable();

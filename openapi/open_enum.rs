@@ -1,20 +1,33 @@
-//! The contract's enums, made here because the generator's own are closed: one value that the
-//! contract does not know would fail the whole answer.
+//! The contract's enums, made here because the generator's own are closed: one unknown value would
+//! fail the whole response.
+
+use std::collections::BTreeMap;
 
 use openapiv3::{OpenAPI, Schema, SchemaKind, Type};
 use quote::{ToTokens, format_ident, quote};
 
-/// An enum of the contract that becomes a Rust enum with one more variant, for the values that the
-/// contract does not know.
+use super::prepare::{PLACE, pascal_case};
+
+/// Overrides of the variants' names, which are derived from the wire values otherwise.
+const NAMES: &str = "x-enumNames";
+/// Descriptions of the wire values, as Redoc reads them.
+const DESCRIPTIONS: &str = "x-enumDescriptions";
+
+/// An enum of the contract. It becomes a Rust enum with one more variant, for unknown values.
 pub struct OpenEnum {
     pub name: String,
     description: String,
-    /// Value in JSON, name in Rust, documentation.
-    variants: Vec<(String, String, String)>,
+    variants: Vec<Variant>,
+}
+
+struct Variant {
+    name: String,
+    wire: String,
+    description: String,
 }
 
 impl OpenEnum {
-    /// Those of the contract.
+    /// Finds all named enums of the contract.
     pub fn all(spec: &OpenAPI) -> Result<Vec<Self>, String> {
         let schemas = spec.components.iter().flat_map(|components| &components.schemas);
         let enums =
@@ -22,44 +35,43 @@ impl OpenEnum {
         enums.collect()
     }
 
-    /// `None` for a schema that is no enum.
+    /// Returns `None` for a schema that is not an enum.
     fn new(name: &str, schema: &Schema) -> Result<Option<Self>, String> {
         let SchemaKind::Type(Type::String(string)) = &schema.schema_kind else { return Ok(None) };
         if string.enumeration.is_empty() {
             return Ok(None);
         }
+        let moved_from = schema.schema_data.extensions.get(PLACE).and_then(|it| it.as_str());
+        let place = moved_from.map_or_else(|| format!("components.schemas.{name}"), str::to_owned);
         let values: Vec<_> = string.enumeration.iter().flatten().cloned().collect();
-        let texts = |key: &str| {
-            let list = schema.schema_data.extensions.get(key).and_then(|list| list.as_array());
-            let texts = list.into_iter().flatten().filter_map(|text| text.as_str());
-            let texts: Vec<_> = texts.map(str::to_owned).collect();
-            if texts.len() == values.len() {
-                return Ok(texts);
+        let names = texts(schema, NAMES, &values, &place)?;
+        let descriptions = texts(schema, DESCRIPTIONS, &values, &place)?;
+        let mut variants = Vec::<Variant>::new();
+        for wire in values {
+            let name = names.get(&wire).cloned().unwrap_or_else(|| pascal_case(&wire));
+            let is_taken = name == "Unknown" || variants.iter().any(|it| it.name == name);
+            if is_taken || syn::parse_str::<syn::Ident>(&name).is_err() {
+                let reason = if is_taken { "is taken" } else { "is not a Rust name" };
+                return Err(format!(
+                    "{place}.enum: `{name}`, the variant of `{wire}`, {reason}; give it another \
+                     name in `{NAMES}`"
+                ));
             }
-            Err(format!(
-                "components.schemas.{name}.{key}: wants a list of {} texts, one for each value of \
-                 the enum",
-                values.len()
-            ))
-        };
-        let (names, docs) = (texts("x-enum-varnames")?, texts("x-enum-descriptions")?);
-        if let Some(bad) = names.iter().find(|name| syn::parse_str::<syn::Ident>(name).is_err()) {
-            return Err(format!(
-                "components.schemas.{name}.x-enum-varnames: `{bad}` is no Rust name"
-            ));
+            let description = descriptions.get(&wire).cloned();
+            let description = description.unwrap_or_else(|| format!("`{wire}`."));
+            variants.push(Variant { name, wire, description });
         }
-        let variants =
-            values.into_iter().zip(names).zip(docs).map(|((v, n), d)| (v, n, d)).collect();
         let description = schema.schema_data.description.clone().unwrap_or_default();
         Ok(Some(Self { name: name.to_owned(), description, variants }))
     }
 
+    /// The code of the enum.
     pub fn definition(&self) -> impl ToTokens {
         let (name, description) = (format_ident!("{}", self.name), &self.description);
-        let values: Vec<_> = self.variants.iter().map(|(value, ..)| value).collect();
+        let wires: Vec<_> = self.variants.iter().map(|it| &it.wire).collect();
         let variants: Vec<_> =
-            self.variants.iter().map(|(_, it, _)| format_ident!("{it}")).collect();
-        let docs = self.variants.iter().map(|(.., doc)| doc);
+            self.variants.iter().map(|it| format_ident!("{}", it.name)).collect();
+        let descriptions = self.variants.iter().map(|it| &it.description);
         quote! {
             #[doc = #description]
             #[derive(
@@ -69,8 +81,8 @@ impl OpenEnum {
             #[non_exhaustive]
             pub enum #name {
                 #(
-                    #[doc = #docs]
-                    #[serde(rename = #values)]
+                    #[doc = #descriptions]
+                    #[serde(rename = #wires)]
                     #variants,
                 )*
                 /// A value that the contract does not know, as it was received.
@@ -79,10 +91,10 @@ impl OpenEnum {
             }
 
             impl #name {
-                /// The value as it stands in JSON.
+                /// Returns the value as it stands in JSON.
                 pub fn as_str(&self) -> &str {
                     match self {
-                        #(Self::#variants => #values,)*
+                        #(Self::#variants => #wires,)*
                         Self::Unknown(value) => value,
                     }
                 }
@@ -97,11 +109,34 @@ impl OpenEnum {
             impl ::std::convert::From<&str> for #name {
                 fn from(value: &str) -> Self {
                     match value {
-                        #(#values => Self::#variants,)*
+                        #(#wires => Self::#variants,)*
                         _ => Self::Unknown(value.to_owned()),
                     }
                 }
             }
         }
+    }
+}
+
+/// Reads an extension that maps wire values to texts.
+fn texts(
+    schema: &Schema,
+    extension: &str,
+    values: &[String],
+    place: &str,
+) -> Result<BTreeMap<String, String>, String> {
+    let Some(map) = schema.schema_data.extensions.get(extension) else {
+        return Ok(BTreeMap::new());
+    };
+    let entries = map.as_object().into_iter().flatten();
+    let texts: BTreeMap<_, _> = entries
+        .filter_map(|(value, text)| Some((value.clone(), text.as_str()?.to_owned())))
+        .collect();
+    if map.as_object().map(|map| map.len()) != Some(texts.len()) {
+        return Err(format!("{place}.{extension}: is not a map from wire values to texts"));
+    }
+    match texts.keys().find(|value| !values.contains(value)) {
+        Some(value) => Err(format!("{place}.{extension}: the enum has no value `{value}`")),
+        None => Ok(texts),
     }
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::generated::types::ErrorModel;
-use crate::retry::{Effect, is_transient};
-use crate::{ErrorType, PathSegment};
+use crate::generated::ErrorBody;
+use crate::operation::{Operation, OperationKind};
+use crate::retry::Outcome;
 
-/// What went wrong with a call, or with setting up a client.
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// The error of a call, or of setting up a client.
 ///
-/// There are three kinds of error. Either something was refused before anything was sent, and only
-/// the message tells more; or no answer came ([`is_connect`](Self::is_connect),
-/// [`is_timeout`](Self::is_timeout), and a [`source`](StdError::source)); or an answer came that is
-/// no success, and [`status`](Self::status) and the accessors tell what the server said.
+/// Either the input or a setting was invalid, so nothing was sent
+/// ([`is_rejected`](Self::is_rejected)), or a call failed: classify it with the `is_*` methods.
 ///
-/// `Display` is one line: what was tried, what went wrong, and the trace id where there is one. The
-/// causes below are in the source chain and not repeated in that line.
+/// `Display` is one line: the operation, what went wrong, and the trace id if there is one. It does
+/// not repeat the [`source`](StdError::source).
 ///
 /// ```no_run
 /// # async fn example(client: rockset_apikeys::Client) {
@@ -29,125 +29,118 @@ use crate::{ErrorType, PathSegment};
 /// }
 /// # }
 /// ```
-pub struct Error(Box<Inner>);
+pub struct Error(Box<Repr>);
 
-struct Inner {
-    call: Option<(Action, Course)>,
-    kind: Kind,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+enum Repr {
+    /// Invalid input or settings: nothing was sent.
+    Rejected {
+        reason: String,
+        source: Option<Source>,
+    },
+    Failed(Failed),
 }
 
-enum Kind {
-    /// Refused here; nothing was sent.
-    Refused(String),
-    /// Sent, or not even that, and no whole answer came.
-    Unanswered { timeout: bool, connect: bool },
-    /// Answered, and not with a success that can be read. If it is a success, there is a source.
-    Answered(ErrorModel),
+/// A call that failed.
+pub(crate) struct Failed {
+    pub(crate) operation: &'static Operation,
+    pub(crate) name: Option<String>,
+    /// The owner, unless it is the caller.
+    pub(crate) user: Option<String>,
+    pub(crate) attempts: u32,
+    /// Whether an attempt may have been applied.
+    pub(crate) is_ambiguous: bool,
+    /// How the last attempt failed.
+    pub(crate) failure: Failure,
 }
 
-/// What a call tried to do.
-#[derive(Debug, Clone)]
-pub(crate) struct Action {
-    pub(crate) operation: &'static str,
-    pub(crate) name: Option<PathSegment>,
-    /// The keys' owner, unless that is `self`.
-    pub(crate) user: Option<PathSegment>,
+/// How an attempt failed.
+pub(crate) enum Failure {
+    /// No connection was made.
+    Connect(reqwest::Error),
+    /// The time ran out.
+    Timeout(Source),
+    /// The connection failed before a response arrived.
+    Connection(reqwest::Error),
+    /// The connection failed within the body of a success.
+    CutOff { status: StatusCode, source: reqwest::Error },
+    /// A success whose body is invalid. The details have the beginning of its text.
+    Body { status: StatusCode, details: ErrorBody, source: Source },
+    /// An error response, or one with a status that the contract does not document.
+    Response { status: StatusCode, retry_after: Option<Duration>, details: ErrorBody },
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
-        if let Some(name) = &self.name {
-            write!(f, " {:?}", name.as_str())?;
+impl Failure {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Connect(_) => Outcome::NotConnected,
+            Self::Timeout(_) => Outcome::NoResponse { timeout: true },
+            Self::Connection(_) => Outcome::NoResponse { timeout: false },
+            Self::CutOff { source, .. } => Outcome::NoResponse { timeout: source.is_timeout() },
+            Self::Body { status, .. } => Outcome::Response { status: *status, retry_after: None },
+            Self::Response { status, retry_after, .. } => {
+                Outcome::Response { status: *status, retry_after: *retry_after }
+            }
         }
-        if let Some(user) = &self.user {
-            write!(f, " of user {:?}", user.as_str())?;
+    }
+
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::CutOff { status, .. }
+            | Self::Body { status, .. }
+            | Self::Response { status, .. } => Some(*status),
+            Self::Connect(_) | Self::Timeout(_) | Self::Connection(_) => None,
         }
-        Ok(())
+    }
+
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Connect(source) | Self::Connection(source) | Self::CutOff { source, .. } => {
+                Some(source)
+            }
+            Self::Timeout(source) | Self::Body { source, .. } => Some(&**source),
+            Self::Response { .. } => None,
+        }
     }
 }
 
-/// How a call went.
-#[derive(Clone, Copy)]
-pub(crate) struct Course {
-    pub(crate) effect: Effect,
-    pub(crate) attempts: u32,
-    /// The status of the last answer, also of one that broke off after it.
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) retry_after: Option<Duration>,
-    /// An attempt may have done what was asked for without an answer that says so.
-    pub(crate) in_doubt: bool,
-}
-
-impl Course {
-    /// What the server may have done although the call failed.
-    fn doubt(&self) -> Option<&'static str> {
-        let succeeded = self.status.is_some_and(|status| status.is_success());
-        if !succeeded && !self.in_doubt {
+impl Failed {
+    /// Says what may have happened although the call failed.
+    fn ambiguity(&self) -> Option<&'static str> {
+        if !self.is_ambiguous {
             return None;
         }
-        match self.effect {
-            Effect::Reads => None,
-            Effect::Creates => {
-                Some("the key may exist all the same, so look for it before creating it again")
+        match self.operation.kind() {
+            OperationKind::Read => None,
+            OperationKind::Create => Some("it may have been created; look it up before retrying"),
+            OperationKind::Update => Some("it may have been updated"),
+            OperationKind::Delete if self.failure.status() == Some(StatusCode::NOT_FOUND) => {
+                Some("an earlier attempt may already have deleted it")
             }
-            Effect::Updates => Some("the key may have been updated all the same"),
-            Effect::Deletes if self.status == Some(StatusCode::NOT_FOUND) => {
-                Some("an earlier attempt, without a clear answer, may have deleted it")
-            }
-            Effect::Deletes => Some("the key may have been deleted all the same"),
+            OperationKind::Delete => Some("it may have been deleted"),
         }
     }
 }
 
 impl Error {
-    pub(crate) fn refused(reason: impl Into<String>) -> Self {
-        Self::new(None, Kind::Refused(reason.into()), None)
+    pub(crate) fn rejected(reason: impl Into<String>) -> Self {
+        Self(Box::new(Repr::Rejected { reason: reason.into(), source: None }))
     }
 
-    pub(crate) fn refused_because(
+    pub(crate) fn rejected_because(
         reason: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self::new(None, Kind::Refused(reason.into()), Some(Box::new(source)))
+        Self(Box::new(Repr::Rejected { reason: reason.into(), source: Some(Box::new(source)) }))
     }
 
-    pub(crate) fn unanswered(action: Action, course: Course, cause: reqwest::Error) -> Self {
-        let kind = Kind::Unanswered { timeout: cause.is_timeout(), connect: cause.is_connect() };
-        // The text of the URL adds nothing to what the action says.
-        Self::new(Some((action, course)), kind, Some(Box::new(cause.without_url())))
+    pub(crate) fn failed(failed: Failed) -> Self {
+        Self(Box::new(Repr::Failed(failed)))
     }
 
-    pub(crate) fn answered(action: Action, course: Course, model: ErrorModel) -> Self {
-        Self::new(Some((action, course)), Kind::Answered(model), None)
-    }
-
-    pub(crate) fn unreadable(
-        action: Action,
-        course: Course,
-        model: ErrorModel,
-        cause: serde_json::Error,
-    ) -> Self {
-        Self::new(Some((action, course)), Kind::Answered(model), Some(Box::new(cause)))
-    }
-
-    fn new(
-        call: Option<(Action, Course)>,
-        kind: Kind,
-        source: Option<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        Self(Box::new(Inner { call, kind, source }))
-    }
-
-    fn course(&self) -> Option<&Course> {
-        self.0.call.as_ref().map(|(_, course)| course)
-    }
-
-    fn model(&self) -> Option<&ErrorModel> {
-        match &self.0.kind {
-            Kind::Answered(model) => Some(model),
-            _ => None,
+    fn call(&self) -> Option<&Failed> {
+        match &*self.0 {
+            Repr::Failed(failed) => Some(failed),
+            Repr::Rejected { .. } => None,
         }
     }
 
@@ -155,220 +148,219 @@ impl Error {
         self.status() == Some(status)
     }
 
-    /// The status of the answer to the last attempt, whatever its body was; `None` when no answer
-    /// came.
+    /// Returns the status of the last response, or `None` if none arrived.
     pub fn status(&self) -> Option<StatusCode> {
-        self.course()?.status
+        self.call()?.failure.status()
     }
 
-    /// How many attempts were made; 0 when the call was refused before anything was sent.
+    /// Returns what the server said about the error: the contract's error model, redacted.
+    ///
+    /// `None` if no response arrived. If the body is something else, such as a proxy's HTML page,
+    /// `message` is the beginning of its text; for a redirect, it names the host.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) {
+    /// use rockset_apikeys::ErrorType;
+    ///
+    /// if let Err(error) = client.get_api_key("my-app").await
+    ///     && let Some(details) = error.details()
+    /// {
+    ///     assert_eq!(details.type_, Some(ErrorType::NotFound));
+    ///     println!("{:?}, trace id {:?}", details.message, details.trace_id);
+    /// }
+    /// # }
+    /// ```
+    pub fn details(&self) -> Option<&ErrorBody> {
+        match &self.call()?.failure {
+            Failure::Response { details, .. } | Failure::Body { details, .. } => Some(details),
+            _ => None,
+        }
+    }
+
+    /// Returns the number of attempts; 0 if the call was rejected before sending.
     pub fn attempts(&self) -> u32 {
-        self.course().map_or(0, |course| course.attempts)
+        self.call().map_or(0, |call| call.attempts)
     }
 
-    /// How long the server asked to wait before the next attempt, with `Retry-After`.
+    /// Returns how long the server asked to wait (`Retry-After`), counted from its response.
     ///
-    /// The client waits by itself, unless the wait reaches past the call's
-    /// [`timeout`](crate::ClientBuilder::timeout): then the error comes back at once. It counts
-    /// from when the answer came.
+    /// The client waits by itself, unless the wait ends after the call's
+    /// [`timeout`](crate::ClientBuilder::timeout): then it returns the error at once.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.course()?.retry_after
+        match &self.call()?.failure {
+            Failure::Response { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 
-    /// What the server said went wrong, for people. Where the body is not what the contract says,
-    /// such as a proxy's page of HTML, it is the beginning of its text; of a redirect, it is where
-    /// that leads.
-    pub fn message(&self) -> Option<&str> {
-        self.model()?.message.as_deref()
-    }
-
-    /// What the server said went wrong, for programs.
-    pub fn error_type(&self) -> Option<&ErrorType> {
-        self.model()?.type_.as_ref()
-    }
-
-    /// The identifier of the request in the server's logs: what to give to whoever runs it.
-    pub fn trace_id(&self) -> Option<&str> {
-        self.model()?.trace_id.as_deref()
-    }
-
-    /// The identifier that the server gave this error.
-    pub fn error_id(&self) -> Option<&str> {
-        self.model()?.error_id.as_deref()
-    }
-
-    /// The identifier of the query that failed, where there was one.
-    pub fn query_id(&self) -> Option<&str> {
-        self.model()?.query_id.as_deref()
-    }
-
-    /// The line of the request's text in which the server found the error, from 1.
-    pub fn line(&self) -> Option<i64> {
-        self.model()?.line
-    }
-
-    /// The column of the request's text in which the server found the error, from 1.
-    pub fn column(&self) -> Option<i64> {
-        self.model()?.column
-    }
-
-    /// The request could not be understood, or a value in it cannot be used (400).
+    /// Returns true if the input or a setting is invalid, so nothing was sent.
     ///
-    /// The [`message`](Self::message) says which. What this crate refuses by itself has no status
-    /// and is no bad request.
+    /// The text says what to change.
+    pub fn is_rejected(&self) -> bool {
+        self.call().is_none()
+    }
+
+    /// Returns true for status 400: the server does not accept a value of the request.
+    ///
+    /// The [`details`](Self::details) say which.
     pub fn is_bad_request(&self) -> bool {
         self.has_status(StatusCode::BAD_REQUEST)
     }
 
-    /// The key that signs the requests is not valid (401).
+    /// Returns true for status 401: the client's key is not valid.
     ///
-    /// It is mistyped, belongs to another server, or was suspended, deleted, or has expired.
+    /// It is mistyped, belongs to another server, or was suspended or deleted, or it expired.
     pub fn is_unauthorized(&self) -> bool {
         self.has_status(StatusCode::UNAUTHORIZED)
     }
 
-    /// The key that signs the requests may not do this (403).
+    /// Returns true for status 403: the client's key lacks the permission.
     ///
-    /// Its role or its owner's roles do not allow it; only an administrator touches the keys of
-    /// others.
+    /// Its role or its owner's roles do not allow the operation; only administrators manage the keys
+    /// of other users.
     pub fn is_forbidden(&self) -> bool {
         self.has_status(StatusCode::FORBIDDEN)
     }
 
-    /// There is no such key or user (404).
+    /// Returns true for status 404: there is no such key or user.
     ///
-    /// Where the name is right, the API server's path may be wrong.
+    /// If the name is right, the path of the API server's URL may be wrong.
     pub fn is_not_found(&self) -> bool {
         self.has_status(StatusCode::NOT_FOUND)
     }
 
-    /// The request does not go with what there is (409).
+    /// Returns true for status 409: the request conflicts with the present state.
     ///
-    /// The user has a key of that name already, or a key is to be active that has expired.
+    /// The user has a key of that name, or the key to activate has expired.
     pub fn is_conflict(&self) -> bool {
         self.has_status(StatusCode::CONFLICT)
     }
 
-    /// A limit is used up, or there were too many requests (429). Wait before the next call.
+    /// Returns true for status 429: there were too many requests, or a quota is used up.
+    ///
+    /// Wait before the next call, at least [`retry_after`](Self::retry_after).
     pub fn is_rate_limited(&self) -> bool {
         self.has_status(StatusCode::TOO_MANY_REQUESTS)
     }
 
-    /// The time ran out: one of the client's own limits, or the server or a gateway said so (408,
-    /// 504).
+    /// Returns true for status 500 to 599: the server, or a gateway before it, failed.
+    pub fn is_server_error(&self) -> bool {
+        self.status().is_some_and(|status| status.is_server_error())
+    }
+
+    /// Returns true if the time ran out, here or at the server or a gateway (408, 504).
     ///
-    /// Whether the server may have acted, [`is_ambiguous`](Self::is_ambiguous) tells.
+    /// [`is_ambiguous`](Self::is_ambiguous) tells whether the request may have been applied.
     pub fn is_timeout(&self) -> bool {
-        match self.0.kind {
-            Kind::Unanswered { timeout, .. } => timeout,
-            Kind::Answered(_) => {
+        match self.call().map(|call| &call.failure) {
+            Some(Failure::Timeout(_)) => true,
+            Some(Failure::Connect(source) | Failure::CutOff { source, .. }) => source.is_timeout(),
+            _ => {
                 self.has_status(StatusCode::REQUEST_TIMEOUT)
                     || self.has_status(StatusCode::GATEWAY_TIMEOUT)
             }
-            Kind::Refused(_) => false,
         }
     }
 
-    /// No connection was made in the last attempt.
+    /// Returns true if the last attempt made no connection.
     ///
     /// The server is down, its address is wrong, or its certificate is not trusted; the
     /// [`source`](StdError::source) says which.
     pub fn is_connect(&self) -> bool {
-        matches!(self.0.kind, Kind::Unanswered { connect: true, .. })
+        self.call().is_some_and(|call| matches!(call.failure, Failure::Connect(_)))
     }
 
-    /// The same call may be made again, and may succeed later: no whole answer came, or the status
-    /// is 408, 429, 500, 502, 503 or 504.
+    /// Returns true if the same call may succeed later and is safe to make again.
     ///
-    /// A creation that is [ambiguous](Self::is_ambiguous) is not retryable. Everything else that is
-    /// was repeated by the client already, as far as its [`RetryPolicy`](crate::RetryPolicy), the
-    /// time and its budget for repeats allowed.
+    /// That is so if no complete response arrived, or one with status 408, 429, 500, 502, 503 or
+    /// 504, but never for a create that is [ambiguous](Self::is_ambiguous). The client has retried
+    /// already, as far as its [`RetryPolicy`](crate::RetryPolicy), time and budget allowed.
     pub fn is_retryable(&self) -> bool {
-        let Some(course) = self.course() else { return false };
-        if course.effect == Effect::Creates && course.doubt().is_some() {
-            return false;
-        }
-        match self.0.kind {
-            Kind::Unanswered { .. } => true,
-            Kind::Answered(_) => course.status.is_some_and(is_transient),
-            Kind::Refused(_) => false,
-        }
+        self.call().is_some_and(|call| {
+            let is_unsafe = call.is_ambiguous && call.operation.kind() == OperationKind::Create;
+            !is_unsafe && call.failure.outcome().is_transient()
+        })
     }
 
-    /// The server may have created, updated or deleted the key although the call failed.
+    /// Returns true if the request may have been applied although the call failed.
     ///
-    /// An attempt got no whole answer, or one that does not tell: a success that cannot be read, a
-    /// 408, a 5xx other than 501 and a 503 with `Retry-After`. Look at the key before doing
-    /// anything else. Retrievals and listings are never ambiguous.
+    /// An attempt got no complete response, or one that does not tell: a success with an invalid
+    /// body, a 408, or a 5xx other than 501 and a 503 with `Retry-After`. Look at the key before
+    /// anything else. Reads are never ambiguous.
     ///
-    /// A deletion can be ambiguous and [not found](Self::is_not_found): the repeat found no key,
-    /// maybe because the attempt before had deleted it.
+    /// A delete can be ambiguous and [not found](Self::is_not_found): the retry found no key, maybe
+    /// because an earlier attempt deleted it.
     pub fn is_ambiguous(&self) -> bool {
-        self.course().is_some_and(|course| course.doubt().is_some())
-    }
-
-    /// The server or a gateway before it failed (any status from 500 to 599).
-    pub fn is_server_error(&self) -> bool {
-        self.status().is_some_and(|status| status.is_server_error())
+        self.call().is_some_and(|call| call.is_ambiguous)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (action, course) = match (&self.0.kind, &self.0.call) {
-            (Kind::Refused(reason), _) => return f.write_str(reason),
-            (_, Some((action, course))) => (action, course),
-            // Only what was refused is about no call.
-            (_, None) => return f.write_str("the call failed"),
-        };
-        write!(f, "{action}: ")?;
-        if let Some(status) = course.status {
-            write!(f, "{status}")?;
+        match &*self.0 {
+            Repr::Rejected { reason, .. } => f.write_str(reason),
+            Repr::Failed(call) => call.fmt(f),
         }
-        match &self.0.kind {
-            Kind::Refused(_) => {}
-            Kind::Answered(model) => {
-                if self.0.source.is_some() {
-                    f.write_str(", with a body that cannot be used")?;
-                }
-                write_model(f, model)?;
-            }
-            Kind::Unanswered { .. } if course.status.is_some() => {
-                f.write_str(", but the answer broke off")?;
-            }
-            Kind::Unanswered { connect: true, .. } => {
-                f.write_str("the API server cannot be reached")?;
-            }
-            Kind::Unanswered { timeout: true, .. } => {
-                f.write_str("no whole answer came within the time limit")?;
-            }
-            Kind::Unanswered { .. } => f.write_str("the connection failed")?,
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation.id())?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
         }
-        if course.attempts > 1 {
-            write!(f, "; {} attempts were made", course.attempts)?;
+        if let Some(user) = &self.user {
+            write!(f, " of user {user:?}")?;
         }
-        if let Some(wait) = course.retry_after {
-            write!(f, "; the server asks to wait for {} s", wait.as_secs())?;
+        write!(f, ": {}", self.failure)?;
+        if self.attempts > 1 {
+            write!(f, "; {} attempts were made", self.attempts)?;
         }
-        match course.doubt() {
-            Some(doubt) => write!(f, "; {doubt}"),
+        if let Failure::Response { retry_after: Some(wait), .. } = self.failure {
+            write!(f, "; the server asks to wait {} s", wait.as_secs())?;
+        }
+        match self.ambiguity() {
+            Some(ambiguity) => write!(f, "; {ambiguity}"),
             None => Ok(()),
         }
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(_) => f.write_str("cannot connect to the API server"),
+            Self::Timeout(_) => f.write_str("no complete response within the timeout"),
+            Self::Connection(_) => f.write_str("the connection failed"),
+            Self::CutOff { status, .. } => write!(f, "{status}, but the response was cut off"),
+            Self::Body { status, details, .. } => {
+                write!(f, "{status}, but the response body is invalid")?;
+                write_details(f, details)
+            }
+            Self::Response { status, .. } if status.is_success() => {
+                write!(f, "{status}, which the contract does not document")
+            }
+            Self::Response { status, details, .. } => {
+                write!(f, "{status}")?;
+                write_details(f, details)
+            }
+        }
+    }
+}
+
 /// Writes what the server said: its message, and what helps to find out more.
-fn write_model(f: &mut fmt::Formatter<'_>, model: &ErrorModel) -> fmt::Result {
-    if let Some(message) = &model.message {
+fn write_details(f: &mut fmt::Formatter<'_>, details: &ErrorBody) -> fmt::Result {
+    if let Some(message) = &details.message {
         f.write_str(": ")?;
         write_on_one_line(f, message)?;
     }
-    let details = [
-        model.type_.as_ref().map(|it| ("", it.as_str())),
-        model.trace_id.as_deref().map(|it| ("trace id ", it)),
+    let more = [
+        details.type_.as_ref().map(|it| ("", it.as_str())),
+        details.trace_id.as_deref().map(|it| ("trace id ", it)),
     ];
     let mut separator = " (";
-    for (label, text) in details.into_iter().flatten() {
+    for (label, text) in more.into_iter().flatten() {
         write!(f, "{separator}{label}")?;
         write_on_one_line(f, text)?;
         separator = ", ";
@@ -376,7 +368,7 @@ fn write_model(f: &mut fmt::Formatter<'_>, model: &ErrorModel) -> fmt::Result {
     if separator == ", " { f.write_str(")") } else { Ok(()) }
 }
 
-/// Writes text that came from outside, so that it can neither break the line nor flood it.
+/// Writes text from outside, so that it can neither break the line nor flood it.
 fn write_on_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     const LONGEST: usize = 300;
     for (index, char) in text.chars().enumerate() {
@@ -392,8 +384,8 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
         debug.field("display", &format_args!("{self}"));
-        if let Some(source) = &self.0.source {
-            debug.field("source", source);
+        if let Some(source) = self.source() {
+            debug.field("source", &source);
         }
         debug.finish()
     }
@@ -401,6 +393,9 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match &*self.0 {
+            Repr::Rejected { source, .. } => source.as_deref().map(|source| source as _),
+            Repr::Failed(call) => call.failure.source(),
+        }
     }
 }

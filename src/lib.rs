@@ -1,10 +1,8 @@
-//! A typed client for Rockset's API-keys API: create, list, retrieve, update and delete the keys
-//! with which programs sign their requests. It is generated from the API's OpenAPI contract, with a
-//! small facade around it.
+//! Typed client for Rockset's API-keys API: create, list, retrieve, update and delete API keys.
+//! Generated from the API's OpenAPI contract, with a small facade around it.
 //!
-//! The hosted service was retired on 30 September 2024, so nothing answers at its URLs. What
-//! answers is a server of the same contract, such as the `rockset-apikeys-server` beside this
-//! crate.
+//! The hosted service was retired on 30 September 2024; its URLs no longer respond. The
+//! `rockset-apikeys-server` beside this crate is a server of the same contract.
 //!
 //! # From zero to a first key
 //!
@@ -16,8 +14,8 @@
 //! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 //! ```
 //!
-//! A server is started from this project's folder. It prints two lines that set `ROCKSET_APISERVER`
-//! and `ROCKSET_APIKEY`, to be pasted into the shell in which the program is run:
+//! Start a server from this project's folder. It prints two lines that set `ROCKSET_APISERVER` and
+//! `ROCKSET_APIKEY`; paste them into the shell in which the program runs:
 //!
 //! ```sh
 //! cargo run -p rockset-apikeys-server -- serve
@@ -32,7 +30,7 @@
 //! async fn main() -> Result<(), rockset_apikeys::Error> {
 //!     let client = Client::from_env()?;
 //!
-//!     // A key's full value is in the answer to its creation, and later only where it is revealed.
+//!     // The response to a create has the full value; later, only `reveal` returns it.
 //!     let created = client.create_api_key("my-app").role("read-only").await?;
 //!     println!("the new key is {}", created.key.expose_secret());
 //!
@@ -45,12 +43,12 @@
 //! }
 //! ```
 //!
-//! [`Client::builder`] takes the server and the key from the program, and all other settings.
+//! [`Client::builder`] takes the server, the key and all other settings from the program.
 //!
 //! # Without async
 //!
 //! With the feature `blocking`, the same builders have `send_blocking`. The first such call starts
-//! a background thread, the only one of the process, which keeps the connections:
+//! one background thread for the process, which keeps the connections:
 //!
 //! ```no_run
 //! # #[cfg(feature = "blocking")]
@@ -62,88 +60,90 @@
 //! # }
 //! ```
 //!
-//! # What can go wrong
+//! # Errors
 //!
-//! Every call fails with the one type [`Error`], which answers questions:
+//! All calls return [`Error`]; classify it with its `is_*` methods:
 //!
 //! ```no_run
 //! # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
 //! match client.create_api_key("my-app").await {
 //!     Ok(created) => println!("created {}", created.key.identifier()),
-//!     Err(error) if error.is_conflict() => println!("there is one already"),
-//!     Err(error) if error.is_ambiguous() => println!("look before trying again: {error}"),
+//!     Err(error) if error.is_conflict() => println!("the key exists"),
+//!     Err(error) if error.is_ambiguous() => println!("look it up before retrying: {error}"),
 //!     Err(error) => return Err(error),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What fails on the way is repeated where that is safe ([`RetryPolicy`]), no call takes longer
-//! than its [time limit](ClientBuilder::timeout), what cannot work is refused before anything is
-//! sent, and nothing that is printed shows a key.
+//! Failed requests are retried when that is safe ([`RetryPolicy`]), every call has a
+//! [timeout](ClientBuilder::timeout), invalid input is rejected before sending, and no text shows a
+//! key.
 //!
-//! # In tests
+//! # Operations without a method here
 //!
-//! The server runs within a test, too; its documentation shows how. To say oneself what is
-//! answered, the feature `httpmock` has `mock`, with one method for each operation.
+//! [`Client::run`] makes a call of any generated request, for an operation that is new in the
+//! contract and has no method of [`Client`] yet.
+//!
+//! # Tests
+//!
+//! The server runs within a test, too; its documentation shows how. To script the responses
+//! yourself, enable `httpmock`: typed mocks, one method per operation.
 //!
 //! # Features
 //!
-//! - `codegen` (default): generate the client from the contract while building. Without it the
+//! - `codegen` (default): generates the client from the contract while building. Without it, the
 //!   build takes a checked-in copy of the same code and compiles no generator.
-//! - `rustls` (default): TLS, with rustls.
-//! - `native-tls`: TLS, with what the system has; on Linux that is OpenSSL, whose headers the build
-//!   then needs. Where both are on, this one is used; without either, only `http://` servers can be
-//!   reached.
+//! - `rustls` (default): TLS with rustls.
+//! - `native-tls`: TLS of the system; on Linux that is OpenSSL, whose headers the build then needs.
+//!   It wins if both are on. Without either, only `http://` servers can be reached.
 //! - `blocking`: calls without async.
 //! - `httpmock`: typed mocks of a server.
-//! - `profile`: configuration by the profiles of the vendor's command line,
-//!   `Client::from_profile`.
+//! - `profile`: settings from the profiles of the vendor's command line, `Client::from_profile`.
 //!
 //! # Where to look
 //!
-//! [`Client`] has the operations, [`ClientBuilder`] the settings, [`Error`] what can go wrong. The
-//! types of requests and answers are in [`types`], and all that was generated from the contract in
-//! [`generated`].
+//! [`Client`] has the operations, [`ClientBuilder`] the settings, [`Error`] what can go wrong.
+//! [`types`] has the types of requests and responses, [`generated`] all that is generated from the
+//! contract.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A call goes down this list: `client` configures, `operations` turns a call into a generated
-// request, `generated` builds it, `transport` signs and sends it, asks `retry` whether to send it
-// again, and `answer` decodes what came back. `error` is how all of that reaches the caller, and
-// `span` what telemetry gets to know of it. Beside the list, `config` finds settings for `client`,
-// and `blocking` runs a call without async. `region`, `retry` and `values` know nothing of the
-// others.
-mod answer;
+// A call goes down: `operations` makes a generated request, `call` sends it until one attempt
+// settles it (`retry` decides, `span` reports, `error` is how it ends), `generated` builds the HTTP
+// request, and `hook` sends it. `docs/architecture.md` has the drawing.
+//
+// A client comes from `builder`, which checks each setting with `settings`; `env` and `profile` read
+// settings from outside. On the ground floor are `operation`, `path`, `redaction`, `region`,
+// `retry` and `values`.
 #[cfg(feature = "blocking")]
 mod blocking;
+mod builder;
+mod call;
 mod client;
-mod config;
+mod env;
 mod error;
+pub mod generated;
+mod hook;
+mod operation;
 mod operations;
+mod path;
+#[cfg(feature = "profile")]
+mod profile;
+mod redaction;
 mod region;
 mod retry;
+mod settings;
 mod span;
-mod transport;
 mod values;
 
-/// What the generator made of the contract, `openapi/apikeys.yaml`.
-///
-/// [`Client::generated`] gives the client that is in here, for what [`Client`] does not cover. The
-/// code follows the generator's ways: not every item is documented, and a new version of the
-/// generator may change it.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
-pub mod generated {
-    include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
-}
-
-/// Typed mocks of an API server, for the tests of programs that use this crate; generated from the
-/// contract like the client.
+/// Typed mocks of an API server, for tests of programs that use this crate; generated from the
+/// contract.
 ///
 /// [`MockServerExt`](mock::MockServerExt) gives a server of [httpmock](https://docs.rs/httpmock)
-/// one method for each operation. What a request has to be is said with its first argument and what
-/// is answered with its second, in the contract's names and types. Names and users match as the
-/// client sends them, whatever characters they have.
+/// one method per operation. Its first argument, `when`, has one method per parameter and matches
+/// any request unless narrowed; its second, `then`, one per documented status. Names and users match
+/// as the client sends them, whatever characters they have.
 ///
 /// ```
 /// use rockset_apikeys::mock::{MockServer, MockServerExt};
@@ -153,12 +153,12 @@ pub mod generated {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let key = ApiKey::builder().name("my key").key("aB3dE5").state(KeyState::Suspended);
-/// let answer: GetApiKeyResponse = GetApiKeyResponse::builder().data(key).try_into()?;
+/// let response: GetApiKeyResponse = GetApiKeyResponse::builder().data(key).try_into()?;
 ///
 /// let server = MockServer::start_async().await;
 /// let mock = server.get_api_key(|when, then| {
 ///     when.user("admin@me.com").name("my key");
-///     then.ok(&answer);
+///     then.ok(&response);
 /// });
 ///
 /// let client = Client::builder().api_server(server.base_url()).api_key("any").build()?;
@@ -169,24 +169,26 @@ pub mod generated {
 /// # }
 /// ```
 #[cfg(feature = "httpmock")]
-#[allow(rustdoc::redundant_explicit_links, clippy::all)]
+#[allow(missing_docs, rustdoc::redundant_explicit_links, clippy::all)]
 pub mod mock {
     include!(concat!(env!("OUT_DIR"), "/mock.rs"));
 
     pub use httpmock::MockServer;
 }
 
-pub use client::{Client, ClientBuilder};
+pub use builder::ClientBuilder;
+pub use client::Client;
 pub use error::Error;
 pub use generated::enums::{ErrorType, KeyState};
 pub use generated::types::{self, ApiKey};
-pub use operations::{CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey};
+pub use operation::{Operation, OperationKind};
+pub use operations::{Call, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey};
 pub use region::{ParseRegionError, Region};
 /// The HTTP library, for [`ClientBuilder::http_client`].
 pub use reqwest;
 pub use reqwest::StatusCode;
 pub use retry::RetryPolicy;
-pub use values::{ApiKeyValue, PathSegment, PathSegmentError, Timestamp};
+pub use values::{ApiKeyValue, Timestamp};
 
 /// Compiles and runs README's code with the documentation's.
 #[cfg(doctest)]

@@ -1,74 +1,147 @@
-//! The five operations: arguments in, a generated request out; the answer's envelope in, its value
-//! out. How requests are sent is not known here.
+//! The five operations: arguments in, a generated request out, and the value out of its response.
+//! What every call has is written once, in [`Call`]; how a call is made is in `call`.
+//!
+//! `cargo xtask regen` holds this file to the contract: each operation has its method, and each
+//! parameter and field of a body its argument or setter.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::error::Action;
-use crate::transport::Call;
-use crate::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
-use crate::{ApiKey, Client, Error, KeyState, PathSegment, Timestamp};
+use crate::call::{self, Subject};
+use crate::client::Client;
+use crate::error::Error;
+use crate::generated::DEFAULT_USER;
+use crate::generated::enums::KeyState;
+use crate::generated::operations;
+use crate::generated::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
+use crate::operation::Operation;
+use crate::path;
+use crate::values::Timestamp;
 
-/// The user who owns the key that signs the request.
-const SELF: &str = "self";
+/// A call of an operation: a builder with the operation's setters, to be awaited or sent.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+/// let call = client.get_api_key("my-app").user("dev@me.com").reveal(true);
+/// let key = call.timeout(Duration::from_secs(5)).await?;
+/// # let _ = key;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a call does nothing until it is awaited or sent"]
+pub struct Call<R> {
+    client: Client,
+    timeout: Option<Duration>,
+    request: R,
+}
 
-type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+impl<R: Request> Call<R> {
+    /// Sets the timeout of this call, with all its attempts and waits; defaults to the client's
+    /// [`timeout`](crate::ClientBuilder::timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
 
-impl Client {
-    /// Creates a key of this name that belongs to the user whose key signs the request.
-    ///
-    /// The answer is one of the two places where the full value can be read; the other is
-    /// [`GetApiKey::reveal`].
-    ///
-    /// On the vendor's documentation page: `create_api_key`, `POST
-    /// /v1/orgs/self/users/self/apikeys`.
+    /// Makes the call. Awaiting the builder does the same.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_conflict`](Error::is_conflict) when the user has a key of that name, and is
-    /// refused when the name is empty, `.` or `..`.
+    /// Fails as described at the operation's method of [`Client`].
+    pub fn send(self) -> <Self as IntoFuture>::IntoFuture {
+        self.into_future()
+    }
+
+    /// Makes the call without async: blocks the thread until it ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails as when awaited. Returns an error when called from async code, where it would block
+    /// the runtime; nothing is sent then. It works in `tokio::task::spawn_blocking`.
     ///
     /// ```no_run
-    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// let created = client.create_api_key("my-app").role("read-only").await?;
+    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let created = client.create_api_key("my-app").role("read-only").send_blocking()?;
+    /// println!("created {}", created.key.identifier());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "blocking")]
+    pub fn send_blocking(self) -> Result<R::Output, Error> {
+        crate::blocking::wait(R::OPERATION, self.into_future())
+    }
+}
+
+impl<R: Request> IntoFuture for Call<R> {
+    type Output = Result<R::Output, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.request.send(&self.client, self.timeout).await })
+    }
+}
+
+/// What each operation fills in.
+pub trait Request: Send + Sync + Sized + 'static {
+    type Output;
+    const OPERATION: &'static Operation;
+
+    fn send(
+        self,
+        client: &Client,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+}
+
+impl Client {
+    fn call<R>(&self, request: R) -> Call<R> {
+        Call { client: self.clone(), timeout: None, request }
+    }
+
+    /// Creates an API key for the authenticated user.
+    ///
+    /// The response has the key's full value; later, only [`reveal`](Call::<GetApiKey>::reveal)
+    /// returns it.
+    ///
+    /// Documentation page: `create_api_key`, `POST /v1/orgs/self/users/self/apikeys`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`is_conflict`](Error::is_conflict) if the user has a key of that name. A name
+    /// that is empty, `.` or `..` is rejected before sending.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use rockset_apikeys::Timestamp;
+    ///
+    /// let expiry: Timestamp = "2099-01-01T00:00:00Z".parse()?;
+    /// let call = client.create_api_key("my-app").role("read-only").expiry_time(expiry);
+    /// let created = call.created_by("dev@me.com").await?;
     /// let value: &str = created.key.expose_secret();
     /// # let _ = value;
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Without async, with the feature `blocking`:
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "blocking")]
-    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// let created = client.create_api_key("my-app").role("read-only").send_blocking()?;
-    /// # let _ = created;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn create_api_key(&self, name: impl Into<String>) -> CreateApiKey {
-        CreateApiKey {
-            client: self.clone(),
-            timeout: None,
-            name: name.into(),
-            role: None,
-            expiry_time: None,
-            created_by: None,
-        }
+    pub fn create_api_key(&self, name: impl Into<String>) -> Call<CreateApiKey> {
+        let name = name.into();
+        let body = CreateApiKeyRequest { name, role: None, expiry_time: None, created_by: None };
+        self.call(CreateApiKey { body })
     }
 
-    /// Lists a user's keys, oldest first, one's own unless [`user`](ListApiKeys::user) is given.
+    /// Lists a user's API keys, oldest first; defaults to those of the authenticated user.
+    ///
     /// Each has its identifier in place of its full value.
     ///
-    /// On the vendor's documentation page: `list_api_keys`, `GET
-    /// /v1/orgs/self/users/{user}/apikeys`.
+    /// Documentation page: `list_api_keys`, `GET /v1/orgs/self/users/{user}/apikeys`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_forbidden`](Error::is_forbidden) when another's keys are listed with a key
-    /// that is no administrator's.
+    /// Fails with [`is_forbidden`](Error::is_forbidden) for another user's keys, unless the client's
+    /// key is an administrator's.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -78,31 +151,19 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Without async, with the feature `blocking`:
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "blocking")]
-    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// let keys = client.list_api_keys().user("admin@me.com").send_blocking()?;
-    /// # let _ = keys;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn list_api_keys(&self) -> ListApiKeys {
-        ListApiKeys { client: self.clone(), timeout: None, user: SELF.to_owned() }
+    pub fn list_api_keys(&self) -> Call<ListApiKeys> {
+        self.call(ListApiKeys { user: DEFAULT_USER.to_owned() })
     }
 
-    /// Retrieves the key of this name, with its identifier in place of its full value unless
-    /// [`reveal`](GetApiKey::reveal) is given.
+    /// Retrieves an API key, with its identifier in place of its full value unless
+    /// [`reveal`](Call::<GetApiKey>::reveal) asks for that.
     ///
-    /// On the vendor's documentation page: `get_api_key`, `GET
-    /// /v1/orgs/self/users/{user}/apikeys/{name}`.
+    /// Documentation page: `get_api_key`, `GET /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
-    /// refused when the name is empty, `.` or `..`.
+    /// Fails with [`is_not_found`](Error::is_not_found) if the user has no such key. A name that is
+    /// empty, `.` or `..` is rejected before sending.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -112,397 +173,241 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Without async, with the feature `blocking`:
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "blocking")]
-    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// let key = client.get_api_key("my-app").reveal(true).send_blocking()?;
-    /// # let _ = key;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn get_api_key(&self, name: impl Into<String>) -> GetApiKey {
-        GetApiKey {
-            client: self.clone(),
-            timeout: None,
-            name: name.into(),
-            user: SELF.to_owned(),
-            reveal: None,
-        }
+    pub fn get_api_key(&self, name: impl Into<String>) -> Call<GetApiKey> {
+        self.call(GetApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), reveal: None })
     }
 
-    /// Updates the state or the expiry time of the key of this name; what is not given stays. The
-    /// answer is the key as it is then.
+    /// Updates the state or the expiry time of an API key; what is not set stays.
     ///
-    /// On the vendor's documentation page: `update_api_key`, `POST
-    /// /v1/orgs/self/users/{user}/apikeys/{name}`.
+    /// The response is the key after the update.
+    ///
+    /// Documentation page: `update_api_key`, `POST /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
-    /// refused when the name is empty, `.` or `..`.
+    /// As for [`get_api_key`](Self::get_api_key), and with [`is_conflict`](Error::is_conflict) if an
+    /// expired key is to be active.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
     /// use rockset_apikeys::KeyState;
     ///
-    /// let key = client.update_api_key("my-app").state(KeyState::Suspended).await?;
-    /// assert_eq!(key.state, Some(KeyState::Suspended));
+    /// let call = client.update_api_key("my-app").user("dev@me.com");
+    /// let key = call.state(KeyState::Active).clear_expiry_time(true).await?;
+    /// assert_eq!(key.state, Some(KeyState::Active));
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Without async, with the feature `blocking`:
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "blocking")]
-    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// # use rockset_apikeys::KeyState;
-    /// let key = client.update_api_key("my-app").state(KeyState::Suspended).send_blocking()?;
-    /// # let _ = key;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn update_api_key(&self, name: impl Into<String>) -> UpdateApiKey {
-        UpdateApiKey {
-            client: self.clone(),
-            timeout: None,
-            name: name.into(),
-            user: SELF.to_owned(),
-            changes: UpdateApiKeyRequest::default(),
-        }
+    pub fn update_api_key(&self, name: impl Into<String>) -> Call<UpdateApiKey> {
+        let body = UpdateApiKeyRequest::default();
+        self.call(UpdateApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), body })
     }
 
-    /// Deletes the key of this name for good. The answer is the key that was deleted.
+    /// Deletes an API key for good. The response is the deleted key.
     ///
-    /// On the vendor's documentation page: `delete_api_key`, `DELETE
-    /// /v1/orgs/self/users/{user}/apikeys/{name}`.
+    /// Documentation page: `delete_api_key`, `DELETE /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_not_found`](Error::is_not_found) when the user has no such key, and is
-    /// refused when the name is empty, `.` or `..`.
+    /// As for [`get_api_key`](Self::get_api_key).
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// let gone = client.delete_api_key("my-app").user("admin@me.com").await?;
-    /// println!("deleted {}", gone.key.identifier());
+    /// let deleted = client.delete_api_key("my-app").user("admin@me.com").await?;
+    /// println!("deleted {}", deleted.key.identifier());
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// Without async, with the feature `blocking`:
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "blocking")]
-    /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
-    /// let gone = client.delete_api_key("my-app").user("admin@me.com").send_blocking()?;
-    /// # let _ = gone;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn delete_api_key(&self, name: impl Into<String>) -> DeleteApiKey {
-        DeleteApiKey {
-            client: self.clone(),
-            timeout: None,
-            name: name.into(),
-            user: SELF.to_owned(),
-        }
-    }
-
-    fn call(
-        &self,
-        operation: &'static str,
-        user: Option<&PathSegment>,
-        name: Option<&PathSegment>,
-        timeout: Option<Duration>,
-    ) -> Call {
-        let user = user.filter(|user| user.as_str() != SELF).cloned();
-        Call::new(self.generated(), Action { operation, user, name: name.cloned() }, timeout)
+    pub fn delete_api_key(&self, name: impl Into<String>) -> Call<DeleteApiKey> {
+        self.call(DeleteApiKey { user: DEFAULT_USER.to_owned(), name: name.into() })
     }
 }
 
-/// Refuses a name or a user that no URL can carry.
-fn segment(operation: &str, what: &str, text: String) -> Result<PathSegment, Error> {
-    PathSegment::try_from(text).map_err(|error| {
-        Error::refused_because(format!("{operation}: the {what} cannot be used: {error}"), error)
-    })
+/// What an error says about the key and its owner, unless that is the caller.
+fn subject<'a>(user: &'a str, name: Option<&'a str>) -> Subject<'a> {
+    Subject { name, user: Some(user).filter(|user| *user != DEFAULT_USER) }
 }
 
-/// What every call has: a time limit of its own, and the two ways to make it.
-macro_rules! call {
-    ($operation:literal: $call:ident -> $value:ty) => {
-        impl $call {
-            const OPERATION: &'static str = $operation;
-
-            /// The longest that this call may take, all its attempts and the waits between them
-            /// included; the client's [`timeout`](crate::ClientBuilder::timeout) unless given.
-            pub fn timeout(mut self, timeout: Duration) -> Self {
-                self.timeout = Some(timeout);
-                self
-            }
-
-            /// Makes this call without async: it blocks the thread until the call has ended.
-            ///
-            /// # Errors
-            ///
-            /// As when it is awaited. Code that an async runtime runs is refused, with nothing
-            /// sent, as it would block the runtime; in `tokio::task::spawn_blocking` it may call
-            /// this.
-            #[cfg(feature = "blocking")]
-            pub fn send_blocking(self) -> Result<$value, Error> {
-                crate::blocking::wait(Self::OPERATION, self.into_future())
-            }
-        }
-
-        impl IntoFuture for $call {
-            type Output = Result<$value, Error>;
-            type IntoFuture = Answer<$value>;
-
-            fn into_future(self) -> Self::IntoFuture {
-                Box::pin(self.send())
-            }
-        }
-    };
-}
-
-/// What a call has that is about a user's keys.
-macro_rules! call_of_user {
-    ($call:ident) => {
-        impl $call {
-            /// The e-mail address of the owner; `self`, for whoever owns the key that signs the
-            /// request, unless given.
-            pub fn user(mut self, user: impl Into<String>) -> Self {
-                self.user = user.into();
-                self
-            }
-        }
-    };
-}
-
-call!("create_api_key": CreateApiKey -> ApiKey);
-call!("list_api_keys": ListApiKeys -> Vec<ApiKey>);
-call!("get_api_key": GetApiKey -> ApiKey);
-call!("update_api_key": UpdateApiKey -> ApiKey);
-call!("delete_api_key": DeleteApiKey -> ApiKey);
-
-call_of_user!(ListApiKeys);
-call_of_user!(GetApiKey);
-call_of_user!(UpdateApiKey);
-call_of_user!(DeleteApiKey);
-
-/// A call of [`Client::create_api_key`], to be awaited or sent.
-///
-/// ```no_run
-/// use std::time::Duration;
-/// use rockset_apikeys::Timestamp;
-///
-/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let expiry: Timestamp = "2099-01-01T00:00:00Z".parse()?;
-/// let call = client.create_api_key("my-app").role("read-only").expiry_time(expiry);
-/// let created = call.created_by("dev@me.com").timeout(Duration::from_secs(5)).await?;
-/// # let _ = created;
-/// # Ok(())
-/// # }
-/// ```
+/// The request of [`Client::create_api_key`].
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct CreateApiKey {
-    client: Client,
-    timeout: Option<Duration>,
-    name: String,
-    role: Option<String>,
-    expiry_time: Option<Timestamp>,
-    created_by: Option<String>,
+    body: CreateApiKeyRequest,
 }
 
-impl CreateApiKey {
-    /// The role that limits what the key may do, such as `read-only`. Without it the key has all
-    /// roles of its owner.
+impl Call<CreateApiKey> {
+    /// Sets the role that limits what the key may do, such as `read-only`. Without it, the key has
+    /// all roles of its owner.
     pub fn role(mut self, role: impl Into<String>) -> Self {
-        self.role = Some(role.into());
+        self.request.body.role = Some(role.into());
         self
     }
 
-    /// When the key stops working by itself. Without it the key never does. A later addition to
-    /// the API, not on the documentation page.
+    /// Sets when the key expires; by default it does not. Not on the documentation page, but a later
+    /// addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
-        self.expiry_time = Some(time.into());
+        self.request.body.expiry_time = Some(time.into());
         self
     }
 
-    /// The e-mail address of the user on whose behalf the key is created. A later addition to the
-    /// API, not on the documentation page.
+    /// Sets the email address of the user for whom the key is created. Not on the documentation
+    /// page, but a later addition to the API.
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
-        self.created_by = Some(user.into());
+        self.request.body.created_by = Some(user.into());
         self
     }
+}
 
-    async fn send(self) -> Result<ApiKey, Error> {
-        let name = segment(Self::OPERATION, "name", self.name)?;
-        let call = self.client.call(Self::OPERATION, None, Some(&name), self.timeout);
-        let request = call.generated().create_api_key().body(CreateApiKeyRequest {
-            name,
-            role: self.role,
-            expiry_time: self.expiry_time,
-            created_by: self.created_by,
-        });
-        Ok(call.run(request.send()).await?.data)
+impl Request for CreateApiKey {
+    type Output = ApiKey;
+    const OPERATION: &'static Operation = &operations::CREATE_API_KEY;
+
+    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
+        // No URL could name the key later.
+        path::check("name", &self.body.name)
+            .map_err(|reason| Error::rejected(format!("{}: {reason}", Self::OPERATION.id())))?;
+        let name = self.body.name.clone();
+        let subject = Subject { name: Some(&name), user: None };
+        let request = client.generated().create_api_key().body(self.body);
+        let send = || request.clone().send();
+        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
+        Ok(response.await?.into_inner().data)
     }
 }
 
-/// A call of [`Client::list_api_keys`], to be awaited or sent.
-///
-/// ```no_run
-/// use std::time::Duration;
-///
-/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let keys = client.list_api_keys().user("dev@me.com").timeout(Duration::from_secs(5)).await?;
-/// # let _ = keys;
-/// # Ok(())
-/// # }
-/// ```
+/// The request of [`Client::list_api_keys`].
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct ListApiKeys {
-    client: Client,
-    timeout: Option<Duration>,
     user: String,
 }
 
-impl ListApiKeys {
-    async fn send(self) -> Result<Vec<ApiKey>, Error> {
-        let user = segment(Self::OPERATION, "user", self.user)?;
-        let call = self.client.call(Self::OPERATION, Some(&user), None, self.timeout);
-        let request = call.generated().list_api_keys().user(user);
-        Ok(call.run(request.send()).await?.data)
+impl Call<ListApiKeys> {
+    /// Sets the owner's email address; defaults to `self`, the authenticated user.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.request.user = user.into();
+        self
     }
 }
 
-/// A call of [`Client::get_api_key`], to be awaited or sent.
-///
-/// ```no_run
-/// use std::time::Duration;
-///
-/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let call = client.get_api_key("my-app").user("dev@me.com").reveal(true);
-/// let key = call.timeout(Duration::from_secs(5)).await?;
-/// # let _ = key;
-/// # Ok(())
-/// # }
-/// ```
+impl Request for ListApiKeys {
+    type Output = Vec<ApiKey>;
+    const OPERATION: &'static Operation = &operations::LIST_API_KEYS;
+
+    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<Vec<ApiKey>, Error> {
+        let request = client.generated().list_api_keys().user(&self.user);
+        let (subject, send) = (subject(&self.user, None), || request.clone().send());
+        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
+        Ok(response.await?.into_inner().data)
+    }
+}
+
+/// The request of [`Client::get_api_key`].
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct GetApiKey {
-    client: Client,
-    timeout: Option<Duration>,
-    name: String,
     user: String,
+    name: String,
     reveal: Option<bool>,
 }
 
-impl GetApiKey {
-    /// Whether to answer with the full value instead of the identifier.
-    pub fn reveal(mut self, reveal: bool) -> Self {
-        self.reveal = Some(reveal);
+impl Call<GetApiKey> {
+    /// Sets the owner's email address; defaults to `self`, the authenticated user.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.request.user = user.into();
         self
     }
 
-    async fn send(self) -> Result<ApiKey, Error> {
-        let name = segment(Self::OPERATION, "name", self.name)?;
-        let user = segment(Self::OPERATION, "user", self.user)?;
-        let call = self.client.call(Self::OPERATION, Some(&user), Some(&name), self.timeout);
-        let mut request = call.generated().get_api_key().user(user).name(name);
+    /// Sets whether the response has the full value in place of the identifier.
+    pub fn reveal(mut self, reveal: bool) -> Self {
+        self.request.reveal = Some(reveal);
+        self
+    }
+}
+
+impl Request for GetApiKey {
+    type Output = ApiKey;
+    const OPERATION: &'static Operation = &operations::GET_API_KEY;
+
+    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
+        let mut request = client.generated().get_api_key().user(&self.user).name(&self.name);
         if let Some(reveal) = self.reveal {
             request = request.reveal(reveal);
         }
-        Ok(call.run(request.send()).await?.data)
+        let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
+        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
+        Ok(response.await?.into_inner().data)
     }
 }
 
-/// A call of [`Client::update_api_key`], to be awaited or sent.
-///
-/// ```no_run
-/// use std::time::Duration;
-/// use rockset_apikeys::KeyState;
-///
-/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let call = client.update_api_key("my-app").user("dev@me.com");
-/// let call = call.state(KeyState::Active).clear_expiry_time(true);
-/// let key = call.timeout(Duration::from_secs(5)).await?;
-/// # let _ = key;
-/// # Ok(())
-/// # }
-/// ```
+/// The request of [`Client::update_api_key`].
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct UpdateApiKey {
-    client: Client,
-    timeout: Option<Duration>,
-    name: String,
     user: String,
-    changes: UpdateApiKeyRequest,
+    name: String,
+    body: UpdateApiKeyRequest,
 }
 
-impl UpdateApiKey {
-    /// The state that the key is to have.
+impl Call<UpdateApiKey> {
+    /// Sets the owner's email address; defaults to `self`, the authenticated user.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.request.user = user.into();
+        self
+    }
+
+    /// Sets the key's state.
     pub fn state(mut self, state: KeyState) -> Self {
-        self.changes.state = Some(state);
+        self.request.body.state = Some(state);
         self
     }
 
-    /// When the key is to stop working by itself. A later addition to the API, not on the
-    /// documentation page.
+    /// Sets when the key expires. Not on the documentation page, but a later addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
-        self.changes.expiry_time = Some(time.into());
+        self.request.body.expiry_time = Some(time.into());
         self
     }
 
-    /// Whether to remove the expiry time, so that the key never stops by itself. A later addition
-    /// to the API, not on the documentation page.
+    /// Sets whether to remove the expiry time, so that the key does not expire. Not on the
+    /// documentation page, but a later addition to the API.
     pub fn clear_expiry_time(mut self, clear: bool) -> Self {
-        self.changes.clear_expiry_time = Some(clear);
+        self.request.body.clear_expiry_time = Some(clear);
         self
     }
+}
 
-    async fn send(self) -> Result<ApiKey, Error> {
-        let name = segment(Self::OPERATION, "name", self.name)?;
-        let user = segment(Self::OPERATION, "user", self.user)?;
-        let call = self.client.call(Self::OPERATION, Some(&user), Some(&name), self.timeout);
-        let request = call.generated().update_api_key().user(user).name(name).body(self.changes);
-        Ok(call.run(request.send()).await?.data)
+impl Request for UpdateApiKey {
+    type Output = ApiKey;
+    const OPERATION: &'static Operation = &operations::UPDATE_API_KEY;
+
+    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
+        let request = client.generated().update_api_key().user(&self.user).name(&self.name);
+        let request = request.body(self.body);
+        let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
+        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
+        Ok(response.await?.into_inner().data)
     }
 }
 
-/// A call of [`Client::delete_api_key`], to be awaited or sent.
-///
-/// ```no_run
-/// use std::time::Duration;
-///
-/// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let call = client.delete_api_key("my-app").user("dev@me.com");
-/// let gone = call.timeout(Duration::from_secs(5)).await?;
-/// # let _ = gone;
-/// # Ok(())
-/// # }
-/// ```
+/// The request of [`Client::delete_api_key`].
 #[derive(Clone, Debug)]
-#[must_use = "a call does nothing until it is awaited or sent"]
 pub struct DeleteApiKey {
-    client: Client,
-    timeout: Option<Duration>,
-    name: String,
     user: String,
+    name: String,
 }
 
-impl DeleteApiKey {
-    async fn send(self) -> Result<ApiKey, Error> {
-        let name = segment(Self::OPERATION, "name", self.name)?;
-        let user = segment(Self::OPERATION, "user", self.user)?;
-        let call = self.client.call(Self::OPERATION, Some(&user), Some(&name), self.timeout);
-        let request = call.generated().delete_api_key().user(user).name(name);
-        Ok(call.run(request.send()).await?.data)
+impl Call<DeleteApiKey> {
+    /// Sets the owner's email address; defaults to `self`, the authenticated user.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.request.user = user.into();
+        self
+    }
+}
+
+impl Request for DeleteApiKey {
+    type Output = ApiKey;
+    const OPERATION: &'static Operation = &operations::DELETE_API_KEY;
+
+    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
+        let request = client.generated().delete_api_key().user(&self.user).name(&self.name);
+        let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
+        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
+        Ok(response.await?.into_inner().data)
     }
 }

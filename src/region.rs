@@ -1,12 +1,12 @@
-//! The regions in which the service ran.
+//! The regions of the retired service.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A region of the hosted service: a cluster, the AWS region that it stood in, and its URL.
+/// A region of the hosted service: a cluster, its AWS region and its URL.
 ///
-/// The service was retired on 30 September 2024 and nothing answers at these URLs any more. They
-/// are kept because programs and configurations name them.
+/// The service was retired on 30 September 2024 and its URLs no longer respond. Programs and
+/// configurations still name them. The constants are the contract's servers.
 ///
 /// ```
 /// use rockset_apikeys::Region;
@@ -24,7 +24,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// Cluster `rs2` in `us-west-2`: the oldest, and the default of the documentation page.
+    /// Cluster `rs2` in `us-west-2`, the oldest: the documentation page's default.
     pub const RS2: Self =
         Self { cluster: "rs2", aws_region: "us-west-2", url: "https://api.rs2.usw2.rockset.com" };
     /// Cluster `usw2a1` in `us-west-2`.
@@ -39,20 +39,20 @@ impl Region {
         aws_region: "eu-central-1",
         url: "https://api.euc1a1.rockset.com",
     };
-    /// Every region, the default first, in the order of the contract's servers.
+    /// All regions, in the order of the contract's servers: the default first.
     pub const ALL: [Self; 4] = [Self::RS2, Self::USW2A1, Self::USE1A1, Self::EUC1A1];
 
-    /// The name of the cluster, such as `use1a1`.
+    /// Returns the name of the cluster, such as `use1a1`.
     pub const fn cluster(self) -> &'static str {
         self.cluster
     }
 
-    /// The AWS region, such as `us-east-1`.
+    /// Returns the AWS region, such as `us-east-1`.
     pub const fn aws_region(self) -> &'static str {
         self.aws_region
     }
 
-    /// The URL of the API server, without a slash at the end.
+    /// Returns the URL of the API server, without a trailing slash.
     pub const fn url(self) -> &'static str {
         self.url
     }
@@ -75,8 +75,8 @@ impl fmt::Display for Region {
 impl FromStr for Region {
     type Err = ParseRegionError;
 
-    /// Takes the name of a cluster, an AWS region, or a URL, in any letter case and with or without
-    /// a slash at the end. `us-west-2` has two clusters and stands for the older, [`Region::RS2`].
+    /// Parses the name of a cluster, an AWS region, or a URL with or without a trailing slash; letter
+    /// case does not matter. `us-west-2` has two clusters and selects the older, [`Region::RS2`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wanted = text.strip_suffix('/').unwrap_or(text);
         let found = Self::ALL.into_iter().find(|region| {
@@ -88,7 +88,7 @@ impl FromStr for Region {
     }
 }
 
-/// The text names no [`Region`].
+/// The error for a text that is not a [`Region`].
 ///
 /// ```
 /// let error = "mars".parse::<rockset_apikeys::Region>().unwrap_err();

@@ -1,5 +1,5 @@
-//! What may be repeated, how often, and after what wait: decisions, without a clock and without the
-//! network. `transport` carries them out.
+//! Decides whether a failed attempt is retried, and after what wait. It has no clock and no network;
+//! `call` carries its decisions out.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -8,18 +8,20 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use reqwest::StatusCode;
 
-/// How a client repeats what failed on the way; given with
+use crate::operation::OperationKind;
+
+/// When failed requests are retried; set with
 /// [`ClientBuilder::retry_policy`](crate::ClientBuilder::retry_policy).
 ///
-/// Repeated are attempts that got no answer, or one with the status 408, 429, 500, 502, 503 or 504.
-/// A creation is repeated only where the server surely did not act: when no connection was made,
-/// after a 429, and after a 503 with a `Retry-After`. Nothing is repeated past the call's
-/// [`timeout`](crate::ClientBuilder::timeout), nor when the client has used up its budget for
-/// repeats: ten, to which every call that succeeds adds a tenth, and every repeat that succeeds
-/// one.
+/// An attempt is retried when no response arrived, or one with status 408, 429, 500, 502, 503 or
+/// 504. A create is retried only when the server certainly did nothing: when no connection was
+/// made, after a 429, and after a 503 with `Retry-After`. No retry starts after the call's
+/// [`timeout`](crate::ClientBuilder::timeout), or when the client's retry budget is used up: a
+/// client may retry 10 times in a row of failures; each success refills 0.1 of a retry, and a
+/// successful retry refills one.
 ///
-/// Before each repeat there is a wait: a random time below a bound that doubles with every repeat.
-/// Where the server asks for a wait with `Retry-After`, that comes before it.
+/// Each wait is random between 0 and a bound that doubles with every retry. A wait that the server
+/// asks for with `Retry-After` comes before it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,34 +48,35 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Repeats nothing.
+    /// Retries nothing.
     pub fn none() -> Self {
         Self::default().attempts(1)
     }
 
-    /// The most attempts that a call makes, the first included; 4 unless given. At least one is
-    /// made, also with 0.
+    /// Sets the maximum number of attempts, the first included; defaults to 4. At least one attempt
+    /// is made, even with 0.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The bound of the first wait, which doubles with every repeat, and the longest that it
-    /// becomes; 200 milliseconds and 10 seconds unless given.
+    /// Sets the bound of the first wait, which doubles with every retry, and its maximum; defaults
+    /// to 200 milliseconds and 10 seconds.
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.first = first.min(longest);
         self.longest = longest;
         self
     }
 
-    /// Whether a wait is a random time below its bound, so that clients that failed together do not
-    /// come back together. Without it, a wait is as long as its bound. On unless given.
+    /// Sets whether each wait is random between 0 and its bound, so that clients that failed
+    /// together do not return together; defaults to true. Without jitter a wait is as long as its
+    /// bound.
     pub fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// The bounds of the waits, one for each repeat.
+    /// The bounds of the waits, one for each retry.
     fn bounds(&self) -> ExponentialBackoff {
         ExponentialBuilder::new()
             .with_min_delay(self.first)
@@ -95,64 +98,45 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What an operation does to the server's state, which decides whether doing it twice is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Reads,
-    Creates,
-    Updates,
-    Deletes,
-}
-
-impl Effect {
-    pub(crate) fn of(operation: &str) -> Self {
-        match operation {
-            "get_api_key" | "list_api_keys" => Self::Reads,
-            "update_api_key" => Self::Updates,
-            "delete_api_key" => Self::Deletes,
-            // An operation that is not known here is taken for the most delicate one.
-            _ => Self::Creates,
-        }
-    }
-}
-
-/// What came of one attempt.
+/// How an attempt failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
-    /// No connection was made, so that nothing was sent.
-    Unreachable,
-    /// The connection failed, or the time ran out, before the whole answer was there.
-    Unanswered { timeout: bool },
-    /// An answer, with the wait that it asks for.
-    Answered { status: StatusCode, retry_after: Option<Duration> },
+    /// No connection was made, so nothing was sent.
+    NotConnected,
+    /// The connection failed or the time ran out before the whole response was there.
+    NoResponse { timeout: bool },
+    /// A whole response that is not a usable success, and the wait that it asks for.
+    Response { status: StatusCode, retry_after: Option<Duration> },
 }
 
 impl Outcome {
-    /// The same attempt may end differently later.
-    fn is_transient(&self) -> bool {
+    /// Whether a later attempt may succeed.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable | Self::Unanswered { .. } => true,
-            Self::Answered { status, .. } => is_transient(*status),
+            Self::NotConnected | Self::NoResponse { .. } => true,
+            Self::Response { status, .. } => {
+                matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+            }
         }
     }
 
-    /// Nothing changed on the server, unless it did what was asked for and said so.
-    fn is_clear(&self) -> bool {
+    /// Whether the server may have done what the request asked for.
+    fn may_be_applied(&self) -> bool {
         match self {
-            Self::Unreachable => true,
-            Self::Unanswered { .. } => false,
-            Self::Answered { status, retry_after } => match *status {
-                StatusCode::REQUEST_TIMEOUT => false,
-                StatusCode::SERVICE_UNAVAILABLE => retry_after.is_some(),
-                StatusCode::NOT_IMPLEMENTED => true,
-                status => !status.is_server_error(),
+            Self::NotConnected => false,
+            Self::NoResponse { .. } => true,
+            Self::Response { status, retry_after } => match *status {
+                StatusCode::REQUEST_TIMEOUT => true,
+                StatusCode::SERVICE_UNAVAILABLE => retry_after.is_none(),
+                StatusCode::NOT_IMPLEMENTED => false,
+                status => status.is_success() || status.is_server_error(),
             },
         }
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Answered { retry_after, .. } => *retry_after,
+            Self::Response { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -161,72 +145,77 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable => f.write_str("no connection was made"),
-            Self::Unanswered { timeout: true } => f.write_str("no whole answer came in time"),
-            Self::Unanswered { timeout: false } => f.write_str("the connection failed"),
-            Self::Answered { status, .. } => write!(f, "{status}"),
+            Self::NotConnected => f.write_str("no connection was made"),
+            Self::NoResponse { timeout: true } => f.write_str("no complete response in time"),
+            Self::NoResponse { timeout: false } => f.write_str("the connection failed"),
+            Self::Response { status, .. } => write!(f, "{status}"),
         }
     }
 }
 
-/// The status says that the same call may succeed later.
-pub(crate) fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
-}
-
-/// How many repeats a client still has, counted in tenths. While most calls succeed there are
-/// always some; while all fail they are soon used up, and an outage is not made worse by repeats.
+/// How many retries a client has left, counted in tenths. While most calls succeed there are always
+/// some; while all fail they are soon used up, and retries do not make an outage worse.
 #[derive(Debug)]
 pub(crate) struct Budget(AtomicU32);
 
 impl Budget {
-    const FULL: u32 = 10 * Self::REPEAT;
-    const REPEAT: u32 = 10;
+    const FULL: u32 = 10 * Self::RETRY;
+    const RETRY: u32 = 10;
 
     pub(crate) fn new() -> Self {
         Self(AtomicU32::new(Self::FULL))
     }
 
     fn take(&self) -> bool {
-        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(Self::REPEAT)).is_ok()
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(Self::RETRY)).is_ok()
     }
 
-    fn give(&self, tenths: u32) {
-        let more = |left: u32| Some(left.saturating_add(tenths).min(Self::FULL));
-        // The closure never declines.
-        let _ = self.0.fetch_update(Relaxed, Relaxed, more);
+    fn refill(&self, tenths: u32) {
+        // Nothing to write to while it is full, which is most of the time.
+        if self.0.load(Relaxed) < Self::FULL {
+            let more = |left: u32| Some(left.saturating_add(tenths).min(Self::FULL));
+            // The closure never declines.
+            let _ = self.0.fetch_update(Relaxed, Relaxed, more);
+        }
     }
 }
 
-/// The attempts of one call so far, and whether there is to be another.
+/// The attempts of one call so far.
 pub(crate) struct Retries<'a> {
-    bounds: ExponentialBackoff,
-    jitter: bool,
+    policy: &'a RetryPolicy,
     budget: &'a Budget,
-    effect: Effect,
+    kind: OperationKind,
+    /// Made with the first retry.
+    bounds: Option<ExponentialBackoff>,
     attempts: u32,
-    in_doubt: bool,
+    is_ambiguous: bool,
 }
 
 impl<'a> Retries<'a> {
-    pub(crate) fn new(policy: &RetryPolicy, budget: &'a Budget, effect: Effect) -> Self {
-        let bounds = policy.bounds();
-        Self { bounds, jitter: policy.jitter, budget, effect, attempts: 0, in_doubt: false }
+    pub(crate) fn new(policy: &'a RetryPolicy, budget: &'a Budget, kind: OperationKind) -> Self {
+        Self { policy, budget, kind, bounds: None, attempts: 0, is_ambiguous: false }
     }
 
-    /// How long to wait before the next attempt; `None` when there is to be none.
-    pub(crate) fn wait_after(&mut self, outcome: &Outcome, left: Duration) -> Option<Duration> {
+    /// Counts an attempt that ended with a response that no retry would change.
+    pub(crate) fn settled(&mut self) {
         self.attempts += 1;
-        self.in_doubt |= self.effect != Effect::Reads && !outcome.is_clear();
+        self.budget.refill(if self.attempts > 1 { Budget::RETRY } else { 1 });
+    }
+
+    /// Counts a failed attempt; returns how long to wait before the next one, `None` when there is
+    /// to be none.
+    pub(crate) fn wait_after(&mut self, outcome: &Outcome, left: Duration) -> Option<Duration> {
+        self.is_ambiguous |= self.kind != OperationKind::Read && outcome.may_be_applied();
         if !outcome.is_transient() {
-            self.budget.give(if self.attempts > 1 { Budget::REPEAT } else { 1 });
+            self.settled();
             return None;
         }
-        if self.in_doubt && self.effect == Effect::Creates {
+        self.attempts += 1;
+        if self.is_ambiguous && self.kind == OperationKind::Create {
             return None;
         }
-        let bound = self.bounds.next()?;
-        let share = if self.jitter { fastrand::f64() } else { 1.0 };
+        let bound = self.bounds.get_or_insert_with(|| self.policy.bounds()).next()?;
+        let share = if self.policy.jitter { fastrand::f64() } else { 1.0 };
         let pause = Duration::try_from_secs_f64(bound.as_secs_f64() * share).unwrap_or(bound);
         let wait = outcome.retry_after().unwrap_or_default().saturating_add(pause);
         (wait < left && self.budget.take()).then_some(wait)
@@ -236,17 +225,17 @@ impl<'a> Retries<'a> {
         self.attempts
     }
 
-    /// An attempt may have done what was asked for without an answer that says so.
-    pub(crate) fn in_doubt(&self) -> bool {
-        self.in_doubt
+    /// Whether an attempt may have been applied although the call failed.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
     }
 }
 
 #[cfg(test)]
 mod tests {
-    //! A minute of outage for a thousand clients is simulated here, with the decisions above and a
-    //! clock that jumps; on real sockets it would take a minute and a thousand connections. That
-    //! the decisions are carried out is shown on real sockets, in `tests/sdk/network.rs`.
+    //! Simulates a minute of outage for a thousand clients with the decisions above and a paused
+    //! clock; on real sockets it would take a minute and a thousand connections. The tests in
+    //! `tests/sdk/network.rs` show on real sockets that the decisions are carried out.
 
     use std::cell::Cell;
     use std::rc::Rc;
@@ -265,27 +254,28 @@ mod tests {
         calls_in_outage: Cell<u32>,
         requests_in_outage: Cell<u32>,
         last_failure: Cell<u64>,
-        /// The second that the server is in, and the requests that it had in it.
+        /// The server's current second, and its requests in that second.
         second: Cell<(u64, u64)>,
     }
 
     impl Log {
-        /// The server fails completely during the outage. Before and after it, it bears one and a
-        /// half times the requests that the clients make when all is well.
-        fn answer(&self, now: u64) -> Outcome {
+        /// The server fails completely during the outage. Before and after it, it has the capacity
+        /// for one and a half times the requests of clients that never retry.
+        fn failure(&self, now: u64) -> Option<Outcome> {
             let (second, requests) = self.second.get();
             let requests = if second == now / 1_000 { requests + 1 } else { 1 };
             self.second.set((now / 1_000, requests));
             let down = OUTAGE.contains(&now);
             self.requests_in_outage.update(|count| count + u32::from(down));
             let overloaded = requests > CLIENTS * 3 / 2;
-            let failing = down || overloaded;
-            let status = if failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-            Outcome::Answered { status, retry_after: None }
+            (down || overloaded).then_some(Outcome::Response {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                retry_after: None,
+            })
         }
     }
 
-    /// Each client makes a call every second, and none before the one before has ended.
+    /// Each client makes a call every second, one at a time.
     async fn simulate(with_budget: bool) -> Rc<Log> {
         let (log, start) = (Rc::<Log>::default(), Instant::now());
         let clients = tokio::task::LocalSet::new();
@@ -304,16 +294,13 @@ mod tests {
                     if !with_budget {
                         budget = Budget::new();
                     }
-                    let mut retries = Retries::new(&policy, &budget, Effect::Reads);
-                    let last = loop {
-                        let outcome = log.answer(now());
+                    let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
+                    loop {
+                        let Some(outcome) = log.failure(now()) else { break retries.settled() };
                         match retries.wait_after(&outcome, Duration::from_secs(60)) {
                             Some(wait) => sleep(wait).await,
-                            None => break outcome,
+                            None => break log.last_failure.set(now()),
                         }
-                    };
-                    if last.is_transient() {
-                        log.last_failure.set(now());
                     }
                 }
             });
@@ -328,8 +315,8 @@ mod tests {
         let policy = RetryPolicy::default().attempts(6).backoff(ms(125), ms(500));
         let waits = |policy: &RetryPolicy| -> Vec<Duration> {
             let budget = Budget::new();
-            let mut retries = Retries::new(policy, &budget, Effect::Reads);
-            let next = || retries.wait_after(&Outcome::Unreachable, Duration::MAX);
+            let mut retries = Retries::new(policy, &budget, OperationKind::Read);
+            let next = || retries.wait_after(&Outcome::NotConnected, Duration::MAX);
             std::iter::from_fn(next).collect()
         };
         let bounds = [ms(125), ms(250), ms(500), ms(500), ms(500)];
@@ -359,7 +346,7 @@ mod tests {
         assert!(calls > 50_000 && ratio < 1.2, "{requests} requests for {calls} calls");
         assert!(recovery < 3_000, "calls failed until {recovery} ms after the outage");
 
-        // The same without the budget, to see that it is the budget that does it.
+        // Without the budget it does, so it is the budget that prevents it.
         let log = simulate(false).await;
         let (calls, requests) = (log.calls_in_outage.get(), log.requests_in_outage.get());
         assert!(requests > 2 * calls, "{requests} requests for {calls} calls");

@@ -1,51 +1,56 @@
-//! The span of a call: what a program's telemetry gets to know of it, under the names that
-//! OpenTelemetry gives the client's side of HTTP. Nothing here is secret: neither keys nor headers
-//! nor bodies, and of the URL no more than the contract's template.
+//! The span of a call, with the attributes that OpenTelemetry defines for HTTP clients. It holds no
+//! secret: no keys, headers or bodies, and of the URL only the contract's template.
 
-use reqwest::{Request, StatusCode};
+use reqwest::{StatusCode, Url};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::generated;
-use crate::retry::Outcome;
+use crate::error::Failure;
+use crate::operation::Operation;
 
-/// The span of a call that begins with this request. Where nobody listens, nothing is computed.
-pub(crate) fn of_call(request: &Request, operation: &str) -> Span {
-    let (method, url) = (request.method(), request.url());
+/// Creates the span of a call. Nothing is computed when nobody listens.
+pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
     tracing::info_span!(
         "rockset_apikeys",
-        otel.name = %format_args!("{method} {}", generated::url_template(operation)),
+        otel.name = %format_args!("{} {}", operation.method(), operation.path()),
         otel.kind = "client",
         otel.status_code = Empty,
-        http.request.method = %method,
-        url.template = generated::url_template(operation),
-        server.address = url.host_str(),
-        server.port = url.port_or_known_default(),
+        http.request.method = %operation.method(),
+        url.template = operation.path(),
+        server.address = server.host_str(),
+        server.port = server.port_or_known_default(),
         http.response.status_code = Empty,
         http.request.resend_count = Empty,
         error.type = Empty,
     )
 }
 
-/// Completes the span of a call whose last attempt, this many, came to this.
-pub(crate) fn completed(span: &Span, outcome: &Outcome, status: Option<StatusCode>, attempts: u32) {
+/// Completes the span of a call that succeeded.
+pub(crate) fn succeeded(span: &Span, status: StatusCode, attempts: u32) {
+    span.record("http.response.status_code", status.as_u16());
+    record_attempts(span, attempts);
+}
+
+/// Completes the span of a call that failed.
+pub(crate) fn failed(span: &Span, failure: &Failure, attempts: u32) {
+    let status = failure.status();
     if let Some(status) = status {
         span.record("http.response.status_code", status.as_u16());
     }
+    record_attempts(span, attempts);
+    let kind = match failure {
+        Failure::Connect(_) => "connect",
+        Failure::Timeout(_) => "timeout",
+        Failure::Connection(_) | Failure::CutOff { .. } => "connection",
+        Failure::Body { .. } => "body",
+        Failure::Response { status, .. } => status.as_str(),
+    };
+    span.record("error.type", kind);
+    span.record("otel.status_code", "ERROR");
+}
+
+fn record_attempts(span: &Span, attempts: u32) {
     if attempts > 1 {
         span.record("http.request.resend_count", attempts - 1);
     }
-    match outcome {
-        Outcome::Answered { status, .. } if status.is_success() => {}
-        Outcome::Answered { status, .. } => failed(span, status.as_str()),
-        Outcome::Unreachable => failed(span, "connect"),
-        Outcome::Unanswered { timeout: true } => failed(span, "timeout"),
-        Outcome::Unanswered { timeout: false } => failed(span, "connection"),
-    }
-}
-
-/// Says what a call failed of.
-pub(crate) fn failed(span: &Span, kind: &str) {
-    span.record("error.type", kind);
-    span.record("otel.status_code", "ERROR");
 }

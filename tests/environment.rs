@@ -1,5 +1,5 @@
-//! Configuration by environment variables, and by the profiles below the home directory that one of
-//! them names. These tests change the variables of their process, so they have one of their own.
+//! Settings from environment variables, and from profiles in the home directory. These tests change
+//! the environment of their process, so they run in one of their own.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ fn from_env(key: Option<&str>, server: Option<&str>) -> Result<Client, String> {
 }
 
 #[tokio::test]
-async fn a_client_takes_its_key_and_its_server_from_the_environment() {
+async fn from_env_reads_the_key_and_the_server() {
     let server = Server::start().await.unwrap();
     let key = server.admin_key().expose_secret();
     let client = from_env(Some(key), Some(server.url())).unwrap();
@@ -26,7 +26,7 @@ async fn a_client_takes_its_key_and_its_server_from_the_environment() {
 
 #[cfg(feature = "rustls")]
 #[test]
-fn a_bare_host_is_reached_with_https_and_without_one_the_default_region() {
+fn a_bare_host_is_reached_with_https_and_the_default_is_region_rs2() {
     let client = from_env(Some("k"), Some("api.use1a1.rockset.com")).unwrap();
     assert_eq!(client.api_server(), "https://api.use1a1.rockset.com");
     let client = from_env(Some("k"), Some("localhost:8080")).unwrap();
@@ -36,15 +36,15 @@ fn a_bare_host_is_reached_with_https_and_without_one_the_default_region() {
 }
 
 #[test]
-fn errors_name_the_variable() {
+fn errors_name_the_variable_and_quote_no_secret() {
     let server = Some("http://127.0.0.1:1");
     assert!(from_env(None, server).unwrap_err().contains("ROCKSET_APIKEY is not set"));
-    assert!(from_env(Some(""), server).unwrap_err().contains("ROCKSET_APIKEY is set, but empty"));
+    assert!(from_env(Some(""), server).unwrap_err().contains("ROCKSET_APIKEY is set but empty"));
     let error = from_env(Some("k"), Some("")).unwrap_err();
-    assert!(error.contains("ROCKSET_APISERVER is set, but empty"), "{error}");
+    assert!(error.contains("ROCKSET_APISERVER is set but empty"), "{error}");
 
     let error = from_env(Some("SECRET\n"), server).unwrap_err();
-    assert!(error.starts_with("ROCKSET_APIKEY cannot be sent"), "{error}");
+    assert!(error.starts_with("ROCKSET_APIKEY is not valid"), "{error}");
     for server in ["http://", "ftp://h", "http://u:SECRET@h", "http://example.com", "h?q=SECRET"] {
         let error = from_env(Some("k"), Some(server)).unwrap_err();
         assert!(error.starts_with("ROCKSET_APISERVER"), "{error}");
@@ -53,7 +53,7 @@ fn errors_name_the_variable() {
 }
 
 #[tokio::test]
-async fn a_server_on_this_machine_is_reached_without_the_environments_proxies() {
+async fn loopback_servers_are_reached_without_the_environments_proxies() {
     let server = Server::start().await.unwrap();
     let clients = temp_env::with_var("http_proxy", Some("http://127.0.0.1:1"), || {
         let builder =
@@ -67,10 +67,10 @@ async fn a_server_on_this_machine_is_reached_without_the_environments_proxies() 
 }
 
 #[test]
-fn what_the_environment_says_can_be_added_to() {
+fn settings_can_be_added_to_those_of_the_environment() {
     let variables = [("ROCKSET_APIKEY", Some("k")), ("ROCKSET_APISERVER", Some("http://10.0.0.1"))];
     temp_env::with_vars(variables, || {
-        let client = ClientBuilder::from_env().unwrap().allow_plain_http(true).build().unwrap();
+        let client = ClientBuilder::from_env().unwrap().allow_http(true).build().unwrap();
         assert_eq!(client.api_server(), "http://10.0.0.1");
     });
 }
@@ -82,7 +82,7 @@ mod profile {
 
     use super::*;
 
-    /// What comes of a profile of this file, in the home directory in which it is.
+    /// Builds a client from a profile, with this file in a new home directory.
     fn from_profile(file: Option<&str>, name: Option<&str>) -> Result<Client, String> {
         let home = tempfile::tempdir().unwrap();
         if let Some(text) = file {
@@ -101,7 +101,7 @@ mod profile {
     }
 
     #[tokio::test]
-    async fn a_client_takes_its_key_and_its_server_from_the_current_or_the_named_profile() {
+    async fn from_profile_reads_the_current_or_the_named_profile() {
         let server = Server::start().await.unwrap();
         let (url, key) = (server.url(), server.admin_key().expose_secret());
         let file = format!(
@@ -116,7 +116,7 @@ mod profile {
 
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
-    fn a_bare_host_is_reached_with_https_and_without_one_the_default_region() {
+    fn a_bare_host_is_reached_with_https_and_the_default_is_region_rs2() {
         let file = "current: a\nkeys:\n  a:\n    apikey: k\n    \
                     apiserver: api.use1a1.rockset.com\n  b:\n    apikey: k\n";
         let client = from_profile(Some(file), None).unwrap();
@@ -126,7 +126,7 @@ mod profile {
     }
 
     #[test]
-    fn errors_name_the_file_and_the_place_in_it_and_quote_no_key() {
+    fn errors_name_the_file_and_the_place_in_it_and_quote_no_secret() {
         let profile = "keys: {dev: {apikey: SECRET}, prod: {apiserver: h}}";
         let current = |name: &str| format!("current: {name}\n{profile}");
         for (file, name, parts) in [
@@ -135,19 +135,19 @@ mod profile {
             (Some(current("gone")), None, &["no profile \"gone\"", "dev, prod"]),
             (Some(profile.to_owned()), Some("none"), &["no profile \"none\"", "dev, prod"]),
             (Some(current("prod")), None, &["`keys.prod.apikey` in", "is missing"]),
-            (Some("current: [".to_owned()), None, &["config.yaml: line 1: it is not of the form"]),
-            (Some("keys:\n  a: SECRET".to_owned()), None, &["line 2: it is not of the form"]),
-            (Some("SECRET".to_owned()), None, &["it is not of the form"]),
+            (Some("current: [".to_owned()), None, &["config.yaml: line 1: the form is not"]),
+            (Some("keys:\n  a: SECRET".to_owned()), None, &["line 2: the form is not"]),
+            (Some("SECRET".to_owned()), None, &["the form is not"]),
             (Some(String::new()), None, &["no `current` profile"]),
             (
                 Some("current: a\nkeys: {a: {apikey: 'SECRET key'}}".to_owned()),
                 None,
-                &["`keys.a.apikey` in", "cannot be sent"],
+                &["`keys.a.apikey` in", "is not valid"],
             ),
             (
                 Some("current: a\nkeys: {a: {apikey: k, apiserver: 'ftp://SECRET'}}".to_owned()),
                 None,
-                &["`keys.a.apiserver` in", "cannot be used"],
+                &["`keys.a.apiserver` in", "is neither http nor https"],
             ),
         ] {
             let error = from_profile(file.as_deref(), name).unwrap_err();
@@ -161,7 +161,7 @@ mod profile {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_others_have_access_to_is_warned_about() {
+    fn a_file_that_other_users_can_access_is_reported_as_a_warning() {
         use std::os::unix::fs::PermissionsExt;
 
         use crate::log::Log;
@@ -175,9 +175,9 @@ mod profile {
             {
                 fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
                 let log = Log::default();
-                let listening = log.listen();
+                let recording = log.record();
                 Client::from_profile(None).unwrap();
-                drop(listening);
+                drop(recording);
                 let text = log.text();
                 assert_eq!(text.contains(&format!("mode={mode:o}")), is_wide, "{mode:o}: {text}");
                 assert_eq!(text.contains("WARN"), is_wide, "{mode:o}: {text}");

@@ -1,7 +1,7 @@
-//! No key gets out: neither the one that signs the requests nor one that a server sends.
+//! No key leaks: neither the client's own nor one that a server sends.
 //!
-//! The tests listen to what is logged, each for itself. What a log line is worth is decided once
-//! for all threads, so that these tests have a process of their own and take turns in it.
+//! Each test records the log. `tracing` decides once for all threads whether a log line is enabled,
+//! so these tests run in a process of their own, one at a time.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -20,25 +20,24 @@ use std::time::Duration;
 
 use log::Log;
 use rockset_apikeys::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
-use rockset_apikeys::{ApiKeyValue, Client, Error, PathSegment, RetryPolicy, reqwest};
+use rockset_apikeys::{ApiKeyValue, Client, Error, RetryPolicy, reqwest};
 use script::{Script, Step};
 use serde_json::json;
 use support::{OPERATIONS, client_of};
 use tokio::sync::Mutex as Turn;
 
-// The first 6 characters of a key are its identifier and no secret.
-const SIGNING: &str = "SIGNERcanary+of/the=signing?key";
-const CREATED: &str = "MAKERScanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
+// The first 6 characters of a key are its identifier, which is not secret.
+const CLIENT_KEY: &str = "CLIENTcanary+of/the=clients?key";
+const NEW_KEY: &str = "NEWKEYcanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
 
 static TURN: Turn<()> = Turn::const_new(());
 
-/// All that can be formatted of a call of this operation: the call, its outcome, and the causes.
+/// Formats a call of this operation, its outcome, and the causes of its error.
 async fn formatted(client: &Client, id: &str) -> String {
     fn show<T: Debug>(call: impl Debug, outcome: Result<T, Error>) -> String {
         let mut text = format!("{call:?} {outcome:?} {outcome:#?}");
         if let Err(error) = outcome {
-            let texts = [error.message(), error.trace_id(), error.error_id(), error.query_id()];
-            text += &format!("{error} {texts:?} {:?}", error.error_type());
+            text += &format!("{error} {:?}", error.details());
             let mut cause = error.source();
             while let Some(error) = cause {
                 text += &format!("{error} {error:?} {error:#?}");
@@ -63,7 +62,7 @@ async fn formatted(client: &Client, id: &str) -> String {
     }
 }
 
-/// The same of the generated client.
+/// Formats the same call of the generated client.
 async fn formatted_generated(client: &Client, id: &str) -> String {
     fn show<T: Debug, E: Debug + StdError>(call: impl Debug, outcome: Result<T, E>) -> String {
         let text = format!("{call:?} {outcome:?} {outcome:#?}");
@@ -76,10 +75,9 @@ async fn formatted_generated(client: &Client, id: &str) -> String {
         }};
     }
     let generated = client.generated();
-    let name = || PathSegment::try_from("n").unwrap();
     match id {
         "create_api_key" => run!(generated.create_api_key().body(CreateApiKeyRequest {
-            name: name(),
+            name: "n".to_owned(),
             role: None,
             expiry_time: None,
             created_by: None,
@@ -96,39 +94,43 @@ async fn formatted_generated(client: &Client, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
+async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
     let _turn = TURN.lock().await;
     let log = Log::default();
-    let _listening = log.listen();
+    let _recording = log.record();
 
-    let echoes = format!("ApiKey {SIGNING} and {CREATED}");
+    let echoes = format!("ApiKey {CLIENT_KEY} and {NEW_KEY}");
     let model = json!({
         "message": echoes, "type": echoes, "trace_id": echoes, "error_id": echoes,
         "query_id": echoes, "virtual_instance_rrn": echoes, "line": echoes, "column": 1,
     });
     let escaped = model.to_string().replace("canary", "c\\u0061nary").replace('/', "\\/");
     let html = format!("<p>{echoes}</p>{}{echoes}", " ".repeat(170));
-    let headers = format!("location: https://h/{SIGNING}/{CREATED}\r\nx-echo: {echoes}\r\n");
-    let key = json!({ "name": "n", "key": CREATED, "state": "ACTIVE" });
+    let headers = format!("location: https://h/{CLIENT_KEY}/{NEW_KEY}\r\nx-echo: {echoes}\r\n");
+    let key = json!({ "name": "n", "key": NEW_KEY, "state": "ACTIVE" });
     let cut =
-        format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{{\"data\":{{\"key\":\"{CREATED}");
+        format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{{\"data\":{{\"key\":\"{NEW_KEY}");
     let mut steps = vec![
         Step::Reset,
         Step::Hang(Vec::new()),
-        Step::Send(format!("{SIGNING} {CREATED}\r\n").into()),
+        Step::Send(format!("{CLIENT_KEY} {NEW_KEY}\r\n").into()),
         Step::Send(cut.into()),
         Step::Send(format!("HTTP/1.1 200 {echoes}\r\n{headers}\r\n{echoes}").into()),
-        Step::answer(200, &headers, json!({ "data": key }).to_string()),
-        Step::answer(200, &headers, json!({ "data": [key] }).to_string()),
-        Step::answer(200, &headers, json!({ "data": CREATED, "echo": SIGNING }).to_string()),
-        Step::answer(200, &headers, json!({ "data": { "name": 5, "key": CREATED } }).to_string()),
-        Step::answer(200, &headers, json!({ "data": { "key": { CREATED: SIGNING } } }).to_string()),
-        Step::answer(200, &headers, format!("{{\"data\": {{\"key\": \"{CREATED}")),
-        Step::answer(200, &headers, &echoes),
+        Step::response(200, &headers, json!({ "data": key }).to_string()),
+        Step::response(200, &headers, json!({ "data": [key] }).to_string()),
+        Step::response(200, &headers, json!({ "data": NEW_KEY, "echo": CLIENT_KEY }).to_string()),
+        Step::response(200, &headers, json!({ "data": { "name": 5, "key": NEW_KEY } }).to_string()),
+        Step::response(
+            200,
+            &headers,
+            json!({ "data": { "key": { NEW_KEY: CLIENT_KEY } } }).to_string(),
+        ),
+        Step::response(200, &headers, format!("{{\"data\": {{\"key\": \"{NEW_KEY}")),
+        Step::response(200, &headers, &echoes),
     ];
     for status in [302, 400, 401, 418, 500, 503] {
         for body in [&model.to_string(), &escaped, &html, &json!({ "data": key }).to_string()] {
-            steps.push(Step::answer(status, &headers, body));
+            steps.push(Step::response(status, &headers, body));
         }
     }
     for step in steps {
@@ -136,43 +138,43 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_does() {
         let policy = RetryPolicy::default().attempts(2).backoff(Duration::ZERO, Duration::ZERO);
         let builder = Client::builder()
             .api_server(&server.url)
-            .api_key(SIGNING)
+            .api_key(CLIENT_KEY)
             .attempt_timeout(Duration::from_millis(100))
             .retry_policy(policy)
-            // The caller's wish to see what goes over the wire does not reach the log.
+            // Would log all traffic; the client turns it off.
             .http_client(reqwest::Client::builder().no_proxy().connection_verbose(true));
         let settings = format!("{builder:?} {builder:#?}");
         let client = builder.build().unwrap();
-        for id in OPERATIONS {
+        for &id in &*OPERATIONS {
             let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
             assert!(!text.contains("canary"), "{id}, {step:?}: {text}");
         }
         let text = format!("{settings} {client:?} {client:#?}");
         let text = format!("{text} {:?} {:#?}", client.generated(), client.generated());
         assert!(!text.contains("canary"), "{text}");
-        assert!(server.requests()[0].contains(SIGNING), "the key was sent");
+        assert!(server.requests()[0].contains(CLIENT_KEY), "the key was sent");
     }
     let log = log.text();
-    assert!(log.contains("the call is repeated"), "{log}");
-    assert!(log.contains("starting new connection"), "the libraries below are heard: {log}");
+    assert!(log.contains("retrying"), "{log}");
+    assert!(log.contains("starting new connection"), "the HTTP libraries log too: {log}");
     assert!(!log.contains("canary"), "{log}");
 }
 
 #[tokio::test]
-async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown_either() {
+async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown() {
     let _turn = TURN.lock().await;
-    let key = "SIGNERcanary0123456789";
+    let key = "CLIENTcanary0123456789";
     let headers = format!("x-{key}: 1\r\nlocation: https://{key}.example\r\n");
-    let server = Script::play([Step::answer(302, &headers, "")]).await;
+    let server = Script::play([Step::response(302, &headers, "")]).await;
     let client = client_of(&server.url, key);
-    for id in OPERATIONS {
+    for &id in &*OPERATIONS {
         let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
         assert!(!text.contains("canary"), "{id}: {text}");
     }
 }
 
 #[test]
-fn a_key_is_wiped_when_it_is_dropped() {
-    fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
-    is_wiped::<ApiKeyValue>();
+fn a_key_is_wiped_from_memory_when_dropped() {
+    fn assert_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    assert_wiped::<ApiKeyValue>();
 }

@@ -1,5 +1,5 @@
-//! What a program's telemetry gets to know of a call. Which spans are worth making is decided once
-//! for all threads, so that these tests have a process of their own and take turns in it.
+//! What a call reports to a program's telemetry. `tracing` decides once for all threads whether a
+//! span is enabled, so these tests run in a process of their own, one at a time.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rockset_apikeys::generated::operations;
 use rockset_apikeys::{Client, RetryPolicy};
 use script::{Script, Step};
 use support::{Contract, OPERATIONS, call, success};
@@ -29,7 +30,7 @@ static TURN: Turn<()> = Turn::const_new(());
 
 type Fields = BTreeMap<String, String>;
 
-/// A span or an event: its fields, and the name of the span that it is in.
+/// A span or an event: its fields, and the name of its parent span.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     fields: Fields,
@@ -37,7 +38,7 @@ struct Seen {
     is_closed: bool,
 }
 
-/// Keeps the crate's spans and events.
+/// Records the crate's spans and events.
 #[derive(Clone, Default)]
 struct Telemetry {
     spans: Arc<Mutex<Vec<(Id, Seen)>>>,
@@ -64,7 +65,7 @@ impl Telemetry {
         }
     }
 
-    /// The one span that was made.
+    /// Returns the only span.
     fn span(&self) -> Seen {
         let spans = self.spans.lock().unwrap();
         assert_eq!(spans.len(), 1, "{spans:?}");
@@ -106,17 +107,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Telemetry {
 
 fn client_of(url: &str) -> Client {
     let policy = RetryPolicy::default().backoff(Duration::from_millis(2), Duration::MAX);
-    let builder = Client::builder().api_server(url).api_key("SIGNERcanary");
+    let builder = Client::builder().api_server(url).api_key("CLIENTcanary");
     let builder = builder.attempt_timeout(Duration::from_millis(500));
     builder.retry_policy(policy.attempts(3).jitter(false)).build().unwrap()
 }
 
-/// What telemetry sees of a call of this operation that meets these steps.
+/// Calls this operation of a server that plays these steps. Returns the telemetry, and the
+/// server's port.
 async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetry, u16) {
     let server = Script::play(steps).await;
     let port = server.url.rsplit_once(':').unwrap().1.parse().unwrap();
     let telemetry = Telemetry::default();
-    let _listening = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
     let _ = call(&client_of(&server.url), operation).await;
     (telemetry, port)
 }
@@ -125,9 +127,9 @@ async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetr
 async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
     let _turn = TURN.lock().await;
     let contract = Contract::load();
-    for id in OPERATIONS {
-        let answer = Step::answer(200, "", success(id).to_string());
-        let (telemetry, port) = telemetry_of(id, [answer]).await;
+    for &id in &*OPERATIONS {
+        let response = Step::response(200, "", success(id).to_string());
+        let (telemetry, port) = telemetry_of(id, [response]).await;
         let (method, template, _) = contract.operation(id);
         let method = method.to_uppercase();
         let expected = [
@@ -148,15 +150,15 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
 }
 
 #[tokio::test]
-async fn a_span_says_what_a_call_failed_of_and_how_often_it_was_repeated() {
+async fn a_span_has_the_failure_kind_and_the_number_of_retries() {
     let _turn = TURN.lock().await;
-    let unreadable = Step::answer(200, "", "{\"data\": 5}");
+    let invalid = Step::response(200, "", "{\"data\": 5}");
     let cut = Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into());
     for (step, status, error, resends) in [
         (Step::status(404), Some("404"), "404", None),
-        (Step::answer(302, "location: http://h/\r\n", ""), Some("302"), "302", None),
+        (Step::response(302, "location: http://h/\r\n", ""), Some("302"), "302", None),
         (Step::status(503), Some("503"), "503", Some("2")),
-        (unreadable, Some("200"), "body", None),
+        (invalid, Some("200"), "body", None),
         (cut, Some("200"), "connection", Some("2")),
         (Step::Reset, None, "connection", Some("2")),
         (Step::Hang(Vec::new()), None, "timeout", Some("2")),
@@ -174,21 +176,21 @@ async fn a_span_says_what_a_call_failed_of_and_how_often_it_was_repeated() {
     }
 
     let telemetry = Telemetry::default();
-    let _listening = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     client_of(&format!("http://{free}")).list_api_keys().await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "connect");
 }
 
 #[tokio::test]
-async fn each_repeat_is_an_event_with_its_operation_its_reason_and_its_wait() {
+async fn each_retry_is_an_event_with_its_operation_reason_and_wait() {
     let _turn = TURN.lock().await;
-    let answer = Step::answer(200, "", success("get_api_key").to_string());
-    let steps = [Step::Reset, Step::status(503), answer];
+    let response = Step::response(200, "", success("get_api_key").to_string());
+    let steps = [Step::Reset, Step::status(503), response];
     let (telemetry, _) = telemetry_of("get_api_key", steps).await;
     let span = telemetry.span();
     assert_eq!(span.fields["http.request.resend_count"], "2");
-    assert!(!span.fields.contains_key("error.type"), "it succeeded in the end: {span:?}");
+    assert!(!span.fields.contains_key("error.type"), "the call succeeded: {span:?}");
     let events = telemetry.events();
     assert_eq!(events.len(), 2);
     for (event, (attempt, outcome, wait)) in events
@@ -197,7 +199,7 @@ async fn each_repeat_is_an_event_with_its_operation_its_reason_and_its_wait() {
     {
         let expected = [
             ("attempt", attempt),
-            ("message", "the call is repeated"),
+            ("message", "retrying"),
             ("operation", "get_api_key"),
             ("outcome", outcome),
             ("wait_ms", wait),
@@ -209,27 +211,28 @@ async fn each_repeat_is_an_event_with_its_operation_its_reason_and_its_wait() {
 }
 
 #[tokio::test]
-async fn a_call_belongs_to_the_callers_span_and_leaves_that_alone() {
+async fn a_calls_span_is_a_child_of_the_callers_and_does_not_change_it() {
     let _turn = TURN.lock().await;
     let server = Script::play([Step::status(404)]).await;
     let telemetry = Telemetry::default();
     let client = client_of(&server.url);
     {
-        let _listening = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+        let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
         let work = async { client.get_api_key("my-app").await.unwrap_err() };
         tracing::Instrument::instrument(work, tracing::info_span!("work")).await;
         assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
-        let generated = client.generated().list_api_keys().user("self");
-        let work = async { generated.send().await.unwrap_err() };
+        let request = client.generated().list_api_keys().user("self");
+        let send = || request.clone().send();
+        let work = async { client.run(&operations::LIST_API_KEYS, send).await.unwrap_err() };
         tracing::Instrument::instrument(work, tracing::info_span!("work")).await;
         assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
     }
 
-    // The caller's span has fields of these names too, and the crate's own spans are turned off.
+    // The caller's span has fields of the same names, and the crate's own spans are filtered out.
     let telemetry = Telemetry::default();
     let ours = tracing_subscriber::filter::filter_fn(|it| it.target() != "rockset_apikeys::span");
     let subscriber = tracing_subscriber::registry().with(telemetry.clone()).with(ours);
-    let _listening = subscriber.set_default();
+    let _recording = subscriber.set_default();
     let span = tracing::info_span!(
         target: "rockset_apikeys_caller",
         "work",
@@ -243,14 +246,14 @@ async fn a_call_belongs_to_the_callers_span_and_leaves_that_alone() {
 
 #[cfg(feature = "blocking")]
 #[tokio::test]
-async fn a_call_without_async_belongs_to_the_callers_span_too() {
+async fn a_blocking_calls_span_is_a_child_of_the_callers() {
     let _turn = TURN.lock().await;
     let server = Script::play([Step::status(404)]).await;
     let client = client_of(&server.url);
     let telemetry = Telemetry::default();
     let kept = telemetry.clone();
     let call = move || {
-        let _listening = tracing_subscriber::registry().with(kept).set_default();
+        let _recording = tracing_subscriber::registry().with(kept).set_default();
         let _work = tracing::info_span!("work").entered();
         client.get_api_key("my-app").send_blocking().unwrap_err()
     };

@@ -11,7 +11,7 @@ use proptest::sample::select;
 use proptest::strategy::{Union, ValueTree};
 use proptest::string::string_regex;
 use proptest::test_runner::TestRunner;
-use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, PathSegment, Timestamp, types};
+use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, Timestamp, types};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,7 +64,6 @@ fn all_types() -> Vec<Type> {
         of::<Timestamp>("Timestamp"),
         of::<KeyState>("KeyState"),
         of::<ErrorType>("ErrorType"),
-        of::<PathSegment>("PathSegment"),
     ]
 }
 

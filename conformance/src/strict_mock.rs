@@ -178,20 +178,8 @@ fn arrives_as(status: u16, outcome: Result<(), Error>, exchange: &Exchange) -> R
         (error.is_server_error(), status >= 500),
     ];
     ensure!(predicates.iter().all(|(is, should)| is == should), "it is {predicates:?}: {error}");
-    let mut said: Value = serde_json::from_slice(&exchange.answer)?;
-    if let Some(said) = said.as_object_mut() {
-        // An error has all of its model but this.
-        said.remove("virtual_instance_rrn");
-    }
-    let arrived = json!({
-        "message": error.message(),
-        "type": error.error_type(),
-        "line": error.line(),
-        "column": error.column(),
-        "trace_id": error.trace_id(),
-        "error_id": error.error_id(),
-        "query_id": error.query_id(),
-    });
+    let said: Value = serde_json::from_slice(&exchange.answer)?;
+    let arrived = serde_json::to_value(error.details())?;
     ensure!(arrived == said, "Prism said {said}, and {arrived} arrived");
     Ok(())
 }

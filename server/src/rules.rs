@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
-use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, PathSegment};
+use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
 
 use crate::vault::Fingerprint;
 
@@ -280,7 +280,8 @@ impl Rules {
                 signer.role
             )));
         }
-        let name = request.name.to_string();
+        let name = request.name.clone();
+        check_segment("name", &name).map_err(Refusal::invalid)?;
         if user.names.contains_key(&name) {
             let message = format!("{owner} has an API key named {name:?} already");
             return Err(Refusal::new(409, ErrorType::AlreadyExists, message));
@@ -414,9 +415,15 @@ pub(crate) fn check_email(email: &str) -> Result<(), String> {
     if email == SELF {
         return Err(format!("a user cannot be {SELF:?}, which stands for whoever signs a request"));
     }
-    match PathSegment::try_from(email) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("the user {email:?}: {error}")),
+    check_segment("user", email)
+}
+
+/// Rejects a text that no URL can carry as a path segment, so that no request could name it.
+fn check_segment(what: &str, text: &str) -> Result<(), String> {
+    match text {
+        "" => Err(format!("the {what} is empty")),
+        "." | ".." => Err(format!("the {what} is {text:?}, which URLs resolve as a relative path")),
+        _ => Ok(()),
     }
 }
 

@@ -81,7 +81,7 @@ impl<'a> Raw<'a> {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         assert_eq!(headers["content-type"], "application/json");
         let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        self.contract.assert_answer(operation, status, &body);
+        self.contract.assert_response(operation, status, &body);
         if status != 200 {
             assert!(body["trace_id"].is_string() && body["message"].is_string(), "{body}");
         }
@@ -134,7 +134,7 @@ async fn a_name_is_taken_for_its_user_alone() {
     member.create_api_key("same").await.unwrap();
     let error = admin.create_api_key("same").await.unwrap_err();
     assert!(error.is_conflict());
-    assert_eq!(error.error_type(), Some(&ErrorType::AlreadyExists));
+    assert_eq!(error.details().unwrap().type_, Some(ErrorType::AlreadyExists));
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_suspended_key_signs_nothing_until_it_is_active_again() {
     admin.update_api_key("k").state(KeyState::Suspended).await.unwrap();
     let error = signed_by(&server, &key).list_api_keys().await.unwrap_err();
     assert!(error.is_unauthorized());
-    assert_eq!(error.error_type(), Some(&ErrorType::AuthException));
+    assert_eq!(error.details().unwrap().type_, Some(ErrorType::AuthException));
     admin.update_api_key("k").state(KeyState::Active).await.unwrap();
     signed_by(&server, &key).list_api_keys().await.unwrap();
 }
@@ -177,7 +177,7 @@ async fn a_key_whose_expiry_time_has_passed_is_suspended_by_itself() {
     assert_eq!(key.state, Some(KeyState::Suspended));
     assert!(owner.list_api_keys().await.unwrap_err().is_unauthorized());
     let error = admin.update_api_key("k").state(KeyState::Active).await.unwrap_err();
-    assert!(error.is_conflict() && error.message().unwrap().contains("expired"), "{error}");
+    assert!(error.is_conflict() && error.to_string().contains("expired"), "{error}");
 
     let key = admin.update_api_key("k").clear_expiry_time(true).await.unwrap();
     assert_eq!((key.expiry_time, key.state), (None, Some(KeyState::Suspended)));
@@ -429,7 +429,7 @@ async fn a_body_that_does_not_come_is_408() {
     let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout"), "{answer}");
     let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-    Contract::load().assert_answer("create_api_key", 408, &body);
+    Contract::load().assert_response("create_api_key", 408, &body);
     assert_eq!(client_of_user(&server, ADMIN).list_api_keys().await.unwrap().len(), 1);
 }
 
@@ -476,7 +476,7 @@ async fn faults_come_in_order_and_as_often_as_asked_for() {
     for _ in 0..2 {
         let error = client.list_api_keys().await.unwrap_err();
         assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
-        assert!(error.trace_id().is_some());
+        assert!(error.details().unwrap().trace_id.is_some());
     }
     assert_eq!(client.create_api_key("k").await.unwrap_err().status(), None);
     let start = Instant::now();

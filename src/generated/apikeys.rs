@@ -2,60 +2,58 @@
 // in openapi/generate.rs, not this file.
 
 #[allow(unused_imports)]
-use crate::values::encode_path;
-#[allow(unused_imports)]
 pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};
 #[allow(unused_imports)]
-use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt};
+use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_path};
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///One API key of one user.
+    /// One API key of one user.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct ApiKey {
-        ///When the key was created.
+        /// When the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_at: ::std::option::Option<crate::Timestamp>,
-        ///E-mail address of the key's owner.
+        /// E-mail address of the key's owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<::std::string::String>,
-        ///Name of the key that signed the request which created this one.
+        /// Name of the key that signed the request which created this one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by_apikey_name: ::std::option::Option<::std::string::String>,
-        ///When the key stops working by itself. A key without it never does.
+        /// When the key stops working by itself. A key without it never does.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        ///The full key when it was just created or is revealed; otherwise the key's identifier, its first 6 characters.
+        /// The full key when it was just created or is revealed; otherwise the key's identifier, its first 6 characters.
         pub key: crate::ApiKeyValue,
-        ///When the key last signed a request.
+        /// When the key last signed a request.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub last_access_time: ::std::option::Option<crate::Timestamp>,
-        ///Name of the key, unique among its owner's keys.
+        /// Name of the key, unique among its owner's keys.
         pub name: ::std::string::String,
-        ///The one role that limits what the key may do. A key without it has all roles of its owner.
+        /// The one role that limits what the key may do. A key without it has all roles of its owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<::std::string::String>,
-        ///Whether the key may sign requests.
+        /// Whether the key may sign requests.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub state: ::std::option::Option<crate::KeyState>,
+        pub state: ::std::option::Option<crate::generated::enums::KeyState>,
     }
     impl ApiKey {
         pub fn builder() -> builder::ApiKey {
             Default::default()
         }
     }
-    ///The key to create.
+    /// The key to create.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct CreateApiKeyRequest {
-        ///E-mail address of the user on whose behalf the key is created.
+        /// E-mail address of the user on whose behalf the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<::std::string::String>,
-        ///When the key stops working by itself. Without it the key never does.
+        /// When the key stops working by itself. Without it the key never does.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        ///Name of the new key; no other key of the same user may have it.
-        pub name: crate::PathSegment,
-        ///The one role that limits what the key may do. Without it the key has all roles of its owner.
+        /// Name of the new key; no other key of the same user may have it.
+        pub name: ::std::string::String,
+        /// The one role that limits what the key may do. Without it the key has all roles of its owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<::std::string::String>,
     }
@@ -64,10 +62,10 @@ pub mod types {
             Default::default()
         }
     }
-    ///The answer to a creation.
+    /// The answer to a creation.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct CreateApiKeyResponse {
-        ///The created key, with its full value.
+        /// The created key, with its full value.
         pub data: ApiKey,
     }
     impl CreateApiKeyResponse {
@@ -75,10 +73,10 @@ pub mod types {
             Default::default()
         }
     }
-    ///The answer to a deletion.
+    /// The answer to a deletion.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct DeleteApiKeyResponse {
-        ///The key that was deleted.
+        /// The key that was deleted.
         pub data: ApiKey,
     }
     impl DeleteApiKeyResponse {
@@ -86,33 +84,33 @@ pub mod types {
             Default::default()
         }
     }
-    ///What every answer but a success carries.
+    /// What every answer but a success carries.
     #[derive(
         ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
     )]
     pub struct ErrorModel {
-        ///Column of the request's text in which the error was found, from 1.
+        /// Column of the request's text in which the error was found, from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub column: ::std::option::Option<i64>,
-        ///Identifier of this error.
+        /// Identifier of this error.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_id: ::std::option::Option<::std::string::String>,
-        ///Line of the request's text in which the error was found, from 1.
+        /// Line of the request's text in which the error was found, from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub line: ::std::option::Option<i64>,
-        ///What went wrong, for people.
+        /// What went wrong, for people.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
-        ///Identifier of the query that failed, where there was one.
+        /// Identifier of the query that failed, where there was one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub query_id: ::std::option::Option<::std::string::String>,
-        ///Identifier of the request in the service's logs.
+        /// Identifier of the request in the service's logs.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub trace_id: ::std::option::Option<::std::string::String>,
-        ///What went wrong, for programs.
+        /// What went wrong, for programs.
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
-        pub type_: ::std::option::Option<crate::ErrorType>,
-        ///Resource name of the virtual instance that the request ran on.
+        pub type_: ::std::option::Option<crate::generated::enums::ErrorType>,
+        /// Resource name of the virtual instance that the request ran on.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub virtual_instance_rrn: ::std::option::Option<::std::string::String>,
     }
@@ -121,10 +119,10 @@ pub mod types {
             Default::default()
         }
     }
-    ///The answer to a retrieval.
+    /// The answer to a retrieval.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct GetApiKeyResponse {
-        ///The key, with its full value when that was asked for.
+        /// The key, with its full value when that was asked for.
         pub data: ApiKey,
     }
     impl GetApiKeyResponse {
@@ -132,10 +130,10 @@ pub mod types {
             Default::default()
         }
     }
-    ///The answer to a listing.
+    /// The answer to a listing.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct ListApiKeysResponse {
-        ///The user's keys, oldest first, each with its identifier for its value.
+        /// The user's keys, oldest first, each with its identifier for its value.
         pub data: ::std::vec::Vec<ApiKey>,
     }
     impl ListApiKeysResponse {
@@ -143,30 +141,30 @@ pub mod types {
             Default::default()
         }
     }
-    ///The changes to a key; a field that is left out keeps its value.
+    /// The changes to a key; a field that is left out keeps its value.
     #[derive(
         ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
     )]
     pub struct UpdateApiKeyRequest {
-        ///Whether to remove the expiry time, so that the key never stops by itself.
+        /// Whether to remove the expiry time, so that the key never stops by itself.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clear_expiry_time: ::std::option::Option<bool>,
-        ///When the key stops working by itself.
+        /// When the key stops working by itself.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        ///The state that the key is to have.
+        /// The state that the key is to have.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub state: ::std::option::Option<crate::KeyState>,
+        pub state: ::std::option::Option<crate::generated::enums::KeyState>,
     }
     impl UpdateApiKeyRequest {
         pub fn builder() -> builder::UpdateApiKeyRequest {
             Default::default()
         }
     }
-    ///The answer to an update.
+    /// The answer to an update.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct UpdateApiKeyResponse {
-        ///The key as it is after the update.
+        /// The key as it is after the update.
         pub data: ApiKey,
     }
     impl UpdateApiKeyResponse {
@@ -205,7 +203,7 @@ pub mod types {
                 ::std::string::String,
             >,
             state: ::std::result::Result<
-                ::std::option::Option<crate::KeyState>,
+                ::std::option::Option<crate::generated::enums::KeyState>,
                 ::std::string::String,
             >,
         }
@@ -307,7 +305,9 @@ pub mod types {
             }
             pub fn state<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<crate::KeyState>>,
+                T: ::std::convert::TryInto<
+                        ::std::option::Option<crate::generated::enums::KeyState>,
+                    >,
                 T::Error: ::std::fmt::Display,
             {
                 self.state = value
@@ -359,7 +359,7 @@ pub mod types {
                 ::std::option::Option<crate::Timestamp>,
                 ::std::string::String,
             >,
-            name: ::std::result::Result<crate::PathSegment, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
             role: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -398,7 +398,7 @@ pub mod types {
             }
             pub fn name<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<crate::PathSegment>,
+                T: ::std::convert::TryInto<::std::string::String>,
                 T::Error: ::std::fmt::Display,
             {
                 self.name = value
@@ -529,7 +529,7 @@ pub mod types {
                 ::std::string::String,
             >,
             type_: ::std::result::Result<
-                ::std::option::Option<crate::ErrorType>,
+                ::std::option::Option<crate::generated::enums::ErrorType>,
                 ::std::string::String,
             >,
             virtual_instance_rrn: ::std::result::Result<
@@ -614,7 +614,9 @@ pub mod types {
             }
             pub fn type_<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<crate::ErrorType>>,
+                T: ::std::convert::TryInto<
+                        ::std::option::Option<crate::generated::enums::ErrorType>,
+                    >,
                 T::Error: ::std::fmt::Display,
             {
                 self.type_ = value
@@ -741,7 +743,7 @@ pub mod types {
                 ::std::string::String,
             >,
             state: ::std::result::Result<
-                ::std::option::Option<crate::KeyState>,
+                ::std::option::Option<crate::generated::enums::KeyState>,
                 ::std::string::String,
             >,
         }
@@ -777,7 +779,9 @@ pub mod types {
             }
             pub fn state<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<crate::KeyState>>,
+                T: ::std::convert::TryInto<
+                        ::std::option::Option<crate::generated::enums::KeyState>,
+                    >,
                 T::Error: ::std::fmt::Display,
             {
                 self.state = value
@@ -882,24 +886,37 @@ pub mod types {
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
-    pub(crate) inner: crate::transport::Transport,
+    pub(crate) inner: crate::hook::Hook,
 }
 impl Client {
+    /// Create a new client.
+    /// `baseurl` is the base URL provided to the internal
+    /// `reqwest::Client`, and should include a scheme and hostname,
+    /// as well as port and a path stem if applicable.
+    pub fn new(baseurl: &str, inner: crate::hook::Hook) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        let client = {
+            let dur = ::std::time::Duration::from_secs(15u64);
+            reqwest::ClientBuilder::new().connect_timeout(dur).timeout(dur)
+        };
+        #[cfg(target_arch = "wasm32")]
+        let client = reqwest::ClientBuilder::new();
+        Self::new_with_client(baseurl, client.build().unwrap(), inner)
+    }
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
-    ///
     /// `baseurl` is the base URL provided to the internal
     /// `reqwest::Client`, and should include a scheme and hostname,
     /// as well as port and a path stem if applicable.
     pub fn new_with_client(
         baseurl: &str,
         client: reqwest::Client,
-        inner: crate::transport::Transport,
+        inner: crate::hook::Hook,
     ) -> Self {
         Self { baseurl: baseurl.to_string(), client, inner }
     }
 }
-impl ClientInfo<crate::transport::Transport> for Client {
+impl ClientInfo<crate::hook::Hook> for Client {
     fn api_version() -> &'static str {
         "1.0.0"
     }
@@ -909,7 +926,7 @@ impl ClientInfo<crate::transport::Transport> for Client {
     fn client(&self) -> &reqwest::Client {
         &self.client
     }
-    fn inner(&self) -> &crate::transport::Transport {
+    fn inner(&self) -> &crate::hook::Hook {
         &self.inner
     }
 }
@@ -917,7 +934,7 @@ const _: () = {
     #[allow(dead_code)]
     fn assert_client_hooks()
     where
-        Client: ClientHooks<crate::transport::Transport>,
+        Client: ClientHooks<crate::hook::Hook>,
     {
     }
 };
@@ -932,9 +949,9 @@ impl Client {
     /// - `body`: The name of the new key and what it may do.
     /// ```ignore
     /// let response = client.create_api_key()
-    ///     .body(body)
-    ///     .send()
-    ///     .await;
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
     /// ```
     pub fn create_api_key(&self) -> builder::CreateApiKey<'_> {
         builder::CreateApiKey::new(self)
@@ -949,9 +966,9 @@ impl Client {
     /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
     /// ```ignore
     /// let response = client.list_api_keys()
-    ///     .user(user)
-    ///     .send()
-    ///     .await;
+    ///    .user(user)
+    ///    .send()
+    ///    .await;
     /// ```
     pub fn list_api_keys(&self) -> builder::ListApiKeys<'_> {
         builder::ListApiKeys::new(self)
@@ -968,11 +985,11 @@ impl Client {
     /// - `reveal`: Answer with the full key instead of its identifier. Any letter case of `true` and `false` is understood.
     /// ```ignore
     /// let response = client.get_api_key()
-    ///     .user(user)
-    ///     .name(name)
-    ///     .reveal(reveal)
-    ///     .send()
-    ///     .await;
+    ///    .user(user)
+    ///    .name(name)
+    ///    .reveal(reveal)
+    ///    .send()
+    ///    .await;
     /// ```
     pub fn get_api_key(&self) -> builder::GetApiKey<'_> {
         builder::GetApiKey::new(self)
@@ -989,11 +1006,11 @@ impl Client {
     /// - `body`: What to change; a field that is left out keeps its value.
     /// ```ignore
     /// let response = client.update_api_key()
-    ///     .user(user)
-    ///     .name(name)
-    ///     .body(body)
-    ///     .send()
-    ///     .await;
+    ///    .user(user)
+    ///    .name(name)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
     /// ```
     pub fn update_api_key(&self) -> builder::UpdateApiKey<'_> {
         builder::UpdateApiKey::new(self)
@@ -1009,10 +1026,10 @@ impl Client {
     /// - `name`: Name of the key, unique among its owner's keys.
     /// ```ignore
     /// let response = client.delete_api_key()
-    ///     .user(user)
-    ///     .name(name)
-    ///     .send()
-    ///     .await;
+    ///    .user(user)
+    ///    .name(name)
+    ///    .send()
+    ///    .await;
     /// ```
     pub fn delete_api_key(&self) -> builder::DeleteApiKey<'_> {
         builder::DeleteApiKey::new(self)
@@ -1059,7 +1076,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
+        /// Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::CreateApiKeyResponse>, Error<types::ErrorModel>> {
@@ -1090,22 +1107,50 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::answer::success(response).await,
-                400u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                401u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                403u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                404u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                405u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                406u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                408u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                409u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                415u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                429u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                500u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                501u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                502u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                503u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                _ => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
+                200u16 => crate::generated::decode(client, response).await,
+                400u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                401u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                403u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                404u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                405u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                406u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                408u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                409u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                415u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                429u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                500u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                501u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                502u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                503u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
             }
         }
     }
@@ -1115,7 +1160,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct ListApiKeys<'a> {
         client: &'a super::Client,
-        user: Result<crate::PathSegment, String>,
+        user: Result<::std::string::String, String>,
     }
     impl<'a> ListApiKeys<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -1123,14 +1168,14 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.user = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self.user = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for user failed".to_string()
+            });
             self
         }
-        ///Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
+        /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::ListApiKeysResponse>, Error<types::ErrorModel>> {
@@ -1139,7 +1184,7 @@ pub mod builder {
             let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys",
                 client.baseurl,
-                encode_path(&user.to_string()),
+                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
             );
             let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
             header_map.append(
@@ -1162,22 +1207,50 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::answer::success(response).await,
-                400u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                401u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                403u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                404u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                405u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                406u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                408u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                409u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                415u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                429u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                500u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                501u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                502u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                503u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                _ => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
+                200u16 => crate::generated::decode(client, response).await,
+                400u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                401u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                403u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                404u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                405u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                406u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                408u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                409u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                415u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                429u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                500u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                501u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                502u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                503u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
             }
         }
     }
@@ -1187,8 +1260,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct GetApiKey<'a> {
         client: &'a super::Client,
-        user: Result<crate::PathSegment, String>,
-        name: Result<crate::PathSegment, String>,
+        user: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
         reveal: Result<Option<bool>, String>,
     }
     impl<'a> GetApiKey<'a> {
@@ -1202,20 +1275,20 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.user = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self.user = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for user failed".to_string()
+            });
             self
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.name = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for name failed".to_string());
+            self.name = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for name failed".to_string()
+            });
             self
         }
         pub fn reveal<V>(mut self, value: V) -> Self
@@ -1228,7 +1301,7 @@ pub mod builder {
                 .map_err(|_| "conversion to `bool` for reveal failed".to_string());
             self
         }
-        ///Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+        /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::GetApiKeyResponse>, Error<types::ErrorModel>> {
@@ -1239,8 +1312,8 @@ pub mod builder {
             let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
                 client.baseurl,
-                encode_path(&user.to_string()),
-                encode_path(&name.to_string()),
+                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
             );
             let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
             header_map.append(
@@ -1264,22 +1337,50 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::answer::success(response).await,
-                400u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                401u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                403u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                404u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                405u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                406u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                408u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                409u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                415u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                429u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                500u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                501u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                502u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                503u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                _ => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
+                200u16 => crate::generated::decode(client, response).await,
+                400u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                401u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                403u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                404u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                405u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                406u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                408u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                409u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                415u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                429u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                500u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                501u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                502u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                503u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
             }
         }
     }
@@ -1289,8 +1390,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct UpdateApiKey<'a> {
         client: &'a super::Client,
-        user: Result<crate::PathSegment, String>,
-        name: Result<crate::PathSegment, String>,
+        user: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
         body: Result<types::builder::UpdateApiKeyRequest, String>,
     }
     impl<'a> UpdateApiKey<'a> {
@@ -1304,20 +1405,20 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.user = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self.user = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for user failed".to_string()
+            });
             self
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.name = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for name failed".to_string());
+            self.name = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for name failed".to_string()
+            });
             self
         }
         pub fn body<V>(mut self, value: V) -> Self
@@ -1340,7 +1441,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+        /// Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::UpdateApiKeyResponse>, Error<types::ErrorModel>> {
@@ -1353,8 +1454,8 @@ pub mod builder {
             let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
                 client.baseurl,
-                encode_path(&user.to_string()),
-                encode_path(&name.to_string()),
+                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
             );
             let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
             header_map.append(
@@ -1378,22 +1479,50 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::answer::success(response).await,
-                400u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                401u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                403u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                404u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                405u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                406u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                408u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                409u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                415u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                429u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                500u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                501u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                502u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                503u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                _ => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
+                200u16 => crate::generated::decode(client, response).await,
+                400u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                401u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                403u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                404u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                405u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                406u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                408u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                409u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                415u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                429u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                500u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                501u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                502u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                503u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
             }
         }
     }
@@ -1403,8 +1532,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct DeleteApiKey<'a> {
         client: &'a super::Client,
-        user: Result<crate::PathSegment, String>,
-        name: Result<crate::PathSegment, String>,
+        user: Result<::std::string::String, String>,
+        name: Result<::std::string::String, String>,
     }
     impl<'a> DeleteApiKey<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -1416,23 +1545,23 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.user = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for user failed".to_string());
+            self.user = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for user failed".to_string()
+            });
             self
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<crate::PathSegment>,
+            V: std::convert::TryInto<::std::string::String>,
         {
-            self.name = value
-                .try_into()
-                .map_err(|_| "conversion to `crate :: PathSegment` for name failed".to_string());
+            self.name = value.try_into().map_err(|_| {
+                "conversion to `:: std :: string :: String` for name failed".to_string()
+            });
             self
         }
-        ///Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
+        /// Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::DeleteApiKeyResponse>, Error<types::ErrorModel>> {
@@ -1442,8 +1571,8 @@ pub mod builder {
             let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
                 client.baseurl,
-                encode_path(&user.to_string()),
-                encode_path(&name.to_string()),
+                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
             );
             let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
             header_map.append(
@@ -1466,22 +1595,50 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::answer::success(response).await,
-                400u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                401u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                403u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                404u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                405u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                406u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                408u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                409u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                415u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                429u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                500u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                501u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                502u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                503u16 => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
-                _ => Err(Error::ErrorResponse(crate::answer::refusal(response).await)),
+                200u16 => crate::generated::decode(client, response).await,
+                400u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                401u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                403u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                404u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                405u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                406u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                408u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                409u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                415u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                429u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                500u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                501u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                502u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                503u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
             }
         }
     }
@@ -1490,9 +1647,65 @@ pub mod builder {
 pub mod prelude {
     pub use self::super::Client;
 }
-/// The contract's enums, each open for values that the contract does not know.
+/// The contract's operations.
+pub mod operations {
+    use crate::operation::{Operation, OperationKind};
+    /// `POST /v1/orgs/self/users/self/apikeys`
+    pub static CREATE_API_KEY: Operation = Operation {
+        id: "create_api_key",
+        method: ::reqwest::Method::POST,
+        path: "/v1/orgs/self/users/self/apikeys",
+        kind: OperationKind::Create,
+        success: 200u16,
+    };
+    /// `GET /v1/orgs/self/users/{user}/apikeys`
+    pub static LIST_API_KEYS: Operation = Operation {
+        id: "list_api_keys",
+        method: ::reqwest::Method::GET,
+        path: "/v1/orgs/self/users/{user}/apikeys",
+        kind: OperationKind::Read,
+        success: 200u16,
+    };
+    /// `GET /v1/orgs/self/users/{user}/apikeys/{name}`
+    pub static GET_API_KEY: Operation = Operation {
+        id: "get_api_key",
+        method: ::reqwest::Method::GET,
+        path: "/v1/orgs/self/users/{user}/apikeys/{name}",
+        kind: OperationKind::Read,
+        success: 200u16,
+    };
+    /// `POST /v1/orgs/self/users/{user}/apikeys/{name}`
+    pub static UPDATE_API_KEY: Operation = Operation {
+        id: "update_api_key",
+        method: ::reqwest::Method::POST,
+        path: "/v1/orgs/self/users/{user}/apikeys/{name}",
+        kind: OperationKind::Update,
+        success: 200u16,
+    };
+    /// `DELETE /v1/orgs/self/users/{user}/apikeys/{name}`
+    pub static DELETE_API_KEY: Operation = Operation {
+        id: "delete_api_key",
+        method: ::reqwest::Method::DELETE,
+        path: "/v1/orgs/self/users/{user}/apikeys/{name}",
+        kind: OperationKind::Delete,
+        success: 200u16,
+    };
+    /// All operations, in the order of the contract.
+    pub static ALL: [&Operation; 5usize] =
+        [&CREATE_API_KEY, &LIST_API_KEYS, &GET_API_KEY, &UPDATE_API_KEY, &DELETE_API_KEY];
+}
+/// The header that authenticates a request.
+pub(crate) const AUTHENTICATION_HEADER: ::reqwest::header::HeaderName =
+    ::reqwest::header::HeaderName::from_static("authorization");
+/// What stands before the key in this header.
+pub(crate) const AUTHENTICATION_PREFIX: &str = "ApiKey ";
+/// The default of the parameter `user`.
+pub(crate) const DEFAULT_USER: &str = "self";
+/// The body of an error response.
+pub(crate) type ErrorBody = types::ErrorModel;
+/// The contract's enums. Each keeps values that the contract does not know.
 pub mod enums {
-    ///Whether a key may sign requests.
+    /// Whether a key may sign requests.
     #[derive(
         Clone,
         Debug,
@@ -1505,10 +1718,10 @@ pub mod enums {
     )]
     #[non_exhaustive]
     pub enum KeyState {
-        ///The key signs requests.
+        /// The key signs requests.
         #[serde(rename = "ACTIVE")]
         Active,
-        ///A request signed with the key is rejected; the key was suspended, or it expired.
+        /// A request signed with the key is rejected; the key was suspended, or it expired.
         #[serde(rename = "SUSPENDED")]
         Suspended,
         /// A value that the contract does not know, as it was received.
@@ -1516,7 +1729,7 @@ pub mod enums {
         Unknown(::std::string::String),
     }
     impl KeyState {
-        /// The value as it stands in JSON.
+        /// Returns the value as it stands in JSON.
         pub fn as_str(&self) -> &str {
             match self {
                 Self::Active => "ACTIVE",
@@ -1539,7 +1752,7 @@ pub mod enums {
             }
         }
     }
-    ///What went wrong, for programs. The list grew over the years.
+    /// What went wrong, for programs. The list grew over the years.
     #[derive(
         Clone,
         Debug,
@@ -1552,79 +1765,79 @@ pub mod enums {
     )]
     #[non_exhaustive]
     pub enum ErrorType {
-        ///The request is signed with no valid key.
+        /// The request is signed with no valid key.
         #[serde(rename = "AUTHEXCEPTION")]
         AuthException,
-        ///The request asks for a version of the API that is not served.
+        /// The request asks for a version of the API that is not served.
         #[serde(rename = "VERSIONEXCEPTION")]
         VersionException,
-        ///The server failed through no fault of the caller.
+        /// The server failed through no fault of the caller.
         #[serde(rename = "INTERNALERROR")]
         InternalError,
-        ///A parameter or a field has a value that cannot be used.
+        /// A parameter or a field has a value that cannot be used.
         #[serde(rename = "INVALIDINPUT")]
         InvalidInput,
-        ///The server does not do this yet.
+        /// The server does not do this yet.
         #[serde(rename = "NOTIMPLEMENTEDYET")]
         NotImplementedYet,
-        ///A quota or a limit is used up.
+        /// A quota or a limit is used up.
         #[serde(rename = "RESOURCEEXCEEDED")]
         ResourceExceeded,
-        ///Something of that name exists already.
+        /// Something of that name exists already.
         #[serde(rename = "ALREADYEXISTS")]
         AlreadyExists,
-        ///The path is known, the method is not.
+        /// The path is known, the method is not.
         #[serde(rename = "METHODNOTALLOWED")]
         MethodNotAllowed,
-        ///The server cannot answer in any media type that the request accepts.
+        /// The server cannot answer in any media type that the request accepts.
         #[serde(rename = "NOTACCEPTABLE")]
         NotAcceptable,
-        ///The request's body has a media type that the server does not read.
+        /// The request's body has a media type that the server does not read.
         #[serde(rename = "UNSUPPORTEDMEDIATYPE")]
         UnsupportedMediaType,
-        ///There is nothing of that name.
+        /// There is nothing of that name.
         #[serde(rename = "NOTFOUND")]
         NotFound,
-        ///Something else still depends on it.
+        /// Something else still depends on it.
         #[serde(rename = "DEPENDENTRESOURCES")]
         DependentResources,
-        ///A query failed.
+        /// A query failed.
         #[serde(rename = "QUERY_ERROR")]
         QueryError,
-        ///The server, or what was asked for, is not ready yet.
+        /// The server, or what was asked for, is not ready yet.
         #[serde(rename = "NOT_READY")]
         NotReady,
-        ///The key is valid, but may not do this.
+        /// The key is valid, but may not do this.
         #[serde(rename = "FORBIDDEN")]
         Forbidden,
-        ///A query took too long.
+        /// A query took too long.
         #[serde(rename = "QUERY_TIMEOUT")]
         QueryTimeout,
-        ///The server could not reach what it needed.
+        /// The server could not reach what it needed.
         #[serde(rename = "CONNECTION_ERROR")]
         ConnectionError,
-        ///The request's body is too large.
+        /// The request's body is too large.
         #[serde(rename = "CONTENTTOOLARGE")]
         ContentTooLarge,
-        ///What was asked for is still being created.
+        /// What was asked for is still being created.
         #[serde(rename = "CREATING")]
         Creating,
-        ///The request could not be understood.
+        /// The request could not be understood.
         #[serde(rename = "BADREQUEST")]
         BadRequest,
-        ///The server cannot answer now.
+        /// The server cannot answer now.
         #[serde(rename = "SERVICEUNAVAILABLE")]
         ServiceUnavailable,
-        ///The request does not fit the present state of what it names.
+        /// The request does not fit the present state of what it names.
         #[serde(rename = "CONFLICT")]
         Conflict,
-        ///There were too many requests in a short time.
+        /// There were too many requests in a short time.
         #[serde(rename = "RATELIMITEXCEEDED")]
         RateLimitExceeded,
-        ///A query was cancelled.
+        /// A query was cancelled.
         #[serde(rename = "QUERY_CANCELLED")]
         QueryCancelled,
-        ///The connection to the client failed.
+        /// The connection to the client failed.
         #[serde(rename = "CLIENT_CONNECTION_ERROR")]
         ClientConnectionError,
         /// A value that the contract does not know, as it was received.
@@ -1632,7 +1845,7 @@ pub mod enums {
         Unknown(::std::string::String),
     }
     impl ErrorType {
-        /// The value as it stands in JSON.
+        /// Returns the value as it stands in JSON.
         pub fn as_str(&self) -> &str {
             match self {
                 Self::AuthException => "AUTHEXCEPTION",
@@ -1700,17 +1913,5 @@ pub mod enums {
                 _ => Self::Unknown(value.to_owned()),
             }
         }
-    }
-}
-/// The path of the operation with this id as it stands in the contract, empty where the
-/// contract has no such operation.
-pub(crate) fn url_template(operation_id: &str) -> &'static str {
-    match operation_id {
-        "create_api_key" => "/v1/orgs/self/users/self/apikeys",
-        "list_api_keys" => "/v1/orgs/self/users/{user}/apikeys",
-        "get_api_key" => "/v1/orgs/self/users/{user}/apikeys/{name}",
-        "update_api_key" => "/v1/orgs/self/users/{user}/apikeys/{name}",
-        "delete_api_key" => "/v1/orgs/self/users/{user}/apikeys/{name}",
-        _ => "",
     }
 }

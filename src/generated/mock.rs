@@ -7,10 +7,8 @@ pub mod operations {
     //! its inner type with a call to `into_inner()`. This can
     //! be used to explicitly deviate from permitted values.
     use crate::*;
-    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct CreateApiKeyWhen(::httpmock::When);
     impl CreateApiKeyWhen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner
@@ -18,27 +16,21 @@ pub mod operations {
                     .path_matches("^/v1/orgs/self/users/self/apikeys$"),
             )
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
-        ///The request has this `body`.
         pub fn body(self, value: &types::CreateApiKeyRequest) -> Self {
             Self(self.0.json_body_obj(value))
         }
     }
-    ///What the mock answers.
     pub struct CreateApiKeyThen(::httpmock::Then);
     impl CreateApiKeyThen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
-        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::CreateApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -47,7 +39,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -56,7 +47,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -65,7 +55,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -74,7 +63,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -83,7 +71,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -92,7 +79,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -101,7 +87,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -110,7 +95,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -119,7 +103,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -128,7 +111,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -137,7 +119,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -146,7 +127,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -155,7 +135,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -164,7 +143,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -174,10 +152,8 @@ pub mod operations {
             )
         }
     }
-    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct ListApiKeysWhen(::httpmock::When);
     impl ListApiKeysWhen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner
@@ -185,29 +161,22 @@ pub mod operations {
                     .path_matches("^/v1/orgs/self/users/[^/]*/apikeys$"),
             )
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
-        ///The request has this `user`.
-        pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/{}/apikeys$", crate::values::path_pattern(value));
+        pub fn user(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys$", value);
             Self(self.0.path_matches(re))
         }
     }
-    ///What the mock answers.
     pub struct ListApiKeysThen(::httpmock::Then);
     impl ListApiKeysThen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
-        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::ListApiKeysResponse) -> Self {
             Self(
                 self.0
@@ -216,7 +185,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -225,7 +193,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -234,7 +201,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -243,7 +209,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -252,7 +217,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -261,7 +225,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -270,7 +233,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -279,7 +241,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -288,7 +249,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -297,7 +257,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -306,7 +265,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -315,7 +273,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -324,7 +281,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -333,7 +289,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -343,10 +298,8 @@ pub mod operations {
             )
         }
     }
-    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct GetApiKeyWhen(::httpmock::When);
     impl GetApiKeyWhen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner
@@ -354,23 +307,17 @@ pub mod operations {
                     .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
             )
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
-        ///The request has this `user`.
-        pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/{}/apikeys/.*$", crate::values::path_pattern(value));
+        pub fn user(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys/.*$", value);
             Self(self.0.path_matches(re))
         }
-        ///The request has this `name`.
-        pub fn name(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/.*/apikeys/{}$", crate::values::path_pattern(value));
+        pub fn name(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/.*/apikeys/{}$", value);
             Self(self.0.path_matches(re))
         }
-        ///The request has this `reveal`.
         pub fn reveal<T>(self, value: T) -> Self
         where
             T: Into<Option<bool>>,
@@ -382,18 +329,14 @@ pub mod operations {
             }
         }
     }
-    ///What the mock answers.
     pub struct GetApiKeyThen(::httpmock::Then);
     impl GetApiKeyThen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
-        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::GetApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -402,7 +345,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -411,7 +353,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -420,7 +361,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -429,7 +369,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -438,7 +377,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -447,7 +385,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -456,7 +393,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -465,7 +401,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -474,7 +409,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -483,7 +417,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -492,7 +425,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -501,7 +433,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -510,7 +441,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -519,7 +449,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -529,10 +458,8 @@ pub mod operations {
             )
         }
     }
-    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct UpdateApiKeyWhen(::httpmock::When);
     impl UpdateApiKeyWhen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner
@@ -540,39 +467,29 @@ pub mod operations {
                     .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
             )
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
-        ///The request has this `user`.
-        pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/{}/apikeys/.*$", crate::values::path_pattern(value));
+        pub fn user(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys/.*$", value);
             Self(self.0.path_matches(re))
         }
-        ///The request has this `name`.
-        pub fn name(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/.*/apikeys/{}$", crate::values::path_pattern(value));
+        pub fn name(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/.*/apikeys/{}$", value);
             Self(self.0.path_matches(re))
         }
-        ///The request has this `body`.
         pub fn body(self, value: &types::UpdateApiKeyRequest) -> Self {
             Self(self.0.json_body_obj(value))
         }
     }
-    ///What the mock answers.
     pub struct UpdateApiKeyThen(::httpmock::Then);
     impl UpdateApiKeyThen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
-        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::UpdateApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -581,7 +498,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -590,7 +506,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -599,7 +514,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -608,7 +522,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -617,7 +530,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -626,7 +538,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -635,7 +546,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -644,7 +554,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -653,7 +562,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -662,7 +570,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -671,7 +578,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -680,7 +586,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -689,7 +594,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -698,7 +602,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -708,10 +611,8 @@ pub mod operations {
             )
         }
     }
-    ///What a request has to be for the mock to answer it; whatever the operation takes, unless something is said.
     pub struct DeleteApiKeyWhen(::httpmock::When);
     impl DeleteApiKeyWhen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
                 inner
@@ -719,35 +620,26 @@ pub mod operations {
                     .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
             )
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
-        ///The request has this `user`.
-        pub fn user(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/{}/apikeys/.*$", crate::values::path_pattern(value));
+        pub fn user(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys/.*$", value);
             Self(self.0.path_matches(re))
         }
-        ///The request has this `name`.
-        pub fn name(self, value: impl ::std::fmt::Display) -> Self {
-            let re =
-                format!("^/v1/orgs/self/users/.*/apikeys/{}$", crate::values::path_pattern(value));
+        pub fn name(self, value: &str) -> Self {
+            let re = crate::path::pattern("^/v1/orgs/self/users/.*/apikeys/{}$", value);
             Self(self.0.path_matches(re))
         }
     }
-    ///What the mock answers.
     pub struct DeleteApiKeyThen(::httpmock::Then);
     impl DeleteApiKeyThen {
-        ///Wraps what httpmock gives to set up a mock.
         pub fn new(inner: ::httpmock::Then) -> Self {
             Self(inner)
         }
-        ///What httpmock gave, for all else that it can.
         pub fn into_inner(self) -> ::httpmock::Then {
             self.0
         }
-        ///Answers with this, and the status of `ok`.
         pub fn ok(self, value: &types::DeleteApiKeyResponse) -> Self {
             Self(
                 self.0
@@ -756,7 +648,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_request`.
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -765,7 +656,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unauthorized`.
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -774,7 +664,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `forbidden`.
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -783,7 +672,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_found`.
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -792,7 +680,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `method_not_allowed`.
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -801,7 +688,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_acceptable`.
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -810,7 +696,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `request_timeout`.
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -819,7 +704,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `conflict`.
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -828,7 +712,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `unsupported_media_type`.
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -837,7 +720,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `too_many_requests`.
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -846,7 +728,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `internal_server_error`.
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -855,7 +736,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `not_implemented`.
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -864,7 +744,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `bad_gateway`.
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -873,7 +752,6 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
-        ///Answers with this, and the status of `service_unavailable`.
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -888,23 +766,18 @@ pub mod operations {
 /// adds a method for each operation. These are the equivalent of
 /// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
 pub trait MockServerExt {
-    ///Mocks the operation `create_api_key`.
     fn create_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::CreateApiKeyWhen, operations::CreateApiKeyThen);
-    ///Mocks the operation `list_api_keys`.
     fn list_api_keys<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::ListApiKeysWhen, operations::ListApiKeysThen);
-    ///Mocks the operation `get_api_key`.
     fn get_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::GetApiKeyWhen, operations::GetApiKeyThen);
-    ///Mocks the operation `update_api_key`.
     fn update_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::UpdateApiKeyWhen, operations::UpdateApiKeyThen);
-    ///Mocks the operation `delete_api_key`.
     fn delete_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::DeleteApiKeyWhen, operations::DeleteApiKeyThen);

@@ -1,4 +1,4 @@
-//! Calls without async: from plain threads, and refused where they would block a runtime.
+//! Calls without async: made from plain threads, rejected where they would block a runtime.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -12,15 +12,15 @@ use tokio::runtime::Runtime;
 use crate::script::{Script, Step};
 use crate::support::{OPERATIONS, success};
 
-/// Something that runs beside the thread of a test that is not async.
-struct Beside<T> {
-    it: T,
+/// A value that needs a runtime, for a test that is not async.
+struct WithRuntime<T> {
+    value: T,
     _runtime: Runtime,
 }
 
-fn beside<T>(start: impl Future<Output = T>) -> Beside<T> {
+fn with_runtime<T>(start: impl Future<Output = T>) -> WithRuntime<T> {
     let runtime = Runtime::new().unwrap();
-    Beside { it: runtime.block_on(start), _runtime: runtime }
+    WithRuntime { value: runtime.block_on(start), _runtime: runtime }
 }
 
 fn client_of(url: &str, key: &str) -> Client {
@@ -41,10 +41,11 @@ fn call(client: &Client, id: &str) -> Result<(), Error> {
 }
 
 #[test]
-fn the_five_operations_work_without_async() {
-    let server =
-        beside(async { Server::builder().user("dev@me.com", Role::Member).start().await.unwrap() });
-    let client = client_of(server.it.url(), server.it.admin_key().expose_secret());
+fn all_operations_work_without_async() {
+    let server = with_runtime(async {
+        Server::builder().user("dev@me.com", Role::Member).start().await.unwrap()
+    });
+    let client = client_of(server.value.url(), server.value.admin_key().expose_secret());
 
     let created = client.create_api_key("my app/ü").role("read-only").send_blocking().unwrap();
     assert_eq!(created.key.expose_secret().len(), 64);
@@ -57,37 +58,37 @@ fn the_five_operations_work_without_async() {
     assert_eq!(client.delete_api_key("my app/ü").send_blocking().unwrap().name, "my app/ü");
 
     let error = client.get_api_key("my app/ü").send_blocking().unwrap_err();
-    assert!(error.is_not_found() && error.trace_id().is_some(), "{error:?}");
+    assert!(error.is_not_found() && error.details().unwrap().trace_id.is_some(), "{error:?}");
     let error = client.get_api_key("..").send_blocking().unwrap_err();
     assert_eq!((error.status(), error.attempts()), (None, 0));
 }
 
 #[test]
-fn blocking_calls_are_repeated_and_limited_like_awaited_ones() {
-    for id in OPERATIONS {
-        let down = Step::answer(503, "retry-after: 0\r\n", "");
-        let answer = Step::answer(200, "", success(id).to_string());
-        let script = beside(Script::play([down.clone(), down.clone(), answer]));
-        call(&client_of(&script.it.url, "k"), id).unwrap();
-        assert_eq!(script.it.requests().len(), 3, "{id}");
+fn blocking_calls_have_the_retries_timeouts_and_limits_of_awaited_ones() {
+    for &id in &*OPERATIONS {
+        let down = Step::response(503, "retry-after: 0\r\n", "");
+        let response = Step::response(200, "", success(id).to_string());
+        let script = with_runtime(Script::play([down.clone(), down.clone(), response]));
+        call(&client_of(&script.value.url, "k"), id).unwrap();
+        assert_eq!(script.value.requests().len(), 3, "{id}");
 
-        let script = beside(Script::play([down]));
-        let error = call(&client_of(&script.it.url, "k"), id).unwrap_err();
+        let script = with_runtime(Script::play([down]));
+        let error = call(&client_of(&script.value.url, "k"), id).unwrap_err();
         assert_eq!((error.attempts(), error.is_retryable()), (4, true), "{id}: {error:?}");
     }
-    let script = beside(Script::play([Step::Hang(Vec::new())]));
-    let client = client_of(&script.it.url, "k");
-    let limit = Duration::from_millis(50);
-    let error = client.list_api_keys().timeout(limit).send_blocking().unwrap_err();
+    let script = with_runtime(Script::play([Step::Hang(Vec::new())]));
+    let client = client_of(&script.value.url, "k");
+    let timeout = Duration::from_millis(50);
+    let error = client.list_api_keys().timeout(timeout).send_blocking().unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
 
-    let script = beside(Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]));
-    let error = client_of(&script.it.url, "k").list_api_keys().send_blocking().unwrap_err();
+    let script = with_runtime(Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]));
+    let error = client_of(&script.value.url, "k").list_api_keys().send_blocking().unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("limit"), "{error:?}");
 }
 
 #[test]
-fn calls_one_after_the_other_share_a_connection() {
+fn consecutive_blocking_calls_share_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = client_of(&format!("http://{}", listener.local_addr().unwrap()), "k");
     let server = thread::spawn(move || {
@@ -111,9 +112,9 @@ fn calls_one_after_the_other_share_a_connection() {
 }
 
 #[test]
-fn threads_share_a_client_that_calls_without_async() {
-    let server = beside(async { Server::start().await.unwrap() });
-    let client = client_of(server.it.url(), server.it.admin_key().expose_secret());
+fn threads_can_share_a_client_for_blocking_calls() {
+    let server = with_runtime(async { Server::start().await.unwrap() });
+    let client = client_of(server.value.url(), server.value.admin_key().expose_secret());
     thread::scope(|scope| {
         for thread in 0..8 {
             let client = &client;
@@ -130,10 +131,10 @@ fn threads_share_a_client_that_calls_without_async() {
 }
 
 #[test]
-fn where_it_would_block_a_runtime_a_call_is_refused_and_sends_nothing() {
-    let script = beside(Script::play([Step::status(404)]));
-    let client = client_of(&script.it.url, "k");
-    let refused = |error: Error| {
+fn a_blocking_call_in_async_code_is_rejected_and_sends_nothing() {
+    let script = with_runtime(Script::play([Step::status(404)]));
+    let client = client_of(&script.value.url, "k");
+    let assert_rejected = |error: Error| {
         assert_eq!((error.status(), error.attempts()), (None, 0), "{error:?}");
         let text = error.to_string();
         assert!(text.starts_with("get_api_key: ") && text.contains("await the call"), "{text}");
@@ -144,13 +145,15 @@ fn where_it_would_block_a_runtime_a_call_is_refused_and_sends_nothing() {
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let multi = Runtime::new().unwrap();
     for runtime in [&single, &multi] {
-        refused(runtime.block_on(async { call() }));
+        assert_rejected(runtime.block_on(async { call() }));
         let call = call.clone();
-        refused(runtime.block_on(async { tokio::spawn(async move { call() }).await.unwrap() }));
+        assert_rejected(
+            runtime.block_on(async { tokio::spawn(async move { call() }).await.unwrap() }),
+        );
     }
-    assert_eq!(script.it.requests().len(), 0);
+    assert_eq!(script.value.requests().len(), 0);
 
-    // The runtime goes on as if nothing had been asked for.
+    // The runtime still works.
     let error = single.block_on(async {
         call();
         client.get_api_key("my-app").await.unwrap_err()
@@ -159,9 +162,9 @@ fn where_it_would_block_a_runtime_a_call_is_refused_and_sends_nothing() {
 }
 
 #[test]
-fn where_a_runtime_lets_code_block_a_call_is_made() {
-    let script = beside(Script::play([Step::status(404)]));
-    let client = client_of(&script.it.url, "k");
+fn a_blocking_call_works_where_the_runtime_permits_blocking() {
+    let script = with_runtime(Script::play([Step::status(404)]));
+    let client = client_of(&script.value.url, "k");
     let call = move || client.get_api_key("my-app").send_blocking().unwrap_err();
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let multi = Runtime::new().unwrap();

@@ -14,7 +14,7 @@ fn is_marked(node: &Value) -> bool {
 #[test]
 fn everything_but_a_success_carries_an_error_model() {
     let contract = Contract::load();
-    for id in OPERATIONS {
+    for &id in &*OPERATIONS {
         let (.., operation) = contract.operation(id);
         for (status, response) in operation["responses"].as_object().unwrap() {
             let schema = &contract.resolve(response)["content"]["application/json"]["schema"];
@@ -41,7 +41,7 @@ fn everything_is_described() {
         node["description"].as_str().is_some_and(|text| !text.trim().is_empty())
     }
     let contract = Contract::load();
-    for id in OPERATIONS {
+    for &id in &*OPERATIONS {
         assert!(described(contract.operation(id).2), "{id}");
         for parameter in contract.parameters(id) {
             assert!(described(parameter), "{parameter}");

@@ -1,4 +1,4 @@
-//! How what goes wrong reaches the caller.
+//! How failures reach the caller.
 
 use std::error::Error as _;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::script::{Script, Step};
-use crate::support::{Contract, OPERATIONS, call, client_of};
+use crate::support::{Contract, OPERATIONS, call, client_of, message};
 
-/// What the call gives when the server answers with this.
-async fn answered(id: &str, status: u16, media: &str, body: &str) -> Error {
+/// Calls this operation of a server that sends this response. Returns the error.
+async fn error_of(id: &str, status: u16, media: &str, body: &str) -> Error {
     let server = MockServer::start_async().await;
     server
         .mock_async(|when, then| {
@@ -23,36 +23,33 @@ async fn answered(id: &str, status: u16, media: &str, body: &str) -> Error {
     call(&client, id).await.expect_err("an error")
 }
 
-async fn answered_json(id: &str, status: u16, body: &Value) -> Error {
-    answered(id, status, "application/json", &body.to_string()).await
+async fn error_of_json(id: &str, status: u16, body: &Value) -> Error {
+    error_of(id, status, "application/json", &body.to_string()).await
 }
 
 #[tokio::test]
-async fn every_documented_status_of_every_operation_is_a_typed_error() {
+async fn every_documented_status_of_every_operation_is_an_error_with_all_details() {
     let contract = Contract::load();
     let body = json!({
         "message": "the server's words", "type": "QUERY_ERROR", "line": 3, "column": 7,
         "trace_id": "trace", "error_id": "error", "query_id": "query",
+        "virtual_instance_rrn": "instance",
     });
-    for id in OPERATIONS {
+    for &id in &*OPERATIONS {
         for status in contract.statuses(id) {
             if status == 200 {
                 continue;
             }
-            contract.assert_answer(id, status, &body);
-            let error = answered_json(id, status, &body).await;
+            contract.assert_response(id, status, &body);
+            let error = error_of_json(id, status, &body).await;
             assert_eq!(error.status().map(|it| it.as_u16()), Some(status), "{id}");
-            assert_eq!(error.message(), Some("the server's words"));
-            assert_eq!(error.error_type(), Some(&ErrorType::QueryError));
-            assert_eq!((error.line(), error.column()), (Some(3), Some(7)));
-            assert_eq!(error.trace_id(), Some("trace"));
-            assert_eq!((error.error_id(), error.query_id()), (Some("error"), Some("query")));
+            assert_eq!(serde_json::to_value(error.details()).unwrap(), body, "{id}, {status}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_status_answers_to_its_predicates_and_to_no_others() {
+async fn each_predicate_is_true_for_its_statuses_only() {
     type Predicate = (&'static str, fn(&Error) -> bool, &'static [u16]);
     const PREDICATES: [Predicate; 10] = [
         ("bad_request", Error::is_bad_request, &[400]),
@@ -69,7 +66,7 @@ async fn a_status_answers_to_its_predicates_and_to_no_others() {
     let documented = Contract::load().statuses("get_api_key");
     let others = [302, 413, 418, 504];
     for status in documented.into_iter().chain(others).filter(|status| *status != 200) {
-        let error = answered_json("get_api_key", status, &json!({})).await;
+        let error = error_of_json("get_api_key", status, &json!({})).await;
         for (name, holds, statuses) in PREDICATES {
             assert_eq!(holds(&error), statuses.contains(&status), "is_{name} of {status}");
         }
@@ -77,14 +74,14 @@ async fn a_status_answers_to_its_predicates_and_to_no_others() {
 }
 
 #[tokio::test]
-async fn an_unknown_error_type_is_kept() {
-    let error = answered_json("get_api_key", 400, &json!({ "type": "NEW_IN_2030" })).await;
-    assert_eq!(error.error_type().map(ErrorType::as_str), Some("NEW_IN_2030"));
+async fn an_unknown_error_type_keeps_its_value() {
+    let error = error_of_json("get_api_key", 400, &json!({ "type": "NEW_IN_2030" })).await;
+    assert_eq!(error.details().unwrap().type_, Some(ErrorType::Unknown("NEW_IN_2030".to_owned())));
 }
 
 #[tokio::test]
-async fn the_status_survives_any_body_and_text_becomes_the_message() {
-    for (status, media, body, message) in [
+async fn an_error_keeps_its_status_for_any_body_and_text_becomes_the_message() {
+    for (status, media, body, expected) in [
         (503, "text/html", "<html>\n  down\n</html>", Some("<html> down </html>")),
         (502, "application/json", "", None),
         (500, "application/json", r#"{"message": "cut o"#, Some(r#"{"message": "cut o"#)),
@@ -113,26 +110,26 @@ async fn the_status_survives_any_body_and_text_becomes_the_message() {
         (200, "application/json", "{}", None),
         (200, "application/json", r#"{"data": null}"#, None),
     ] {
-        for id in OPERATIONS {
-            let error = answered(id, status, media, body).await;
+        for &id in &*OPERATIONS {
+            let error = error_of(id, status, media, body).await;
             assert_eq!(error.status().map(|it| it.as_u16()), Some(status), "{id}: {body}");
-            assert_eq!(error.message(), message, "{id}: {body}");
+            assert_eq!(message(&error), expected, "{id}: {body}");
             let text = error.to_string();
             assert!(text.contains(&status.to_string()) && text.contains(id), "{text}");
             assert!(!text.contains('\n') && text.chars().count() < 400, "{text}");
         }
     }
-    let long = answered("get_api_key", 503, "text/plain", &"x".repeat(100_000)).await;
-    assert_eq!(long.message().map(str::len), Some(200));
+    let long = error_of("get_api_key", 503, "text/plain", &"x".repeat(100_000)).await;
+    assert_eq!(message(&long).map(str::len), Some(200));
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_keeps_its_status() {
+async fn a_response_that_is_cut_off_keeps_its_status() {
     for (head, status, text) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":",
             Some(200),
-            "200 OK, but the answer broke off",
+            "200 OK, but the response was cut off",
         ),
         (
             "HTTP/1.1 503 Down\r\ncontent-length: 100\r\n\r\nunder repair",
@@ -148,13 +145,13 @@ async fn an_answer_that_breaks_off_keeps_its_status() {
         assert_eq!(error.status().map(|it| it.as_u16()), status, "{error}");
         assert_eq!(error.to_string(), format!("list_api_keys: {text}"));
         assert_eq!(error.is_retryable(), status != Some(403), "{error}");
-        assert_eq!(error.source().is_some(), error.message().is_none() && status != Some(403));
+        assert_eq!(error.source().is_some(), message(&error).is_none() && status != Some(403));
         assert!(!error.is_connect(), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_an_error_however_long_the_server_sends() {
+async fn a_body_over_the_limit_fails_without_waiting_for_its_end() {
     for (status, head) in [(200, "connection: close"), (503, "transfer-encoding: chunked")] {
         let head = format!("HTTP/1.1 {status} -\r\n{head}\r\n\r\n5000000\r\n");
         let server = Script::play([Step::Flood(head.into())]).await;
@@ -183,15 +180,15 @@ async fn a_body_over_the_limit_is_an_error_however_long_the_server_sends() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_echoes_does_not_reach_the_error() {
+async fn a_key_that_the_server_echoes_is_redacted() {
     let key = "ECHOED-0123456789";
-    let answers = [
+    let bodies = [
         json!({ "message": format!("bad key {key}!"), "trace_id": key, "type": key }).to_string(),
         format!("<p>your header was ApiKey {key}</p>"),
-        // Over the end of the excerpt.
+        // Across the end of the excerpt.
         format!("{}{key}", "x".repeat(190)),
     ];
-    for body in answers {
+    for body in bodies {
         for status in [401, 418] {
             let server = MockServer::start_async().await;
             server
@@ -201,9 +198,11 @@ async fn a_key_that_the_server_echoes_does_not_reach_the_error() {
                 })
                 .await;
             let error = client_of(&server.base_url(), key).list_api_keys().await.unwrap_err();
-            let message = error.message().unwrap();
-            assert!(message.contains("(the API"), "{message}");
-            let text = format!("{error} {error:?} {message} {:?}", error.trace_id());
+            let details = error.details().unwrap();
+            let message = details.message.as_ref().unwrap();
+            // The excerpt may end within the placeholder.
+            assert!(message.contains("[REDACT"), "{message}");
+            let text = format!("{error} {error:?} {details:?}");
             assert!(!text.contains("ECHOED"), "{text}");
         }
     }
@@ -229,20 +228,20 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
     let error = client.list_api_keys().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "list_api_keys: 307 Temporary Redirect: a redirect to 127.0.0.1, which is not followed"
+        "list_api_keys: 307 Temporary Redirect: redirects to 127.0.0.1, which is not followed"
     );
     assert_eq!(elsewhere.calls_async().await, 0);
 }
 
 #[tokio::test]
-async fn display_is_one_line_that_says_what_was_tried_and_what_the_server_said() {
+async fn display_is_one_line_with_the_operation_and_the_servers_message() {
     let body = json!({ "message": "no such\nkey", "type": "NOTFOUND", "trace_id": "4bf9" });
-    let error = answered_json("get_api_key", 404, &body).await;
+    let error = error_of_json("get_api_key", 404, &body).await;
     assert_eq!(
         error.to_string(),
         "get_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND, trace id 4bf9)"
     );
-    let error = answered_json("list_api_keys", 500, &json!({})).await;
+    let error = error_of_json("list_api_keys", 500, &json!({})).await;
     assert_eq!(error.to_string(), "list_api_keys: 500 Internal Server Error");
 
     let server = MockServer::start_async().await;
@@ -253,14 +252,14 @@ async fn display_is_one_line_that_says_what_was_tried_and_what_the_server_said()
 }
 
 #[tokio::test]
-async fn a_refused_connection_says_so_and_keeps_its_cause() {
+async fn a_failed_connection_is_a_connect_error_with_its_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable() && !error.is_timeout(), "{error}");
     assert_eq!(error.status(), None);
-    assert_eq!(error.to_string(), "list_api_keys: the API server cannot be reached");
+    assert_eq!(error.to_string(), "list_api_keys: cannot connect to the API server");
     let mut causes = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -271,7 +270,7 @@ async fn a_refused_connection_says_so_and_keeps_its_cause() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_not_quoted() {
+async fn an_invalid_success_is_not_quoted() {
     let secret = "SECRET-SECRET";
     for body in [
         json!({ "data": secret }),
@@ -279,7 +278,7 @@ async fn an_answer_that_cannot_be_read_is_not_quoted() {
         json!({ "data": { "name": "n", "key": { "value": secret } } }),
         json!(secret),
     ] {
-        let error = answered_json("get_api_key", 200, &body).await;
+        let error = error_of_json("get_api_key", 200, &body).await;
         assert!(error.source().is_some());
         let text = format!("{error} {error:?} {error:#?} {}", error.source().unwrap());
         assert!(!text.contains(secret), "{text}");

@@ -1,4 +1,4 @@
-//! What is logged, kept for a test to read.
+//! Records the log, so that a test can read it.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -12,8 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Keeps all that this thread logs while the guard lives.
-    pub fn listen(&self) -> DefaultGuard {
+    /// Records what this thread logs until the guard is dropped.
+    pub fn record(&self) -> DefaultGuard {
         let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE);
         let subscriber = subscriber.without_time().with_ansi(false);
         subscriber.with_writer(self.clone()).finish().set_default()

@@ -1,9 +1,9 @@
-//! What the crate promises, checked through its public interface. The modules are named after what
-//! they protect.
+//! What the crate guarantees, checked through its public interface. Each module is named after what
+//! it checks.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-mod answers;
+mod architecture;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod contract;
@@ -12,7 +12,9 @@ mod errors;
 mod mock;
 mod network;
 mod properties;
-mod refusals;
+mod rejections;
+mod responses;
+mod run;
 mod script;
 mod settings;
 mod support;

@@ -1,4 +1,4 @@
-//! What holds for any input, shown on many that nobody thought of.
+//! What holds for any input, checked with random ones.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::script::{Script, Step};
 use crate::support::{OPERATIONS, call, client_of, success};
 
-/// What all cases of a test share.
+/// A client and its server, shared by all cases of a test.
 struct Stage {
     runtime: Runtime,
     server: Script,
@@ -32,19 +32,19 @@ thread_local! {
     static STAGE: Stage = Stage::new();
 }
 
-/// Answers one call with this, and gives what the client made of it and what the server saw.
-fn answered<T>(
-    answer: Step,
+/// Makes a call that gets this response. Returns the outcome and the requests.
+fn outcome_of<T>(
+    response: Step,
     call: impl AsyncFnOnce(&Client) -> Result<T, Error>,
 ) -> (Result<T, Error>, Vec<String>) {
     STAGE.with(|stage| {
-        stage.server.play_again(answer);
+        stage.server.play_again(response);
         let outcome = stage.runtime.block_on(call(&stage.client));
         (outcome, stage.server.requests())
     })
 }
 
-/// Names as people give them, and as people who mean harm do.
+/// Names, ordinary and malicious.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -53,7 +53,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What the server takes the segments of the path for, and the path itself.
+/// Returns the decoded segments of a request's path.
 fn segments(request: &str) -> Vec<String> {
     let target = request.split(' ').nth(1).unwrap();
     let path = target.split('?').next().unwrap();
@@ -61,7 +61,7 @@ fn segments(request: &str) -> Vec<String> {
     path.split('/').skip(1).map(decode).collect()
 }
 
-/// JSON of all shapes, several levels deep.
+/// Any JSON, several levels deep.
 fn json() -> impl Strategy<Value = Value> {
     let number = prop_oneof![
         any::<i64>().prop_map(Value::from),
@@ -93,9 +93,9 @@ proptest! {
     #![proptest_config(Config::with_cases(400))]
 
     #[test]
-    fn a_name_and_a_user_are_refused_or_arrive_as_they_are(name in name(), user in name()) {
-        let answer = Step::answer(200, "", success("get_api_key").to_string());
-        let (outcome, requests) = answered(answer.clone(), async |client| {
+    fn names_and_users_arrive_unchanged_or_are_rejected(name in name(), user in name()) {
+        let response = Step::response(200, "", success("get_api_key").to_string());
+        let (outcome, requests) = outcome_of(response.clone(), async |client| {
             client.get_api_key(&name).user(&user).await
         });
         let can_be_sent = |text: &str| !matches!(text, "" | "." | "..");
@@ -108,8 +108,9 @@ proptest! {
             prop_assert!(requests.is_empty());
         }
 
-        let (outcome, requests) =
-            answered(answer, async |client| client.create_api_key(&name).created_by(&user).await);
+        let (outcome, requests) = outcome_of(response, async |client| {
+            client.create_api_key(&name).created_by(&user).await
+        });
         if can_be_sent(&name) {
             outcome.unwrap();
             let (_, body) = requests[0].split_once("\r\n\r\n").unwrap();
@@ -121,15 +122,15 @@ proptest! {
     }
 
     #[test]
-    fn any_json_gives_an_answer_or_an_error_with_its_status(
+    fn any_json_gives_a_value_or_an_error_with_its_status(
         body in json(),
         in_envelope: bool,
         status in prop_oneof![Just(200), 201..=599_u16],
     ) {
         let body = if in_envelope { json!({ "data": body }) } else { body };
-        for id in OPERATIONS {
-            let answer = Step::answer(status, "", body.to_string());
-            let (outcome, _) = answered(answer, async |client| call(client, id).await);
+        for &id in &*OPERATIONS {
+            let response = Step::response(status, "", body.to_string());
+            let (outcome, _) = outcome_of(response, async |client| call(client, id).await);
             if let Err(error) = outcome {
                 prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
                 prop_assert!(!error.to_string().contains('\n'));
@@ -140,14 +141,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_give_an_error_with_their_status(body: Vec<u8>, status in 400..=599_u16) {
-        let answer = Step::answer(status, "", &body);
-        let (outcome, _) = answered(answer, async |client| client.list_api_keys().await);
+    fn any_error_body_keeps_the_status(body: Vec<u8>, status in 400..=599_u16) {
+        let response = Step::response(status, "", &body);
+        let (outcome, _) = outcome_of(response, async |client| client.list_api_keys().await);
         prop_assert_eq!(outcome.unwrap_err().status().map(|it| it.as_u16()), Some(status));
     }
 
     #[test]
-    fn an_error_model_keeps_its_status_and_the_fields_that_fit(
+    fn an_error_keeps_its_status_and_the_valid_fields_of_its_model(
         message: String,
         line: i64,
         others in prop::collection::btree_map(
@@ -160,13 +161,14 @@ proptest! {
         let mut body: BTreeMap<String, Value> = others;
         body.insert("message".to_owned(), json!(message));
         body.insert("line".to_owned(), json!(line));
-        let answer = Step::answer(status, "", json!(body).to_string());
-        let (outcome, _) = answered(answer, async |client| client.list_api_keys().await);
+        let response = Step::response(status, "", json!(body).to_string());
+        let (outcome, _) = outcome_of(response, async |client| client.list_api_keys().await);
         let error = outcome.unwrap_err();
         prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
-        prop_assert_eq!(error.message(), Some(message.as_str()));
-        prop_assert_eq!(error.line(), Some(line));
+        let details = error.details().unwrap();
+        prop_assert_eq!(details.message.as_deref(), Some(message.as_str()));
+        prop_assert_eq!(details.line, Some(line));
         let trace_id = body.get("trace_id").and_then(Value::as_str);
-        prop_assert_eq!(error.trace_id(), trace_id);
+        prop_assert_eq!(details.trace_id.as_deref(), trace_id);
     }
 }

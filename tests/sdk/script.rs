@@ -1,5 +1,5 @@
-//! A server that does to each request what a script says, byte by byte: what goes wrong on networks
-//! is not what servers for tests know how to do.
+//! A server that plays a script, byte by byte. It does what a mock server cannot: it resets
+//! connections, cuts responses off, and sends responses without end.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,24 +8,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// What is done to one request, after which its connection is closed.
+/// What the server does with one request. The connection is closed afterwards.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
-    /// Closes the connection with a reset.
+    /// Resets the connection.
     Reset,
-    /// Sends these bytes, and then nothing for as long as the client stays.
+    /// Sends these bytes, then nothing until the client leaves.
     Hang(Vec<u8>),
-    /// Sends these bytes, and then one at a time for as long as the client stays.
+    /// Sends these bytes, then one at a time until the client leaves.
     Drip(Vec<u8>),
-    /// Sends these bytes, and then as many as the client takes.
+    /// Sends these bytes, then as many as the client takes.
     Flood(Vec<u8>),
 }
 
 impl Step {
-    /// An answer with this status, these headers, each with its line's end, and this body.
-    pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
+    /// Makes a response of a status, headers, each of which ends with a line break, and a body.
+    pub fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let length = body.len();
         let head = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\n\r\n");
@@ -33,14 +33,14 @@ impl Step {
     }
 
     pub fn status(status: u16) -> Self {
-        Self::answer(status, "", "")
+        Self::response(status, "", "")
     }
 }
 
 pub struct Script {
     pub url: String,
     state: Arc<Mutex<State>>,
-    left: Arc<Notify>,
+    done: Arc<Notify>,
 }
 
 struct State {
@@ -49,16 +49,16 @@ struct State {
 }
 
 impl Script {
-    /// Plays these steps, one for each request, and the last one again for all further requests.
+    /// Plays these steps, one per request, and the last one for all further requests.
     pub async fn play(steps: impl Into<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State { steps: steps.into(), requests: Vec::new() }));
-        let script = Self { url, state, left: Arc::default() };
-        let (state, left) = (Arc::clone(&script.state), Arc::clone(&script.left));
+        let script = Self { url, state, done: Arc::default() };
+        let (state, done) = (Arc::clone(&script.state), Arc::clone(&script.done));
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let (state, left) = (Arc::clone(&state), Arc::clone(&left));
+                let (state, done) = (Arc::clone(&state), Arc::clone(&done));
                 tokio::spawn(async move {
                     let Some(request) = read_request(&mut connection).await else { return };
                     let step = {
@@ -68,27 +68,27 @@ impl Script {
                         step.or(state.steps.last()).expect("a step").clone()
                     };
                     perform(&step, &mut connection).await;
-                    left.notify_one();
+                    done.notify_one();
                 });
             }
         });
         script
     }
 
-    /// Begins anew with another step, as if there had been no requests.
+    /// Starts again with another step and no requests.
     pub fn play_again(&self, step: Step) {
         *self.state.lock().unwrap() = State { steps: vec![step], requests: Vec::new() };
     }
 
-    /// The requests so far, as they were received.
+    /// Returns the requests so far, as they were received.
     pub fn requests(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state.requests.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
     }
 
-    /// Waits until a request is done with: answered, or left by the client.
+    /// Waits until the server is done with a request, or the client has left.
     pub async fn one_done(&self) {
-        self.left.notified().await;
+        self.done.notified().await;
     }
 }
 
@@ -120,7 +120,7 @@ async fn perform(step: &Step, connection: &mut TcpStream) {
     }
 }
 
-/// One request, its body included; `None` where the client leaves before its end.
+/// Reads a request with its body; `None` if the client leaves before its end.
 async fn read_request(connection: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];

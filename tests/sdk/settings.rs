@@ -1,4 +1,4 @@
-//! What a caller can set of HTTP, and what holds whatever is set.
+//! The HTTP settings of a client, and the safety settings that always win.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use crate::support::success;
 const PRODUCT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
 
 fn builder(url: &str) -> ClientBuilder {
-    Client::builder().api_server(url).api_key("signing-key")
+    Client::builder().api_server(url).api_key("clients-key")
 }
 
 fn keys() -> Step {
-    Step::answer(200, "", success("list_api_keys").to_string())
+    Step::response(200, "", success("list_api_keys").to_string())
 }
 
-/// The request that a client so configured makes, with its lines in lower case.
+/// Makes a call with these settings. Returns the request in lower case.
 async fn request(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> String {
     let server = Script::play([keys()]).await;
     let client = configure(builder(&server.url)).build().unwrap();
@@ -28,7 +28,7 @@ async fn request(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Stri
 }
 
 #[tokio::test]
-async fn an_application_stands_before_this_crate_in_the_user_agent() {
+async fn the_user_agent_is_the_application_and_this_crate() {
     let text = request(|builder| builder).await;
     assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
     let text = request(|builder| builder.application("key-rotation/2.1")).await;
@@ -40,7 +40,7 @@ async fn an_application_stands_before_this_crate_in_the_user_agent() {
 }
 
 #[tokio::test]
-async fn default_headers_are_in_every_request_and_in_no_text() {
+async fn default_headers_are_sent_and_never_shown() {
     let configure = |builder: ClientBuilder| {
         let builder = builder.default_header("X-Team", "keys").default_header("x-gate", "CANARY");
         assert!(!format!("{builder:?}").contains("CANARY"));
@@ -51,31 +51,30 @@ async fn default_headers_are_in_every_request_and_in_no_text() {
     assert!(text.contains("x-gate") && !text.contains("CANARY"), "{text}");
     let text = request(configure).await;
     assert!(text.contains("x-team: keys\r\n") && text.contains("x-gate: canary\r\n"), "{text}");
-    assert!(text.contains("authorization: apikey signing-key\r\n"), "{text}");
+    assert!(text.contains("authorization: apikey clients-key\r\n"), "{text}");
 
     for (name, value, reason) in [
-        ("Authorization", "ApiKey CANARY", "the client sets it itself"),
-        ("content-length", "1", "the client sets it itself"),
-        ("host", "CANARY", "the client sets it itself"),
-        ("user-agent", "CANARY", "the client sets it itself"),
-        ("two words", "CANARY", "no header can have that name"),
-        ("", "CANARY", "no header can have that name"),
-        ("x-lines", "CANARY\r\nx-more: 1", "not visible ASCII"),
+        ("Authorization", "ApiKey CANARY", "is set by the client itself"),
+        ("content-length", "1", "is set by the client itself"),
+        ("host", "CANARY", "is set by the client itself"),
+        ("user-agent", "CANARY", "is set by the client itself"),
+        ("two words", "CANARY", "has a name that no header can have"),
+        ("", "CANARY", "has a name that no header can have"),
+        ("x-lines", "CANARY\r\nx-more: 1", "not printable ASCII"),
     ] {
         let error = builder("http://127.0.0.1:1").default_header(name, value).build().unwrap_err();
         let text = error.to_string();
         assert!(text.contains(reason) && !text.contains("CANARY"), "{name}: {text}");
     }
-    let twice = builder("http://127.0.0.1:1").default_header("a", "1").default_header("A", "2");
-    assert!(twice.build().unwrap_err().to_string().contains("given twice"));
+    let text = request(|builder| builder.default_header("a", "1").default_header("A", "2")).await;
+    assert!(text.contains("a: 2\r\n") && !text.contains("a: 1\r\n"), "{text}");
 }
 
 #[tokio::test]
-async fn a_proxy_gets_the_requests() {
+async fn requests_go_through_the_proxy() {
     let proxy = Script::play([keys()]).await;
     let url = proxy.url.replace("http://", "http://user:PASSWORD@");
-    let configured =
-        || builder("http://retired.example:8080").allow_plain_http(true).proxy(url.clone());
+    let configured = || builder("http://retired.example:8080").allow_http(true).proxy(url.clone());
     assert!(!format!("{:?}", configured()).contains("PASSWORD"));
     configured().build().unwrap().list_api_keys().await.unwrap();
     let request = proxy.requests().concat();
@@ -83,22 +82,22 @@ async fn a_proxy_gets_the_requests() {
     assert!(request.starts_with(line), "{request}");
     assert!(request.to_ascii_lowercase().contains("proxy-authorization: basic "), "{request}");
 
-    // The proxy may be anywhere, so that plain http does not stay on this machine.
+    // The proxy reads `http://` requests, even those to a loopback address.
     let error = builder("http://127.0.0.1:1").proxy(&proxy.url).build().unwrap_err();
-    assert!(error.to_string().contains("allow_plain_http"), "{error}");
-    let through = builder("http://127.0.0.1:1").proxy(&proxy.url).allow_plain_http(true);
+    assert!(error.to_string().contains("allow_http"), "{error}");
+    let through = builder("http://127.0.0.1:1").proxy(&proxy.url).allow_http(true);
     through.build().unwrap().list_api_keys().await.unwrap();
     assert_eq!(proxy.requests().len(), 2);
 
     for url in ["", "host:3128", "socks5://host", "http://", "http://u:PASSWORD@h:99999"] {
-        let error = builder("http://127.0.0.1:1").allow_plain_http(true).proxy(url).build();
+        let error = builder("http://127.0.0.1:1").allow_http(true).proxy(url).build();
         let text = format!("{:?}", error.unwrap_err());
-        assert!(text.contains("the proxy cannot be used") && !text.contains("PASSWORD"), "{text}");
+        assert!(text.contains("the proxy is not") && !text.contains("PASSWORD"), "{text}");
     }
 }
 
 #[tokio::test]
-async fn the_callers_http_settings_are_used_and_what_makes_a_call_safe_holds() {
+async fn base_http_settings_apply_and_safety_settings_always_win() {
     let text = request(|builder| {
         let headers = HeaderMap::from_iter([
             (AUTHORIZATION, HeaderValue::from_static("Bearer other")),
@@ -110,29 +109,30 @@ async fn the_callers_http_settings_are_used_and_what_makes_a_call_safe_holds() {
     })
     .await;
     assert!(text.contains("x-own: 1\r\n"), "{text}");
-    assert!(text.contains("authorization: apikey signing-key\r\n"), "{text}");
+    assert!(text.contains("authorization: apikey clients-key\r\n"), "{text}");
     assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
     assert!(!text.contains("other"), "{text}");
 
-    let careless = || {
+    let unsafe_settings = || {
         reqwest::Client::builder().redirect(Policy::limited(5)).timeout(Duration::from_secs(3600))
     };
     let elsewhere = Script::play([keys()]).await;
     let location = format!("location: {}/stolen\r\n", elsewhere.url);
-    let server = Script::play([Step::answer(302, &location, "")]).await;
-    let client = builder(&server.url).http_client(careless()).build().unwrap();
+    let server = Script::play([Step::response(302, &location, "")]).await;
+    let client = builder(&server.url).http_client(unsafe_settings()).build().unwrap();
     let error = client.list_api_keys().await.unwrap_err();
     assert_eq!(error.status().map(|status| status.as_u16()), Some(302));
     assert_eq!(elsewhere.requests().len(), 0, "the redirect was not followed");
 
     let server = Script::play([Step::Hang(Vec::new())]).await;
-    let limited = builder(&server.url).http_client(careless()).timeout(Duration::from_millis(50));
+    let limited =
+        builder(&server.url).http_client(unsafe_settings()).timeout(Duration::from_millis(50));
     let start = Instant::now();
     let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
     assert!(error.is_timeout() && start.elapsed() < Duration::from_secs(10), "{error:?}");
 
     let server = Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]).await;
-    let limited = builder(&server.url).http_client(careless()).max_response_bytes(1 << 16);
+    let limited = builder(&server.url).http_client(unsafe_settings()).max_response_bytes(1 << 16);
     let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("limit of 65536 bytes"), "{cause}");
@@ -154,25 +154,25 @@ mod tls {
     use super::{Step, builder, keys};
 
     #[tokio::test]
-    async fn a_root_certificate_makes_a_server_trusted() {
+    async fn a_root_certificate_adds_trust_in_its_servers() {
         let (company, other) = (authority("company"), authority("other"));
         let url = serve_https(&company).await;
         let untrusting = builder(&url).retry_policy(RetryPolicy::none()).build().unwrap();
         let error = untrusting.list_api_keys().await.unwrap_err();
         assert!(error.is_connect(), "{error:?}");
 
-        // A bundle has what is looked for among others.
+        // The certificate may be one of several in a bundle.
         let bundle = [other, company].map(|(certificate, _)| certificate).concat();
         let trusting = builder(&url).root_certificate(bundle).build().unwrap();
         assert_eq!(trusting.list_api_keys().await.unwrap().len(), 1);
 
         for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
             let error = builder(&url).root_certificate(pem).build().unwrap_err();
-            assert!(error.to_string().contains("the root certificate cannot be used"), "{error}");
+            assert!(error.to_string().contains("the root certificate is not PEM"), "{error}");
         }
     }
 
-    /// Makes an authority: its certificate in PEM, and what it signs with.
+    /// Creates a certificate authority: its certificate in PEM, and its issuer.
     fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name.push(DnType::CommonName, name);
@@ -182,7 +182,7 @@ mod tls {
         (certificate.pem(), Issuer::new(parameters, key))
     }
 
-    /// Answers every request over TLS with a listing.
+    /// Responds to every request over TLS with a list of keys.
     async fn serve_https((_, issuer): &(String, Issuer<'static, KeyPair>)) -> String {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -207,8 +207,8 @@ mod tls {
                         let Ok(byte) = connection.read_u8().await else { return };
                         request.push(byte);
                     }
-                    let Step::Send(answer) = keys() else { return };
-                    let _ = connection.write_all(&answer).await;
+                    let Step::Send(response) = keys() else { return };
+                    let _ = connection.write_all(&response).await;
                     let _ = connection.shutdown().await;
                 });
             }

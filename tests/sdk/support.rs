@@ -1,20 +1,24 @@
-//! What several tests need: a client, and the contract, against which requests and answers are
-//! checked rather than against the code that was generated from it.
+//! What several tests share: a client, and the contract. Requests and responses are checked against
+//! the contract, not against the code that is generated from it.
+
+use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use rockset_apikeys::generated::operations;
 use rockset_apikeys::{Client, Error, KeyState, RetryPolicy};
 use serde_json::{Value, json};
 
-pub const OPERATIONS: [&str; 5] =
-    ["create_api_key", "list_api_keys", "get_api_key", "update_api_key", "delete_api_key"];
+/// The ids of the contract's operations.
+pub static OPERATIONS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| operations::ALL.iter().map(|operation| operation.id()).collect());
 
-/// A client that repeats nothing.
+/// Builds a client that retries nothing.
 pub fn client_of(server: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(server).api_key(key);
     builder.retry_policy(RetryPolicy::none()).build().expect("a client")
 }
 
-/// Calls the operation with this id.
+/// Calls an operation.
 pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
     match id {
         "create_api_key" => client.create_api_key("my-app").await.map(drop),
@@ -26,10 +30,15 @@ pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
     }
 }
 
-/// The body of a success of the operation with this id.
+/// Returns the body of a success of an operation.
 pub fn success(id: &str) -> Value {
     let key = json!({ "name": "my-app", "key": "abcdef" });
     json!({ "data": if id == "list_api_keys" { json!([key]) } else { key } })
+}
+
+/// Returns the server's message.
+pub fn message(error: &Error) -> Option<&str> {
+    error.details()?.message.as_deref()
 }
 
 pub struct Contract(pub Value);
@@ -40,7 +49,7 @@ impl Contract {
         Self(yaml_serde::from_str(text).expect("the contract is YAML"))
     }
 
-    /// The node, or the one that it refers to.
+    /// Returns the node, or the one that it refers to.
     pub fn resolve<'a>(&'a self, node: &'a Value) -> &'a Value {
         match node["$ref"].as_str() {
             Some(reference) => {
@@ -51,7 +60,7 @@ impl Contract {
         }
     }
 
-    /// The operation with this id: its method, the template of its path, and itself.
+    /// Returns the method, the path's template and the node of an operation.
     pub fn operation(&self, id: &str) -> (&str, &str, &Value) {
         let paths = self.0["paths"].as_object().expect("paths");
         let operations = paths.iter().flat_map(|(path, item)| {
@@ -62,7 +71,7 @@ impl Contract {
         found.next().unwrap_or_else(|| panic!("the contract has no operation {id}"))
     }
 
-    /// The operation's parameters, its path's included.
+    /// Returns the parameters of an operation, those of its path included.
     pub fn parameters(&self, id: &str) -> Vec<&Value> {
         let (_, path, operation) = self.operation(id);
         let lists = [&self.0["paths"][path]["parameters"], &operation["parameters"]];
@@ -70,23 +79,23 @@ impl Contract {
         parameters.map(|parameter| self.resolve(parameter)).collect()
     }
 
-    /// The statuses that the operation documents.
+    /// Returns the statuses that an operation documents.
     pub fn statuses(&self, id: &str) -> Vec<u16> {
         let (.., operation) = self.operation(id);
         let statuses = operation["responses"].as_object().expect("responses").keys();
         statuses.map(|status| status.parse().expect("a status")).collect()
     }
 
-    /// Fails when the body is not what the operation answers with this status.
-    pub fn assert_answer(&self, id: &str, status: u16, body: &Value) {
+    /// Fails if the operation does not document the body for this status.
+    pub fn assert_response(&self, id: &str, status: u16, body: &Value) {
         let (.., operation) = self.operation(id);
         let response = &operation["responses"][status.to_string()];
         assert!(response.is_object(), "{id} does not document the status {status}");
         let schema = &self.resolve(response)["content"]["application/json"]["schema"];
-        self.assert_valid(&format!("{id}'s answer {status}"), schema, body);
+        self.assert_valid(&format!("{id}'s response {status}"), schema, body);
     }
 
-    /// Fails when the body is not what the operation takes.
+    /// Fails if the operation does not accept the body.
     pub fn assert_request_body(&self, id: &str, body: &[u8]) {
         let (.., operation) = self.operation(id);
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
@@ -101,11 +110,11 @@ impl Contract {
     pub fn assert_valid(&self, what: &str, schema: &Value, value: &Value) {
         let errors: Vec<_> =
             self.validator(schema).iter_errors(value).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{what} is not as the contract says: {errors:?}");
+        assert!(errors.is_empty(), "{what} does not match the contract: {errors:?}");
     }
 
-    /// A validator of one of the contract's schemas, which are JSON Schema draft 4 in all that this
-    /// contract uses.
+    /// Returns a validator of one of the contract's schemas. All that they use is JSON Schema
+    /// draft 4.
     pub fn validator(&self, schema: &Value) -> Validator {
         let document = json!({ "allOf": [schema], "components": self.0["components"] });
         let options = jsonschema::draft4::options().should_validate_formats(true);

@@ -1,16 +1,18 @@
-//! What each operation puts on the wire, against the contract.
+//! What each operation sends, compared with the contract.
 
 use std::sync::{Arc, Mutex};
 
 use httpmock::{HttpMockRequest, MockServer};
+use percent_encoding::percent_decode_str;
+use rockset_apikeys::reqwest::Url;
 use rockset_apikeys::{ApiKey, Client, Error, KeyState, Timestamp};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::support::{Contract, client_of};
+use crate::support::{Contract, OPERATIONS, client_of};
 
-const KEY: &str = "the-key-that-signs";
+const KEY: &str = "the-clients-key";
 
-/// A server that answers every request alike and keeps the last one.
+/// A server that sends the same response to every request and keeps the last request.
 struct Recorder {
     server: MockServer,
     last: Arc<Mutex<Option<HttpMockRequest>>>,
@@ -39,24 +41,27 @@ impl Recorder {
         client_of(&self.server.base_url(), KEY)
     }
 
-    /// The last request, checked against the contract's operation: its method and path as given,
-    /// its parameters, headers and body.
+    /// Checks the last request against the contract's operation: its method, path, parameters,
+    /// headers and body.
     fn assert_last(&self, id: &str, target: &str, body: &str) {
         let request = self.last.lock().unwrap().take().expect("a request");
         let contract = Contract::load();
         let (method, template, _) = contract.operation(id);
         assert_eq!(request.method_str().to_lowercase(), method, "{id}");
-        // Some versions of the recorder give the target, some the whole URL.
+        // Some versions of the mock server return the path and query, some the whole URL.
         let uri = request.uri_str().trim_start_matches(&self.server.base_url()).to_owned();
         assert_eq!(uri, target, "{id}");
         let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
         assert_eq!(
             path.split('/').count(),
             template.split('/').count(),
-            "{id}: {path} has not the segments of {template}"
+            "{id}: {path} does not have the segments of {template}"
         );
         for (segment, wanted) in path.split('/').zip(template.split('/')) {
-            assert!(wanted.starts_with('{') || segment == wanted, "{id}: {path} is no {template}");
+            assert!(
+                wanted.starts_with('{') || segment == wanted,
+                "{id}: {path} does not match {template}"
+            );
         }
         for parameter in query.split('&').filter(|it| !it.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap();
@@ -80,7 +85,7 @@ impl Recorder {
 }
 
 #[tokio::test]
-async fn create_sends_the_name_and_only_what_was_given() {
+async fn create_sends_the_name_and_only_what_is_set() {
     let recorder = Recorder::start(false).await;
     let client = recorder.client();
     let path = "/v1/orgs/self/users/self/apikeys";
@@ -102,7 +107,7 @@ async fn create_sends_the_name_and_only_what_was_given() {
 }
 
 #[tokio::test]
-async fn list_names_the_user_in_the_path() {
+async fn list_sends_the_user_in_the_path() {
     let recorder = Recorder::start(true).await;
     let client = recorder.client();
 
@@ -113,7 +118,7 @@ async fn list_names_the_user_in_the_path() {
 }
 
 #[tokio::test]
-async fn get_asks_to_reveal_only_when_told_to() {
+async fn get_sends_reveal_only_when_set() {
     let recorder = Recorder::start(false).await;
     let client = recorder.client();
     let path = "/v1/orgs/self/users/self/apikeys/my-app";
@@ -155,8 +160,83 @@ async fn delete_sends_no_body() {
     recorder.assert_last("delete_api_key", path, "");
 }
 
+/// Calls an operation with all its inputs set. Returns the inputs.
+async fn call_with_all_inputs(client: &Client, id: &str) -> Result<Value, Error> {
+    let expiry: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    Ok(match id {
+        "create_api_key" => {
+            let call = client.create_api_key("my app/ü").role("read-only").expiry_time(expiry);
+            call.created_by("dev@me.com").await?;
+            json!({
+                "name": "my app/ü", "role": "read-only", "expiry_time": "2030-01-01T00:00:00Z",
+                "created_by": "dev@me.com",
+            })
+        }
+        "list_api_keys" => {
+            client.list_api_keys().user("dev@me.com").await?;
+            json!({ "user": "dev@me.com" })
+        }
+        "get_api_key" => {
+            client.get_api_key("my app/ü").user("dev@me.com").reveal(true).await?;
+            json!({ "name": "my app/ü", "user": "dev@me.com", "reveal": "true" })
+        }
+        "update_api_key" => {
+            let call = client.update_api_key("my app/ü").user("dev@me.com").expiry_time(expiry);
+            call.state(KeyState::Suspended).clear_expiry_time(false).await?;
+            json!({
+                "name": "my app/ü", "user": "dev@me.com", "state": "SUSPENDED",
+                "expiry_time": "2030-01-01T00:00:00Z", "clear_expiry_time": false,
+            })
+        }
+        "delete_api_key" => {
+            client.delete_api_key("my app/ü").user("dev@me.com").await?;
+            json!({ "name": "my app/ü", "user": "dev@me.com" })
+        }
+        _ => panic!("{id} is new: call it here with all its inputs"),
+    })
+}
+
 #[tokio::test]
-async fn any_name_goes_out_as_one_segment_of_the_path() {
+async fn each_input_arrives_where_the_contract_says() {
+    let contract = Contract::load();
+    for &id in &*OPERATIONS {
+        let recorder = Recorder::start(id == "list_api_keys").await;
+        let sent = call_with_all_inputs(&recorder.client(), id).await.unwrap();
+        let request = recorder.last.lock().unwrap().take().unwrap();
+        let url = Url::parse(&recorder.server.url("")).unwrap().join(request.uri_str()).unwrap();
+        let body = serde_json::from_slice(request.body_ref()).unwrap_or(Value::Null);
+
+        let (_, template, operation) = contract.operation(id);
+        let in_path = |name: &str| {
+            let segments = template.split('/').zip(url.path().split('/'));
+            let mut values = segments.filter(|(it, _)| *it == format!("{{{name}}}"));
+            let (_, value) = values.next()?;
+            Some(json!(percent_decode_str(value).decode_utf8().unwrap()))
+        };
+        let in_query = |name: &str| {
+            let (_, value) = url.query_pairs().find(|(it, _)| it == name)?;
+            Some(json!(value))
+        };
+        let mut arrived = Map::new();
+        for parameter in contract.parameters(id) {
+            let name = parameter["name"].as_str().unwrap();
+            let value = match parameter["in"].as_str() {
+                Some("path") => in_path(name),
+                Some("query") => in_query(name),
+                place => panic!("look for {name} in {place:?} here"),
+            };
+            arrived.insert(name.to_owned(), value.unwrap_or_default());
+        }
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        for name in contract.resolve(schema)["properties"].as_object().into_iter().flatten() {
+            arrived.insert(name.0.clone(), body[name.0].clone());
+        }
+        assert_eq!(Value::Object(arrived), sent, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn any_name_is_sent_as_one_path_segment() {
     let recorder = Recorder::start(false).await;
     let client = recorder.client();
     for (name, segment) in [
@@ -181,7 +261,7 @@ async fn any_name_goes_out_as_one_segment_of_the_path() {
 }
 
 #[tokio::test]
-async fn the_path_of_the_api_server_comes_first() {
+async fn the_path_of_the_api_server_is_a_prefix() {
     let recorder = Recorder::start(true).await;
     for server in ["/prefix", "/prefix/"] {
         let client = client_of(&recorder.server.url(server), KEY);
@@ -193,16 +273,16 @@ async fn the_path_of_the_api_server_comes_first() {
 }
 
 #[tokio::test]
-async fn the_generated_client_is_authenticated_alike() {
+async fn the_generated_client_authenticates_too() {
     let recorder = Recorder::start(true).await;
     let client = recorder.client();
-    let answer = client.generated().list_api_keys().user("self").send().await.unwrap();
-    assert_eq!(answer.data.len(), 1);
+    let response = client.generated().list_api_keys().user("self").send().await.unwrap();
+    assert_eq!(response.data.len(), 1);
     recorder.assert_last("list_api_keys", "/v1/orgs/self/users/self/apikeys", "");
 }
 
 #[tokio::test]
-async fn calls_are_sent_from_other_tasks_and_clients_are_shared() {
+async fn calls_outlive_their_client_and_can_run_in_other_tasks() {
     fn assert_shareable<T: Clone + Send + Sync + 'static>(_: &T) {}
     let recorder = Recorder::start(false).await;
     let client = recorder.client();

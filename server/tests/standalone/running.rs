@@ -141,8 +141,9 @@ async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
 
     let error = client.create_api_key("k").await.unwrap_err();
     assert_eq!(error.status().unwrap().as_u16(), 500, "{error}");
-    assert!(!error.message().unwrap().contains("api_keys"), "{error}");
-    let (log, trace_id) = (server.log(), error.trace_id().unwrap());
+    let details = error.details().unwrap();
+    assert!(!details.message.as_ref().unwrap().contains("api_keys"), "{error}");
+    let (log, trace_id) = (server.log(), details.trace_id.as_ref().unwrap());
     let cause = log.lines().find(|line| line.contains(trace_id) && line.contains("ERROR"));
     assert!(cause.expect("the cause").contains("no such table: api_keys"), "{log}");
     let health = reqwest::get(format!("{}/health", server.url)).await.unwrap();

@@ -1,12 +1,12 @@
-//! What is refused before anything is sent.
+//! What is rejected before anything is sent.
 
 use httpmock::MockServer;
 use rockset_apikeys::{Client, Error, Region};
 
 use crate::support::client_of;
 
-fn refusal(result: Result<impl std::fmt::Debug, Error>) -> String {
-    let error = result.expect_err("a refusal");
+fn rejection(result: Result<impl std::fmt::Debug, Error>) -> String {
+    let error = result.expect_err("a rejection");
     assert_eq!(error.status(), None);
     assert!(!error.is_retryable() && !error.is_connect() && !error.is_timeout());
     error.to_string()
@@ -22,12 +22,12 @@ fn with_server(server: &str) -> Result<Client, Error> {
 
 #[test]
 fn a_client_needs_a_key_that_a_header_can_carry() {
-    let text = refusal(Client::builder().api_server("http://127.0.0.1:1").build());
+    let text = rejection(Client::builder().api_server("http://127.0.0.1:1").build());
     assert!(text.contains("there is no API key"), "{text}");
-    assert!(refusal(with_key("")).contains("the API key is empty"));
+    assert!(rejection(with_key("")).contains("the API key is empty"));
     for key in ["SECRETS\n", "SECRETS ", " SECRETS", "SEC\u{7f}RETS", "SECRETSü", "SEC\0RETS"] {
-        let text = refusal(with_key(key));
-        assert!(text.contains("cannot be sent"), "{text}");
+        let text = rejection(with_key(key));
+        assert!(text.contains("is not valid"), "{text}");
         assert!(!text.contains("SEC") && !text.contains("RETS"), "{text}");
     }
     with_key("0aZ-._~+/=").unwrap();
@@ -36,18 +36,18 @@ fn a_client_needs_a_key_that_a_header_can_carry() {
 #[test]
 fn an_api_server_is_an_http_or_https_url_of_host_port_and_path() {
     for (server, reason) in [
-        ("", "is no URL"),
-        ("api.use1a1.rockset.com", "is no URL"),
-        ("localhost:8080", "is no URL"),
-        ("PASSWORD", "is no URL"),
+        ("", "is not a URL"),
+        ("api.use1a1.rockset.com", "is not a URL"),
+        ("localhost:8080", "is not a URL"),
+        ("PASSWORD", "is not a URL"),
         ("ftp://127.0.0.1", "neither http nor https"),
-        ("http://", "no valid URL"),
-        ("http://127.0.0.1:99999", "no valid URL"),
+        ("http://", "not a valid URL"),
+        ("http://127.0.0.1:99999", "not a valid URL"),
         ("http://127.0.0.1/?a=b", "more than a host"),
         ("http://127.0.0.1/#a", "more than a host"),
         ("http://user:PASSWORD@127.0.0.1", "user name or password"),
     ] {
-        let text = refusal(with_server(server));
+        let text = rejection(with_server(server));
         assert!(text.contains(reason), "{server}: {text}");
         assert!(text.contains("https://api.use1a1.rockset.com"), "no advice: {text}");
         let builder = Client::builder().api_key("k").api_server(server);
@@ -57,22 +57,22 @@ fn an_api_server_is_an_http_or_https_url_of_host_port_and_path() {
 }
 
 #[test]
-fn plain_http_stays_on_this_machine_unless_it_is_allowed() {
+fn http_is_accepted_only_for_loopback_addresses_unless_allowed() {
     for server in ["http://127.0.0.1:1", "http://127.8.8.8", "http://[::1]:1", "http://localhost:1"]
     {
         with_server(server).unwrap();
     }
     for server in ["http://10.0.0.1", "http://example.com", "http://localhost.example.com"] {
-        let text = refusal(with_server(server));
-        assert!(text.contains("plain http") && text.contains("allow_plain_http"), "{text}");
+        let text = rejection(with_server(server));
+        assert!(text.contains("unencrypted") && text.contains("allow_http"), "{text}");
         let builder = Client::builder().api_key("k").api_server(server);
-        builder.allow_plain_http(true).build().unwrap();
+        builder.allow_http(true).build().unwrap();
     }
 }
 
 #[cfg(feature = "rustls")]
 #[test]
-fn https_goes_anywhere_and_every_region_is_https() {
+fn every_region_and_any_https_url_is_accepted() {
     for region in Region::ALL {
         let client = Client::builder().api_key("k").region(region).build().unwrap();
         assert_eq!(client.api_server(), region.url());
@@ -84,13 +84,13 @@ fn https_goes_anywhere_and_every_region_is_https() {
 
 #[cfg(not(feature = "rustls"))]
 #[test]
-fn https_without_tls_says_which_feature_is_missing() {
-    let text = refusal(Client::builder().api_key("k").region(Region::USE1A1).build());
+fn https_without_tls_is_rejected_and_the_error_names_the_feature() {
+    let text = rejection(Client::builder().api_key("k").region(Region::USE1A1).build());
     assert!(text.contains("rustls"), "{text}");
 }
 
 #[tokio::test]
-async fn names_and_users_that_no_url_can_carry_are_refused_and_nothing_is_sent() {
+async fn names_and_users_that_are_invalid_path_segments_are_rejected_before_sending() {
     let server = MockServer::start_async().await;
     let any = server
         .mock_async(|when, then| {
@@ -101,19 +101,19 @@ async fn names_and_users_that_no_url_can_carry_are_refused_and_nothing_is_sent()
     let client = client_of(&server.base_url(), "k");
     for bad in ["", ".", ".."] {
         let name = [
-            refusal(client.create_api_key(bad).await),
-            refusal(client.get_api_key(bad).await),
-            refusal(client.update_api_key(bad).await),
-            refusal(client.delete_api_key(bad).await),
+            rejection(client.create_api_key(bad).await),
+            rejection(client.get_api_key(bad).await),
+            rejection(client.update_api_key(bad).await),
+            rejection(client.delete_api_key(bad).await),
         ];
         let user = [
-            refusal(client.list_api_keys().user(bad).await),
-            refusal(client.get_api_key("n").user(bad).await),
-            refusal(client.update_api_key("n").user(bad).await),
-            refusal(client.delete_api_key("n").user(bad).await),
+            rejection(client.list_api_keys().user(bad).await),
+            rejection(client.get_api_key("n").user(bad).await),
+            rejection(client.update_api_key("n").user(bad).await),
+            rejection(client.delete_api_key("n").user(bad).await),
         ];
-        assert!(name.iter().all(|text| text.contains("_api_key: the name cannot be used")));
-        assert!(user.iter().all(|text| text.contains(": the user cannot be used")));
+        assert!(name.iter().all(|text| text.contains("_api_key: the name is ")));
+        assert!(user.iter().all(|text| text.contains(": the user is ")));
         client.generated().get_api_key().user("self").name(bad).send().await.unwrap_err();
         client.generated().list_api_keys().user(bad).send().await.unwrap_err();
     }
@@ -121,7 +121,7 @@ async fn names_and_users_that_no_url_can_carry_are_refused_and_nothing_is_sent()
 }
 
 #[test]
-fn a_region_is_found_by_its_cluster_its_aws_region_and_its_url() {
+fn a_region_is_parsed_from_its_cluster_its_aws_region_and_its_url() {
     for region in Region::ALL {
         assert_eq!(region.cluster().parse(), Ok(region));
         assert_eq!(region.to_string().parse(), Ok(region));

@@ -1,6 +1,6 @@
-//! Answers a call with the input, from the status line to the end of the body, over a socket as any
-//! server would. Whatever it is, the call ends with a value or an error, and the error's text is
-//! one line without the key that signed the request.
+//! Sends the input over a socket as the response to a call, from the status line to the end of the
+//! body. Every call must end with a value or an error, and the error's text must be one line without
+//! the client's key.
 
 #![no_main]
 
@@ -16,13 +16,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
-const KEY: &str = "the-signing-key";
+const KEY: &str = "the-clients-key";
 
+/// A client and its server, shared by all inputs.
 struct Stage {
     runtime: Runtime,
     tasks: LocalSet,
     client: Client,
-    answer: Rc<RefCell<Vec<u8>>>,
+    response: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Stage {
@@ -37,22 +38,22 @@ impl Stage {
             .timeout(Duration::from_secs(5))
             .build()
             .unwrap();
-        let (tasks, answer) = (LocalSet::new(), Rc::<RefCell<Vec<u8>>>::default());
-        let answers = Rc::clone(&answer);
+        let (tasks, response) = (LocalSet::new(), Rc::<RefCell<Vec<u8>>>::default());
+        let responses = Rc::clone(&response);
         tasks.spawn_local(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                // A request of these operations comes in one piece.
+                // A request of these operations arrives in one piece.
                 let _ = connection.read(&mut [0; 4096]).await;
-                let answer = answers.borrow().clone();
-                let _ = connection.write_all(&answer).await;
+                let response = responses.borrow().clone();
+                let _ = connection.write_all(&response).await;
                 let _ = connection.shutdown().await;
             }
         });
-        Self { runtime, tasks, client, answer }
+        Self { runtime, tasks, client, response }
     }
 
-    fn answer(&self, answer: &[u8]) {
-        *self.answer.borrow_mut() = answer.to_owned();
+    fn respond(&self, response: &[u8]) {
+        *self.response.borrow_mut() = response.to_owned();
         self.tasks.block_on(&self.runtime, async {
             check(self.client.get_api_key("n").await);
             check(self.client.list_api_keys().await);
@@ -67,7 +68,7 @@ fn check(outcome: Result<impl Debug, Error>) {
     if let Err(error) = outcome {
         let text = error.to_string();
         assert!(!text.contains(char::is_control), "{text}");
-        let text = format!("{text} {error:?} {:?}", error.message());
+        let text = format!("{text} {error:?} {:?}", error.details());
         assert!(!text.contains(KEY), "{text}");
         assert_eq!(error.attempts(), 1);
     }
@@ -77,4 +78,4 @@ thread_local! {
     static STAGE: Stage = Stage::new();
 }
 
-fuzz_target!(|answer: &[u8]| STAGE.with(|stage| stage.answer(answer)));
+fuzz_target!(|response: &[u8]| STAGE.with(|stage| stage.respond(response)));

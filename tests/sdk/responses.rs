@@ -1,4 +1,4 @@
-//! Which successes a client can use. What it makes of all other answers is in `errors`.
+//! Which bodies of a success the client can decode. All other responses are in `errors`.
 
 use std::error::Error as _;
 
@@ -8,15 +8,15 @@ use crate::script::{Script, Step};
 use crate::support::client_of;
 
 async fn get(headers: &str, body: impl AsRef<[u8]>) -> Result<ApiKey, Error> {
-    let server = Script::play([Step::answer(200, headers, body)]).await;
+    let server = Script::play([Step::response(200, headers, body)]).await;
     client_of(&server.url, "k").get_api_key("n").await
 }
 
 #[tokio::test]
-async fn what_is_odd_about_an_answer_and_does_no_harm_is_let_pass() {
+async fn unexpected_values_do_not_fail_a_response() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for (name, headers, fields) in [
-        ("nothing odd", "content-type: application/json\r\n", ""),
+        ("nothing unexpected", "content-type: application/json\r\n", ""),
         ("no content type", "", ""),
         ("another content type", "content-type: text/html\r\n", ""),
         ("unknown fields", "", r#", "new": [1, {"a": null}]"#),
@@ -24,7 +24,7 @@ async fn what_is_odd_about_an_answer_and_does_no_harm_is_let_pass() {
         ("an unknown state", "", r#", "state": "FROZEN""#),
         ("nulls", "", r#", "state": null, "role": null, "expiry_time": null, "created_by": null"#),
         ("times in seconds", "", r#", "created_at": 1709208000, "expiry_time": -1.5"#),
-        ("times of another kind", "", r#", "created_at": "yesterday", "expiry_time": {"s": [1]}"#),
+        ("invalid times", "", r#", "created_at": "yesterday", "expiry_time": {"s": [1]}"#),
         ("escapes", "", r#", "role": "\u0072ole \ud83d\ude00""#),
     ] {
         let body = format!(r#"{{"data": {{"name": "n", "key": "abcdef"{fields}}}, "more": 1}}"#);
@@ -37,36 +37,40 @@ async fn what_is_odd_about_an_answer_and_does_no_harm_is_let_pass() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_of_a_success_is_an_error_with_its_cause() {
+async fn a_success_with_an_invalid_body_is_an_error_with_its_cause() {
     let deep = |open: &str, close: &str| {
         format!(r#"{{"data": {}1{}}}"#, open.repeat(100_000), close.repeat(100_000))
     };
     let in_key = |field: &str| format!(r#"{{"data": {{"name": "n", "key": "k", {field}}}}}"#);
-    let shape = "the JSON is not of the shape that it should be at line";
-    let syntax = "it cannot be read as JSON at line";
+    let schema = "the body does not match the schema at line";
+    let syntax = "the body is not JSON at line";
     let rows: [(&str, Vec<u8>, &str); 20] = [
-        ("empty", "".into(), "the JSON breaks off"),
-        ("cut off", r#"{"data": {"name": "n", "key": "k"#.into(), "the JSON breaks off"),
+        ("empty", "".into(), "the body ends too early at line"),
+        (
+            "cut off",
+            r#"{"data": {"name": "n", "key": "k"#.into(),
+            "the body ends too early at line",
+        ),
         ("HTML", "<html>".into(), syntax),
         ("trailing text", (in_key(r#""role": "r""#) + "}").into(), syntax),
         ("a byte order mark", ("\u{feff}".to_owned() + &in_key(r#""role": "r""#)).into(), syntax),
-        ("another shape", "[]".into(), shape),
-        ("no data", "{}".into(), shape),
-        ("null for data", r#"{"data": null}"#.into(), shape),
-        ("a list for a key", r#"{"data": [{"name": "n", "key": "k"}]}"#.into(), shape),
-        ("no key", r#"{"data": {"name": "n"}}"#.into(), shape),
-        ("null for a name", r#"{"data": {"name": null, "key": "k"}}"#.into(), shape),
-        ("a number for a role", in_key(r#""role": 5"#).into(), shape),
-        ("the same field twice", in_key(r#""role": "r", "role": "r""#).into(), shape),
+        ("another schema", "[]".into(), schema),
+        ("no data", "{}".into(), schema),
+        ("null for data", r#"{"data": null}"#.into(), schema),
+        ("a list for a key", r#"{"data": [{"name": "n", "key": "k"}]}"#.into(), schema),
+        ("no key", r#"{"data": {"name": "n"}}"#.into(), schema),
+        ("null for a name", r#"{"data": {"name": null, "key": "k"}}"#.into(), schema),
+        ("a number for a role", in_key(r#""role": 5"#).into(), schema),
+        ("the same field twice", in_key(r#""role": "r", "role": "r""#).into(), schema),
         ("deep lists", deep("[", "]").into(), syntax),
-        ("deep objects", deep(r#"{"a":"#, "}").into(), shape),
+        ("deep objects", deep(r#"{"a":"#, "}").into(), schema),
         (
             "a deep time",
             in_key(&format!(r#""created_at": {}"#, "[".repeat(100_000))).into(),
             syntax,
         ),
         ("a time out of range", in_key(r#""created_at": 1e999"#).into(), syntax),
-        ("a name of half a character", in_key(r#""role": "\ud800""#).into(), syntax),
+        ("a string with half a surrogate pair", in_key(r#""role": "\ud800""#).into(), syntax),
         (
             "no UTF-8",
             [&b"{\"data\": {\"key\": \"k\", \"name\": \"\xff"[..], b"\"}}"].concat(),
@@ -78,7 +82,7 @@ async fn what_cannot_be_read_of_a_success_is_an_error_with_its_cause() {
         let error = get("content-type: application/json\r\n", body).await.expect_err(name);
         assert_eq!(error.status().map(|it| it.as_u16()), Some(200), "{name}");
         let page = if name == "HTML" { ": <html>" } else { "" };
-        let text = format!("get_api_key \"n\": 200 OK, with a body that cannot be used{page}");
+        let text = format!("get_api_key \"n\": 200 OK, but the response body is invalid{page}");
         assert_eq!(error.to_string(), text, "{name}");
         let source = error.source().unwrap().to_string();
         assert!(source.starts_with(cause), "{name}: {source}");

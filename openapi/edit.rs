@@ -1,0 +1,236 @@
+//! Edits of the generated syntax tree, for the two things that no setting of the generator changes:
+//! how a path segment is encoded, in the client and in the mocks, and how a body is decoded.
+//!
+//! Each edit counts its places. Where the count is not what the contract asks for, the generator
+//! has changed and the edit fails.
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::punctuated::Punctuated;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Attribute, Expr, ExprCall, ExprLit, File, Lit, LitStr, Macro, Meta, Token, parse_quote};
+
+/// Encodes path segments with the crate's function. The generator's own leaves the backslash, which
+/// URL parsers read as a slash, and accepts `.` and `..`, which they resolve.
+pub fn encode_path_segments(file: &mut File, expected: usize) -> Result<(), String> {
+    /// Edits the arguments of `format!("{}/…/{}", …, encode_path(&name.to_string()))`.
+    struct Segments(usize);
+
+    impl VisitMut for Segments {
+        fn visit_macro_mut(&mut self, call: &mut Macro) {
+            if !call.path.is_ident("format") {
+                return;
+            }
+            let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
+            let Ok(mut arguments) = call.parse_body_with(parser) else { return };
+            for argument in &mut arguments {
+                if let Some(value) = only_argument(argument, "encode_path") {
+                    let name = receiver(value).to_token_stream().to_string();
+                    *argument = parse_quote! {
+                        crate::path::segment(#name, #value).map_err(Error::InvalidRequest)?
+                    };
+                    self.0 += 1;
+                }
+            }
+            call.tokens = arguments.to_token_stream();
+        }
+    }
+
+    let mut segments = Segments(0);
+    segments.visit_file_mut(file);
+    expect_places("encode_path", expected, segments.0)
+}
+
+/// Matches path segments in mocks as the client encodes them. The generator's own code puts a name
+/// into a regular expression as it stands.
+pub fn encode_mocked_segments(file: &mut File, expected: usize) -> Result<(), String> {
+    /// Edits `regex::Regex::new(…).unwrap()`; httpmock takes the text of an expression, too.
+    struct Patterns(usize);
+
+    impl VisitMut for Patterns {
+        fn visit_expr_mut(&mut self, expression: &mut Expr) {
+            visit_mut::visit_expr_mut(self, expression);
+            let Expr::MethodCall(unwrap) = &mut *expression else { return };
+            if unwrap.method != "unwrap" {
+                return;
+            }
+            let Some(pattern) = only_argument(&mut unwrap.receiver, "regex :: Regex :: new") else {
+                return;
+            };
+            *expression = match pattern {
+                // A mock's path as a whole: a literal of the contract.
+                Expr::Lit(literal) => parse_quote!(#literal),
+                pattern => {
+                    self.0 += 1;
+                    let template = template_of(pattern);
+                    parse_quote!(crate::path::pattern(#template, value))
+                }
+            };
+        }
+    }
+
+    let mut patterns = Patterns(0);
+    patterns.visit_file_mut(file);
+    expect_places("regex::Regex::new", expected, patterns.0)
+}
+
+/// Decodes bodies with the crate's function. The errors of the generator's own quote the body, and
+/// with it API keys.
+pub fn decode_without_quoting(file: &mut File, expected: usize) -> Result<(), String> {
+    struct Decoding(usize);
+
+    impl VisitMut for Decoding {
+        fn visit_expr_mut(&mut self, expression: &mut Expr) {
+            visit_mut::visit_expr_mut(self, expression);
+            if let Some(response) = only_argument(expression, "ResponseValue :: from_response") {
+                *expression = parse_quote!(crate::generated::decode(client, #response));
+                self.0 += 1;
+            }
+        }
+    }
+
+    let mut decoding = Decoding(0);
+    decoding.visit_file_mut(file);
+    expect_places("ResponseValue::from_response", expected, decoding.0)
+}
+
+/// Gives each line of documentation an attribute of its own. Otherwise it is printed as a block
+/// comment, whose text rustfmt indents in the copy and rustdoc then shows as code.
+pub fn one_doc_line_each(file: &mut File) {
+    struct Lines;
+
+    impl VisitMut for Lines {
+        fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+            let lines = attributes.drain(..).flat_map(|attribute| match doc_text(&attribute) {
+                Some(text) => text.lines().map(|line| doc_line(&attribute, line)).collect(),
+                None => vec![attribute],
+            });
+            *attributes = lines.collect();
+        }
+    }
+
+    Lines.visit_file_mut(file);
+}
+
+fn doc_text(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(meta) = &attribute.meta else { return None };
+    match &meta.value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if meta.path.is_ident("doc") => {
+            Some(text.value())
+        }
+        _ => None,
+    }
+}
+
+fn doc_line(like: &Attribute, line: &str) -> Attribute {
+    let space = if line.is_empty() || line.starts_with(' ') { "" } else { " " };
+    let line = LitStr::new(&format!("{space}{line}"), Span::call_site());
+    let doc: Attribute = parse_quote!(#[doc = #line]);
+    Attribute { style: like.style, ..doc }
+}
+
+/// The argument of a call of this function with one argument.
+fn only_argument<'a>(expression: &'a mut Expr, function: &str) -> Option<&'a mut Expr> {
+    let Expr::Call(ExprCall { func, args, .. }) = expression else { return None };
+    if func.to_token_stream().to_string() != function || args.len() != 1 {
+        return None;
+    }
+    args.first_mut()
+}
+
+/// `name` of `&name.to_string()`.
+fn receiver(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Reference(reference) => receiver(&reference.expr),
+        Expr::MethodCall(call) => receiver(&call.receiver),
+        other => other,
+    }
+}
+
+/// `"…"` of `&format!("…", value.to_string())`.
+fn template_of(pattern: &Expr) -> Option<LitStr> {
+    let Expr::Reference(reference) = pattern else { return None };
+    let Expr::Macro(call) = &*reference.expr else { return None };
+    let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
+    match call.mac.parse_body_with(parser).ok()?.first()? {
+        Expr::Lit(ExprLit { lit: Lit::Str(template), .. }) => Some(template.clone()),
+        _ => None,
+    }
+}
+
+fn expect_places(what: &str, expected: usize, found: usize) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "the generated code calls `{what}` at {found} places to be edited, not {expected}; has the \
+         generator changed?"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The generated code's shape, as of progenitor 0.15.
+    const CLIENT: &str = r#"
+        use progenitor_client::{encode_path, ResponseValue};
+        fn send() {
+            let url = format!("{}/users/{}/keys/{}", base,
+                encode_path(&user.to_string()), encode_path(&name.to_string()),);
+            match status {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    "#;
+    const MOCK: &str = r#"
+        fn new() { inner.path_matches(regex::Regex::new("^/users/[^/]*$").unwrap()) }
+        fn user() {
+            let re = regex::Regex::new(&format!("^/users/{}$", value.to_string())).unwrap();
+        }
+    "#;
+
+    type Edit = fn(&mut File, usize) -> Result<(), String>;
+
+    fn edited(source: &str, edit: Edit, expected: usize) -> Result<String, String> {
+        let mut file = syn::parse_file(source).expect("Rust");
+        edit(&mut file, expected).map(|()| prettyplease::unparse(&file))
+    }
+
+    #[test]
+    fn every_path_segment_and_every_body_goes_through_the_crates_functions() {
+        let client = edited(CLIENT, encode_path_segments, 2).expect("two segments");
+        assert!(client.contains(r#"crate::path::segment("user", &user.to_string())"#), "{client}");
+        assert!(client.contains(r#"crate::path::segment("name", &name.to_string())"#), "{client}");
+        let client = edited(CLIENT, decode_without_quoting, 2).expect("two bodies");
+        assert!(!client.contains("from_response"), "{client}");
+        assert!(client.contains("crate::generated::decode(client, response).await?"), "{client}");
+        let mock = edited(MOCK, encode_mocked_segments, 1).expect("one segment");
+        assert!(mock.contains(r#"crate::path::pattern("^/users/{}$", value)"#), "{mock}");
+        assert!(!mock.contains("unwrap"), "{mock}");
+    }
+
+    #[test]
+    fn an_edit_fails_where_the_generated_code_has_another_shape() {
+        let edits: [(Edit, &str, usize); 3] = [
+            (encode_path_segments, CLIENT, 2),
+            (decode_without_quoting, CLIENT, 2),
+            (encode_mocked_segments, MOCK, 1),
+        ];
+        for (edit, source, places) in edits {
+            let error = edited("fn send() {}", edit, places).expect_err("nothing to edit");
+            assert!(error.contains("has the generator changed?"), "{error}");
+            let error = edited(source, edit, places + 1).expect_err("one place less");
+            assert!(error.contains(&format!("at {places} places")), "{error}");
+        }
+    }
+
+    #[test]
+    fn documentation_of_several_lines_becomes_one_comment_per_line() {
+        let mut file = syn::parse_file("#[doc = \"One.\\n\\nTwo.\"] struct S;").expect("Rust");
+        one_doc_line_each(&mut file);
+        assert_eq!(prettyplease::unparse(&file), "/// One.\n///\n/// Two.\nstruct S;\n");
+    }
+}

@@ -1,0 +1,401 @@
+//! Settings in, a client out.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Url, retry};
+
+use crate::call::Settings;
+use crate::client::Client;
+use crate::env;
+use crate::error::Error;
+use crate::generated::{self, AUTHENTICATION_HEADER};
+use crate::hook::Hook;
+use crate::region::Region;
+use crate::retry::{Budget, RetryPolicy};
+use crate::settings::{self, Sourced};
+use crate::values::ApiKeyValue;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
+
+impl Client {
+    /// Starts the configuration of a client; only the key is required.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// Configures a client from the environment variables that the vendor's clients use.
+    ///
+    /// `ROCKSET_APIKEY` is the key. `ROCKSET_APISERVER` is a URL, or a bare host such as
+    /// `api.use1a1.rockset.com`, reached with https; it defaults to that of [`Region::RS2`].
+    ///
+    /// Use [`ClientBuilder::from_env`] to add other settings.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `ROCKSET_APIKEY` is not set, if either variable is empty or not Unicode, and as
+    /// [`ClientBuilder::build`] does. The error names the variable.
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// Configures a client from a profile of the vendor's command line.
+    ///
+    /// Profiles are in `~/.config/rockset/config.yaml`. `None` selects the profile that the file
+    /// names as `current`.
+    ///
+    /// ```yaml
+    /// current: dev
+    /// keys:
+    ///   dev:
+    ///     apikey: the key
+    ///     apiserver: api.use1a1.rockset.com
+    /// ```
+    ///
+    /// `apiserver` is a URL, or a bare host that is reached with https; it defaults to that of
+    /// [`Region::RS2`]. A file that other users can read or write is reported through `tracing` as
+    /// a warning.
+    ///
+    /// Use [`ClientBuilder::from_profile`] to add other settings.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read or has another form, if it lacks the profile, if the profile
+    /// lacks a key, and as [`ClientBuilder::build`] does. The error names the file and the place in
+    /// it.
+    ///
+    /// ```no_run
+    /// use rockset_apikeys::Client;
+    ///
+    /// let current = Client::from_profile(None)?;
+    /// let named = Client::from_profile("production")?;
+    /// # let _ = (current, named);
+    /// # Ok::<(), rockset_apikeys::Error>(())
+    /// ```
+    #[cfg(feature = "profile")]
+    pub fn from_profile<'a>(name: impl Into<Option<&'a str>>) -> Result<Self, Error> {
+        ClientBuilder::from_profile(name)?.build()
+    }
+}
+
+/// The configuration of a [`Client`], from [`Client::builder`]. Later calls override earlier ones.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rockset_apikeys::{Client, RetryPolicy};
+///
+/// let client = Client::builder()
+///     .api_server("http://127.0.0.1:8080")
+///     .api_key("aB3dE5fG7h")
+///     .application("key-rotation/2.1")
+///     .default_header("x-team", "payments")
+///     .timeout(Duration::from_secs(30))
+///     .retry_policy(RetryPolicy::default().attempts(6))
+///     .build()?;
+/// assert_eq!(client.api_server(), "http://127.0.0.1:8080");
+/// # Ok::<(), rockset_apikeys::Error>(())
+/// ```
+#[must_use]
+pub struct ClientBuilder {
+    // What can be invalid is parsed where it is given; `build` returns the error.
+    api_server: Sourced<Result<Url, Error>>,
+    authorization: Option<Result<HeaderValue, Error>>,
+    allow_http: bool,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+    timeout: Duration,
+    retry_policy: RetryPolicy,
+    max_response_bytes: usize,
+    user_agent: Result<HeaderValue, Error>,
+    default_headers: Result<HeaderMap, Error>,
+    proxy: Option<Result<reqwest::Proxy, Error>>,
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    root_certificates: Result<Vec<reqwest::Certificate>, Error>,
+    http_client: Option<reqwest::ClientBuilder>,
+}
+
+impl ClientBuilder {
+    fn new() -> Self {
+        let server = Sourced::new("the API server", Region::default().url().to_owned());
+        Self {
+            api_server: Sourced::new(server.source.clone(), settings::api_server(&server)),
+            authorization: None,
+            allow_http: false,
+            connect_timeout: CONNECT_TIMEOUT,
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            timeout: TIMEOUT,
+            retry_policy: RetryPolicy::default(),
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            user_agent: settings::user_agent(None),
+            default_headers: Ok(HeaderMap::new()),
+            proxy: None,
+            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            root_certificates: Ok(Vec::new()),
+            http_client: None,
+        }
+    }
+
+    /// Starts a configuration with the environment variables of [`Client::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if `ROCKSET_APIKEY` is not set, and if either variable is empty or not Unicode.
+    ///
+    /// ```no_run
+    /// use rockset_apikeys::ClientBuilder;
+    ///
+    /// let client = ClientBuilder::from_env()?.application("key-rotation/2.1").build()?;
+    /// # Ok::<(), rockset_apikeys::Error>(())
+    /// ```
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self::new().found(env::read()?))
+    }
+
+    /// Starts a configuration with a profile, as [`Client::from_profile`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read or has another form, if it lacks the profile, and if the
+    /// profile lacks a key.
+    #[cfg(feature = "profile")]
+    pub fn from_profile<'a>(name: impl Into<Option<&'a str>>) -> Result<Self, Error> {
+        Ok(Self::new().found(crate::profile::read(name.into())?))
+    }
+
+    /// Takes settings that were read from outside, where a server may be a bare host.
+    fn found(mut self, found: env::Found) -> Self {
+        if let Some(mut server) = found.api_server {
+            if !server.value.contains("://") {
+                server.value.insert_str(0, "https://");
+            }
+            self = self.server(server);
+        }
+        self.authorization = Some(settings::authorization(&found.api_key));
+        self
+    }
+
+    /// Sets the region whose API server is called; defaults to [`Region::RS2`]. Overrides
+    /// [`api_server`](Self::api_server).
+    pub fn region(self, region: Region) -> Self {
+        self.api_server(region.url())
+    }
+
+    /// Sets the URL of the API server, with the path's prefix if it has one: `https://host/prefix`.
+    /// Overrides [`region`](Self::region).
+    pub fn api_server(self, url: impl Into<String>) -> Self {
+        self.server(Sourced::new("the API server", url.into()))
+    }
+
+    fn server(mut self, server: Sourced<String>) -> Self {
+        let url = settings::api_server(&server);
+        self.api_server = Sourced::new(server.source, url);
+        self
+    }
+
+    /// Sets the key that authenticates the requests.
+    pub fn api_key(mut self, key: impl Into<ApiKeyValue>) -> Self {
+        let key = Sourced::new("the API key", key.into());
+        self.authorization = Some(settings::authorization(&key));
+        self
+    }
+
+    /// Permits `http://` to hosts other than loopback addresses; defaults to false. Anyone on the
+    /// network path can then read the key.
+    pub fn allow_http(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+
+    /// Sets the connect timeout; defaults to 5 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the timeout of one attempt, from connecting to the end of the response's body; defaults
+    /// to 20 seconds.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sets the timeout of a call, with all its attempts and waits; defaults to 60 seconds.
+    /// [`Call::timeout`](crate::Call::timeout) overrides it for one call.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets when failed requests are retried; see the [default](RetryPolicy::default).
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.retry_policy = policy;
+        self
+    }
+
+    /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB. Larger responses
+    /// fail.
+    pub fn max_response_bytes(mut self, limit: usize) -> Self {
+        self.max_response_bytes = limit;
+        self
+    }
+
+    /// Sets the name of the application, for the server's logs: a name, or a name and a version such
+    /// as `key-rotation/2.1`. The `User-Agent` is this and the name and version of this crate.
+    pub fn application(mut self, name: impl AsRef<str>) -> Self {
+        self.user_agent = settings::user_agent(Some(name.as_ref()));
+        self
+    }
+
+    /// Adds a header to every request, such as one for a gateway. Nothing prints its value.
+    ///
+    /// [`build`](Self::build) rejects the headers that the client sets itself: `Accept`,
+    /// `Authorization`, `Connection`, `Content-Length`, `Content-Type`, `Host`,
+    /// `Transfer-Encoding` and `User-Agent`.
+    pub fn default_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let header = settings::header(name.as_ref(), value.as_ref());
+        self.default_headers = self.default_headers.and_then(|mut headers| {
+            let (name, value) = header?;
+            headers.insert(name, value);
+            Ok(headers)
+        });
+        self
+    }
+
+    /// Sets the http or https URL of a proxy for all requests, with a user name and a password if it
+    /// needs them: `http://user:password@host:3128`.
+    ///
+    /// By default the proxies of the environment are used (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
+    /// and `NO_PROXY`), except for servers on this machine. A proxy reads plain `http://`, so
+    /// [`allow_http`](Self::allow_http) is then needed for servers on this machine, too.
+    pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
+        self.proxy = Some(settings::proxy(url.as_ref()));
+        self
+    }
+
+    /// Adds trusted certificates in PEM to those of the system, such as that of a company's own
+    /// authority.
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        let added = settings::root_certificates(pem.as_ref());
+        self.root_certificates = self.root_certificates.and_then(|mut certificates| {
+            certificates.extend(added?);
+            Ok(certificates)
+        });
+        self
+    }
+
+    /// Sets base reqwest settings, for options not listed here.
+    ///
+    /// Safety settings always win: redirects are not followed, retries and timeouts are this
+    /// builder's, requests authenticate with its key and have its `User-Agent`, and traffic is not
+    /// logged. Servers on this machine are reached without the proxies of these settings, but
+    /// through one of [`proxy`](Self::proxy).
+    ///
+    /// ```
+    /// use rockset_apikeys::{Client, reqwest};
+    ///
+    /// let http = reqwest::Client::builder().pool_max_idle_per_host(2).tcp_nodelay(true);
+    /// let client = Client::builder()
+    ///     .api_server("http://127.0.0.1:8080")
+    ///     .api_key("...")
+    ///     .http_client(http)
+    ///     .build()?;
+    /// # Ok::<(), rockset_apikeys::Error>(())
+    /// ```
+    pub fn http_client(mut self, settings: reqwest::ClientBuilder) -> Self {
+        self.http_client = Some(settings);
+        self
+    }
+
+    /// Builds the client. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no key; if a setting is not valid; if the API server is `http://` on
+    /// another machine and [`allow_http`](Self::allow_http) does not permit it; if a timeout is
+    /// zero; and if TLS cannot be set up.
+    pub fn build(self) -> Result<Client, Error> {
+        let authorization = self.authorization.ok_or_else(|| {
+            Error::rejected("there is no API key; set one with `api_key` or use `from_env`")
+        })??;
+        let server = self.api_server.value?;
+        // A proxy takes requests for this machine off it first.
+        let is_local = settings::is_loopback(&server) && self.proxy.is_none();
+        let (source, has_own_tls) = (&self.api_server.source, self.http_client.is_some());
+        settings::check_transport(&server, source, is_local, self.allow_http, has_own_tls)?;
+        let timeouts = [
+            ("connect_timeout", self.connect_timeout),
+            ("attempt_timeout", self.attempt_timeout),
+            ("timeout", self.timeout),
+        ];
+        if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
+            return Err(Error::rejected(format!("`{name}` is zero, so no call can succeed")));
+        }
+
+        let mut http = self.http_client.unwrap_or_else(reqwest::Client::builder);
+        if is_local {
+            // A proxy is another machine: it cannot reach this one's loopback address.
+            http = http.no_proxy();
+        }
+        if let Some(proxy) = self.proxy {
+            http = http.proxy(proxy?);
+        }
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        {
+            http = http.tls_certs_merge(self.root_certificates?);
+        }
+        let http = http
+            .default_headers(self.default_headers?)
+            .user_agent(self.user_agent?)
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.attempt_timeout)
+            .redirect(Policy::none())
+            // Without a limit of 0, `never` keeps a copy of every request.
+            .retry(retry::never().max_retries_per_request(0))
+            // It would log the header that authenticates.
+            .connection_verbose(false)
+            .build()
+            .map_err(|error| Error::rejected_because("the HTTP client cannot be set up", error))?;
+
+        let hook = Hook {
+            http: http.clone(),
+            header: AUTHENTICATION_HEADER,
+            authorization,
+            max_response_bytes: self.max_response_bytes,
+        };
+        let base_url = server.as_str().trim_end_matches('/');
+        let generated = generated::Client::new_with_client(base_url, http, hook);
+        let settings = Settings {
+            server,
+            attempt_timeout: self.attempt_timeout,
+            timeout: self.timeout,
+            max_response_bytes: self.max_response_bytes,
+            retry_policy: self.retry_policy,
+            budget: Budget::new(),
+        };
+        Ok(Client::new(generated, settings))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers, the proxy and base settings may hold secrets.
+        f.debug_struct("ClientBuilder")
+            .field("api_server", &self.api_server.value.as_ref().map(Url::as_str))
+            .field("authorization", &self.authorization)
+            .field("allow_http", &self.allow_http)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("timeout", &self.timeout)
+            .field("retry_policy", &self.retry_policy)
+            .field("max_response_bytes", &self.max_response_bytes)
+            .field("user_agent", &self.user_agent)
+            .finish_non_exhaustive()
+    }
+}

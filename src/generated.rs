@@ -1,0 +1,34 @@
+//! What the generator makes of the contract, `openapi/apikeys.yaml`, and the seam between that and
+//! `hook`, which sends its requests.
+//!
+//! [`Client::generated`](crate::Client::generated) returns the client in here, for what
+//! [`Client`](crate::Client) does not cover. The code follows the generator's ways: not every item
+//! is documented, and a new version of the generator may change it.
+
+#![allow(missing_docs, clippy::all, clippy::unwrap_used)]
+
+use reqwest::{Request, Response};
+use serde::de::DeserializeOwned;
+
+use crate::hook::Hook;
+
+include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
+
+impl ClientHooks<Hook> for Client {
+    async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
+        self.inner.send::<ErrorBody>(request).await
+    }
+}
+
+/// Decodes a documented response. Generated code calls this in place of the generator's own
+/// function, whose errors quote the body.
+async fn decode<T: DeserializeOwned, E>(
+    client: &Client,
+    mut response: Response,
+) -> Result<ResponseValue<T>, Error<E>> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
+    let value = client.inner.decode(&body);
+    let value = value.map_err(|(error, page)| Error::InvalidResponsePayload(page.into(), error))?;
+    Ok(ResponseValue::new(value, status, headers))
+}

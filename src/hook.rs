@@ -1,0 +1,163 @@
+//! One request on the wire: authenticates it, limits the response's body, and turns every response
+//! that is not a success into the contract's error model, redacted, so that the generated code can
+//! decode it. Retries and deadlines are not known here.
+
+use std::fmt;
+
+use http_body_util::Limited;
+use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Body, Request, Response};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde_json::error::Category;
+use serde_json::{Map, Value, json};
+
+use crate::redaction;
+
+/// The longest excerpt of a body that is not an error model, in characters.
+const LONGEST_EXCERPT: usize = 200;
+
+/// What it takes to send a request and to read its response.
+#[derive(Clone)]
+pub struct Hook {
+    /// Sends the requests. The generated client's own may be one that follows redirects.
+    pub(crate) http: reqwest::Client,
+    pub(crate) header: HeaderName,
+    pub(crate) authorization: HeaderValue,
+    pub(crate) max_response_bytes: usize,
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+impl Hook {
+    /// Sends the request once. A response that is not a success gets a body that decodes to the
+    /// contract's error model, `M`.
+    pub(crate) async fn send<M>(&self, mut request: Request) -> reqwest::Result<Response>
+    where
+        M: DeserializeOwned + Serialize,
+    {
+        let headers = request.headers_mut();
+        headers.insert(&self.header, self.authorization.clone());
+        // The generator adds this header; the vendor's clients do not send it.
+        headers.remove("api-version");
+        let mut response = self.http.execute(request).await?;
+        redaction::headers(response.headers_mut(), self.key());
+        if response.status().is_success() {
+            return Ok(self.limited(response));
+        }
+        let model = match self.redirect(&response) {
+            Some(host) => message(format!("redirects to {host}, which is not followed")),
+            None => {
+                let mut limited = self.limited(response);
+                let body = read(&mut limited).await;
+                response = limited;
+                self.error_model::<M>(&body)
+            }
+        };
+        response.headers_mut().remove(CONTENT_LENGTH);
+        Ok(http::Response::from(response).map(|_: Body| model.to_string()).into())
+    }
+
+    /// Decodes the body of a success. An error quotes nothing of it; an HTML page, such as that of a
+    /// proxy that wants a login, comes with its beginning. Other text may hold a new key.
+    pub(crate) fn decode<T>(&self, body: &[u8]) -> Result<T, (serde_json::Error, String)>
+    where
+        T: DeserializeOwned,
+    {
+        serde_json::from_slice(body).map_err(|error| {
+            let reason = match error.classify() {
+                Category::Data => "does not match the schema",
+                Category::Eof => "ends too early",
+                Category::Syntax | Category::Io => "is not JSON",
+            };
+            let (line, column) = (error.line(), error.column());
+            let reason = format!("the body {reason} at line {line} column {column}");
+            let is_page = body.trim_ascii_start().starts_with(b"<");
+            let page = is_page.then(|| self.excerpt(body)).flatten();
+            (serde_json::Error::custom(reason), page.unwrap_or_default())
+        })
+    }
+
+    /// Returns the beginning of a body, on one line and redacted, if it is text.
+    fn excerpt(&self, body: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(body);
+        let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
+        // Broken JSON may hold a key that is not known here.
+        let has_key = text.to_ascii_lowercase().contains("key\"");
+        if !is_text || has_key {
+            return None;
+        }
+        // Redacted first: a key that the end cuts in two would not be found.
+        let text = redaction::text(&text, self.key());
+        let words: Vec<_> = text.split_whitespace().collect();
+        let excerpt: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
+        (!excerpt.is_empty()).then_some(excerpt)
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.authorization.to_str().ok()?.rsplit(' ').next()
+    }
+
+    /// Limits the body, unless its length is known and within the limit.
+    fn limited(&self, response: Response) -> Response {
+        let limit = self.max_response_bytes;
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+        if length.is_some_and(|length| length <= limit) {
+            return response;
+        }
+        let limited = |body: Body| Body::wrap(Limited::new(body, limit));
+        http::Response::from(response).map(limited).into()
+    }
+
+    /// Returns the host that the response redirects to. The rest of the target may be a secret.
+    fn redirect(&self, response: &Response) -> Option<String> {
+        if !response.status().is_redirection() {
+            return None;
+        }
+        let location = response.headers().get(LOCATION)?.to_str().ok()?;
+        let target = response.url().join(location).ok()?;
+        let host = target.host_str().filter(|host| !redaction::is_in_name(host, self.key()))?;
+        Some(host.to_owned())
+    }
+
+    /// Returns the error model that a body holds: each field that fits, redacted. Of a body that
+    /// holds none, an excerpt is the message.
+    fn error_model<M: DeserializeOwned + Serialize>(&self, body: &[u8]) -> Value {
+        let excerpt = || self.excerpt(body).map_or_else(|| json!({}), message);
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return excerpt() };
+        if fields.values().all(Value::is_null) {
+            return json!({});
+        }
+        let fields = fields.into_iter().map(|(name, value)| match value {
+            Value::String(text) => (name, redaction::text(&text, self.key()).into()),
+            value => (name, value),
+        });
+        // Each on its own: a field of another type does not take the others along.
+        let fitting = fields.filter(|(name, value)| is_field::<M>(name, value));
+        let fitting: Map<_, _> = fitting.collect();
+        if fitting.is_empty() { excerpt() } else { fitting.into() }
+    }
+}
+
+/// Whether the model has this field, and of this type.
+fn is_field<M: DeserializeOwned + Serialize>(name: &str, value: &Value) -> bool {
+    let model = M::deserialize(json!({ name: value })).and_then(serde_json::to_value);
+    model.is_ok_and(|model| model.get(name).is_some())
+}
+
+fn message(text: String) -> Value {
+    json!({ "message": text })
+}
+
+/// Reads the body of an error response. If it breaks off, its beginning is better than nothing.
+async fn read(response: &mut Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+    }
+    body
+}

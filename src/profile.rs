@@ -1,0 +1,91 @@
+//! Settings from the profiles of the vendor's command line, plain and with their source. Errors
+//! quote nothing of the file but the names of profiles.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::env::Found;
+use crate::error::Error;
+use crate::settings::Sourced;
+use crate::values::ApiKeyValue;
+
+/// The file's path below the home directory.
+const FILE: &str = ".config/rockset/config.yaml";
+
+#[derive(Deserialize)]
+struct Profiles {
+    current: Option<String>,
+    #[serde(default)]
+    keys: BTreeMap<String, Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    apikey: Option<ApiKeyValue>,
+    apiserver: Option<String>,
+}
+
+/// Reads the profile of this name, or the current one.
+pub(crate) fn read(name: Option<&str>) -> Result<Found, Error> {
+    let file = path()?;
+    let place = file.display();
+    let text = fs::read_to_string(&file).map(Zeroizing::new).map_err(|error| {
+        Error::rejected_because(format!("the profiles in {place} cannot be read"), error)
+    })?;
+    warn_of_wide_mode(&file);
+    let mut profiles: Profiles = serde_norway::from_str(&text).map_err(|error| {
+        // The parser's own text may quote a key.
+        let line = error.location().map_or_else(String::new, |it| format!(" line {}:", it.line()));
+        Error::rejected(format!(
+            "{place}:{line} the form is not `current: NAME`, `keys: {{NAME: {{apikey: TEXT, \
+             apiserver: TEXT}}}}`"
+        ))
+    })?;
+    let names = profiles.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let name = name.or(profiles.current.as_deref()).ok_or_else(|| {
+        Error::rejected(format!("{place} has no `current` profile; name one of these: {names}"))
+    })?;
+    let profile = profiles.keys.remove(name).ok_or_else(|| {
+        Error::rejected(format!("{place} has no profile {name:?}; its profiles are: {names}"))
+    })?;
+    let source = |field| format!("`keys.{name}.{field}` in {place}");
+    let key = profile.apikey.ok_or_else(|| {
+        Error::rejected(format!("{} is missing; set it to an API key", source("apikey")))
+    })?;
+    Ok(Found {
+        api_key: Sourced::new(source("apikey"), key),
+        api_server: profile.apiserver.map(|server| Sourced::new(source("apiserver"), server)),
+    })
+}
+
+fn path() -> Result<PathBuf, Error> {
+    let home = env::home_dir().filter(|home| home.is_absolute());
+    let home = home.ok_or_else(|| {
+        Error::rejected("the home directory, which holds the profiles, is unknown; set HOME")
+    })?;
+    Ok(home.join(FILE))
+}
+
+/// Warns if other users can read or write the file, as SSH does for its keys.
+#[cfg(unix)]
+fn warn_of_wide_mode(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let Ok(metadata) = fs::metadata(file) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            file = %file.display(),
+            mode = %format_args!("{mode:o}"),
+            "a file with API keys is accessible by other users; run `chmod 600`"
+        );
+    }
+}
+
+/// The mode does not tell who has access on other systems.
+#[cfg(not(unix))]
+fn warn_of_wide_mode(_: &Path) {}

@@ -1,0 +1,157 @@
+//! Generated requests: what the generated client guarantees, and what `run` adds.
+
+use std::error::Error as _;
+use std::time::{Duration, Instant};
+
+use rockset_apikeys::generated::{self, operations};
+use rockset_apikeys::types::CreateApiKeyRequest;
+use rockset_apikeys::{Client, ClientBuilder, OperationKind, RetryPolicy};
+
+use crate::script::{Script, Step};
+use crate::support::{Contract, message, success};
+
+fn without_backoff(url: &str) -> ClientBuilder {
+    let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
+    Client::builder().api_server(url).api_key("k").retry_policy(policy)
+}
+
+fn keys() -> Step {
+    Step::response(200, "x-trace-id: 4bf9\r\n", success("list_api_keys").to_string())
+}
+
+#[tokio::test]
+async fn run_retries_when_that_is_safe_and_returns_the_whole_response() {
+    let server = Script::play([Step::status(503), Step::Reset, keys()]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let request = client.generated().list_api_keys().user("dev@me.com");
+    let send = || request.clone().send();
+    let response = client.run(&operations::LIST_API_KEYS, send).await.unwrap();
+    assert_eq!(response.headers()["x-trace-id"], "4bf9");
+    assert_eq!((response.status().as_u16(), response.data.len()), (200, 1));
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn run_does_not_retry_a_create_that_may_have_been_applied() {
+    let server = Script::play([Step::Reset]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let body = CreateApiKeyRequest::builder().name("n");
+    let request = client.generated().create_api_key().body(body);
+    let send = || request.clone().send();
+    let error = client.run(&operations::CREATE_API_KEY, send).await.unwrap_err();
+    assert_eq!((error.attempts(), server.requests().len()), (1, 1));
+    assert!(error.is_ambiguous() && !error.is_retryable(), "{error:?}");
+    let text = "create_api_key: the connection failed; it may have been created; look it up before \
+                retrying";
+    assert_eq!(error.to_string(), text);
+}
+
+#[tokio::test]
+async fn run_has_the_clients_timeout_retry_budget_and_errors() {
+    let server = Script::play([Step::Hang(Vec::new())]).await;
+    let client = without_backoff(&server.url).timeout(Duration::from_millis(50)).build().unwrap();
+    let request = client.generated().list_api_keys().user("self");
+    let send = || request.clone().send();
+    let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
+    assert!(error.is_timeout() && error.source().is_some(), "{error:?}");
+
+    let body = r#"{"message": "down", "trace_id": "4bf9"}"#;
+    let server = Script::play([Step::response(503, "", body)]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let request = client.generated().list_api_keys().user("self");
+    for _ in 0..10 {
+        let send = || request.clone().send();
+        let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
+        assert_eq!(message(&error), Some("down"));
+    }
+    assert_eq!(server.requests().len(), 20, "the budget is 10 retries");
+}
+
+#[tokio::test]
+async fn run_rejects_an_invalid_request_and_sends_nothing() {
+    let server = Script::play([keys()]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let generated = client.generated();
+    for (request, text) in [
+        (generated.list_api_keys(), "list_api_keys: user was not initialized; nothing was sent"),
+        (
+            generated.list_api_keys().user(".."),
+            "list_api_keys: the user is `..`, which URLs resolve as a relative path; nothing was \
+             sent",
+        ),
+    ] {
+        let send = || request.clone().send();
+        let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
+        assert!(error.is_rejected() && error.attempts() == 0, "{error:?}");
+        assert_eq!(error.to_string(), text);
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn run_works_without_async() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(Script::play([Step::status(503), keys()]));
+    let client = without_backoff(&server.url).build().unwrap();
+    let request = client.generated().list_api_keys().user("self");
+    let send = || request.clone().send();
+    let response = client.run_blocking(&operations::LIST_API_KEYS, send).unwrap();
+    assert_eq!(response.data.len(), 1);
+    let within = runtime.block_on(async { client.run_blocking(&operations::LIST_API_KEYS, send) });
+    assert!(within.unwrap_err().is_rejected());
+}
+
+#[tokio::test]
+async fn the_generated_client_has_limits_and_timeouts_and_neither_retries_nor_redirects() {
+    let server = Script::play([Step::status(503)]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let request = client.generated().list_api_keys().user("self");
+    let error = request.send().await.unwrap_err();
+    assert!(matches!(&error, generated::Error::ErrorResponse(it) if it.status() == 503));
+    assert_eq!(server.requests().len(), 1);
+
+    let elsewhere = Script::play([keys()]).await;
+    let location = format!("location: {}\r\n", elsewhere.url);
+    let server = Script::play([Step::response(307, &location, "")]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
+    assert_eq!(error.status().map(|it| it.as_u16()), Some(307));
+    assert_eq!(elsewhere.requests().len(), 0);
+
+    let server = Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
+    assert!(matches!(error, generated::Error::ResponseBodyError(_)), "{error:?}");
+
+    let server = Script::play([Step::Hang(Vec::new())]).await;
+    let client =
+        without_backoff(&server.url).attempt_timeout(Duration::from_millis(50)).build().unwrap();
+    let start = Instant::now();
+    let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
+    assert!(matches!(error, generated::Error::CommunicationError(_)), "{error:?}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn the_table_lists_exactly_the_contracts_operations() {
+    let contract = Contract::load();
+    let mut count = 0;
+    for item in contract.0["paths"].as_object().unwrap().values() {
+        count += item.as_object().unwrap().values().filter(|it| it.is_object()).count();
+    }
+    assert_eq!(operations::ALL.len(), count);
+    for operation in operations::ALL {
+        let (method, path, node) = contract.operation(operation.id());
+        assert_eq!(operation.method().as_str().to_lowercase(), method);
+        assert_eq!(operation.path(), path);
+        let kind = match (node["x-operation-kind"].as_str(), method) {
+            (Some("create"), _) => OperationKind::Create,
+            (Some("update"), _) => OperationKind::Update,
+            (None, "get") => OperationKind::Read,
+            (None, "delete") => OperationKind::Delete,
+            other => panic!("{}: {other:?}", operation.id()),
+        };
+        assert_eq!(operation.kind(), kind, "{}", operation.id());
+    }
+}

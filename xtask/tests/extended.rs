@@ -1,0 +1,227 @@
+//! A contract with something new in it: `cargo xtask regen` writes the code, reports what changed,
+//! and names what the facade lacks; a program uses all of it with nothing else edited.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use yaml_serde::Value;
+
+const CONTRACT: &str = "openapi/apikeys.yaml";
+
+/// The test of a program that uses what is new, each by `Client::run`, against mocks.
+const PROGRAM: &str = r#"
+use rockset_apikeys::generated::operations;
+use rockset_apikeys::mock::{MockServer, MockServerExt};
+use rockset_apikeys::types::{
+    ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, GetUserResponse, ListApiKeysResponse, User,
+};
+use rockset_apikeys::{Client, KeyState, OperationKind};
+
+#[tokio::test]
+async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
+    let server = MockServer::start_async().await;
+    let client = Client::builder().api_server(server.base_url()).api_key("k").build()?;
+    let generated = client.generated();
+    let key = || ApiKey::builder().name("n").key("abcdef").state(KeyState::Frozen).try_into();
+
+    // A field of a body.
+    let body: CreateApiKeyRequest =
+        CreateApiKeyRequest::builder().name("n").note(Some("rotated".to_owned())).try_into()?;
+    let create = server.create_api_key(|when, then| {
+        when.body(&body);
+        then.ok(&CreateApiKeyResponse { data: key().unwrap() });
+    });
+    let request = generated.create_api_key().body(body.clone());
+    let created = client.run(&operations::CREATE_API_KEY, || request.clone().send()).await?;
+    create.assert_calls(1);
+
+    // A value of an enum.
+    assert_eq!(created.data.state, Some(KeyState::Frozen));
+    assert_eq!(KeyState::Frozen.as_str(), "FROZEN");
+
+    // A query parameter.
+    let list = server.list_api_keys(|when, then| {
+        when.user("self").limit(5);
+        then.ok(&ListApiKeysResponse { data: vec![key().unwrap()] });
+    });
+    let request = generated.list_api_keys().user("self").limit(5);
+    client.run(&operations::LIST_API_KEYS, || request.clone().send()).await?;
+    list.assert_calls(1);
+
+    // An operation, which fails once before it succeeds.
+    assert_eq!(operations::GET_USER.kind(), OperationKind::Read);
+    let user = User { email: "a b@me.com".to_owned(), roles: vec!["member".to_owned()] };
+    let mut down = server.get_user(|when, then| {
+        when.user("a b@me.com");
+        then.service_unavailable(&Default::default());
+    });
+    let request = generated.get_user().user("a b@me.com");
+    let call = client.run(&operations::GET_USER, || request.clone().send());
+    let succeed = async {
+        while down.calls_async().await == 0 {
+            tokio::task::yield_now().await;
+        }
+        down.delete_async().await;
+        server.get_user(|when, then| {
+            when.user("a b@me.com");
+            then.ok(&GetUserResponse { data: user.clone() });
+        });
+    };
+    let (response, ()) = tokio::join!(call, succeed);
+    assert_eq!(response?.data.email, user.email);
+    Ok(())
+}
+"#;
+
+#[test]
+fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
+    let project = Project::copy();
+    project.extend_contract();
+
+    let output = project.regen(&["--format", "json"]);
+    let changes: Value = yaml_serde::from_slice(&output.stdout).unwrap();
+    let changes = changes.as_sequence().unwrap();
+    let classes: Vec<_> = changes.iter().map(|change| change["class"].as_str().unwrap()).collect();
+    assert_eq!(classes, ["additive"; 4], "{changes:#?}");
+
+    let output = project.regen(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let gaps: Vec<_> = text.lines().filter_map(|line| line.split_once(CONTRACT)).collect();
+    let contract = fs::read_to_string(project.0.join(CONTRACT)).unwrap();
+    let lines: Vec<_> = contract.lines().collect();
+    let wanted = [
+        ("note:", "`create_api_key` has no setter for the field of the body `note`; add "),
+        ("name: limit", "`list_api_keys` has no setter for the query parameter `limit`; add "),
+        ("get:", "operation `get_user` has no method; add `Client::get_user`"),
+    ];
+    let gaps: Vec<_> = gaps.into_iter().filter(|(_, gap)| gap.starts_with(':')).collect();
+    assert_eq!(gaps.len(), wanted.len(), "{text}");
+    for (line_has, gap_says) in wanted {
+        let mut found = gaps.iter().filter(|(_, gap)| gap.contains(gap_says));
+        let (_, gap) = found.next().unwrap_or_else(|| panic!("{gap_says} is not in:\n{text}"));
+        let line = gap.split(':').nth(1).unwrap().parse::<usize>().unwrap();
+        assert!(lines[line - 1].contains(line_has), "{gap}: {}", lines[line - 1]);
+    }
+    let check = project.xtask(&["regen", "--check"]);
+    let text = String::from_utf8(check.stderr).unwrap();
+    assert!(!check.status.success() && text.contains("the facade lacks"), "{text}");
+
+    fs::write(project.0.join("tests/extended.rs"), PROGRAM).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    let features = "blocking,httpmock,profile";
+    cargo.args(["test", "--quiet", "--workspace", "--features", features, "--test", "extended"]);
+    // In this build's folder, most of it is compiled already.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let output = cargo.current_dir(&project.0).env("CARGO_TARGET_DIR", target).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// A copy of the project in a repository of its own, always at the same place, so that what is
+/// compiled of it is compiled once.
+struct Project(PathBuf);
+
+impl Project {
+    fn copy() -> Self {
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let project = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join("extended"));
+        let _ = fs::remove_dir_all(&project.0);
+        for folder in ["conformance", "examples", "openapi", "server", "src", "tests", "xtask"] {
+            copy(&original.join(folder), &project.0.join(folder));
+        }
+        for file in ["Cargo.toml", "Cargo.lock", "README.md", "build.rs", "rustfmt.toml"] {
+            fs::copy(original.join(file), project.0.join(file)).unwrap();
+        }
+        let git = |arguments: &[&str]| {
+            let who = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+            let status = Command::new("git").args(who).args(arguments).current_dir(&project.0);
+            assert!({ status }.status().unwrap().success(), "{arguments:?}");
+        };
+        git(&["init", "--quiet"]);
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "--message", "Before"]);
+        project
+    }
+
+    /// Adds a field of a body, a query parameter, a value of an enum and an operation.
+    fn extend_contract(&self) {
+        let file = self.0.join(CONTRACT);
+        let mut contract: Value =
+            yaml_serde::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let yaml = |text: &str| -> Value { yaml_serde::from_str(text).unwrap() };
+        let schemas = &mut contract["components"]["schemas"];
+        schemas["CreateApiKeyRequest"]["properties"]["note"] =
+            yaml("{ type: string, description: A note on the key. }");
+        let states = schemas["KeyState"]["enum"].as_sequence_mut().unwrap();
+        states.push("FROZEN".into());
+        schemas["User"] = yaml(
+            "type: object
+description: A user.
+required: [email, roles]
+properties:
+  email: { type: string, description: The address. }
+  roles: { type: array, items: { type: string }, description: The roles. }
+",
+        );
+        schemas["GetUserResponse"] = yaml(
+            "type: object
+description: The response to a retrieval.
+required: [data]
+properties:
+  data:
+    allOf: [{ $ref: '#/components/schemas/User' }]
+",
+        );
+        let list = &mut contract["paths"]["/v1/orgs/self/users/{user}/apikeys"]["get"];
+        list["parameters"] = yaml(
+            "[{ name: limit, in: query, description: At most so many., schema: { type: integer } }]",
+        );
+        let mut responses = list["responses"].clone();
+        responses["200"] = yaml(
+            "description: The user
+content:
+  application/json:
+    schema: { $ref: '#/components/schemas/GetUserResponse' }
+",
+        );
+        let mut user = yaml(
+            "parameters: [{ $ref: '#/components/parameters/User' }]
+get:
+  operationId: get_user
+  tags: [APIKeys]
+  summary: Retrieve a user
+  description: Retrieves a user.
+",
+        );
+        user["get"]["responses"] = responses;
+        contract["paths"]["/v1/orgs/self/users/{user}"] = user;
+        fs::write(&file, yaml_serde::to_string(&contract).unwrap()).unwrap();
+    }
+
+    fn xtask(&self, arguments: &[&str]) -> Output {
+        let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        xtask.args(arguments).env("CARGO_MANIFEST_DIR", self.0.join("xtask")).output().unwrap()
+    }
+
+    fn regen(&self, arguments: &[&str]) -> Output {
+        let output = self.xtask(&[&["regen"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
