@@ -32,8 +32,8 @@ impl<'a> Walk<'a> {
         self.documentation(&old.get("openapi"), &new.get("openapi"));
     }
 
-    /// Compares the entries without a rule of their own: documentation, and keywords that the project
-    /// does not use, which count as breaking.
+    /// Compares the entries without a rule of their own: documentation, and keywords that the
+    /// project does not use, which count as breaking.
     pub(super) fn rest(&mut self, old: &Node<'a>, new: &Node<'a>, known: &[&str]) {
         for key in old.keys().union(&new.keys()).filter(|key| !known.contains(*key)) {
             let (old, new) = (old.get(key), new.get(key));
