@@ -202,8 +202,10 @@ mod tests {
     #[test]
     fn every_path_segment_and_every_body_goes_through_the_crates_functions() {
         let client = edited(CLIENT, encode_path_segments, 2).expect("two segments");
-        assert!(client.contains(r#"crate::path::segment("user", &user.to_string())"#), "{client}");
-        assert!(client.contains(r#"crate::path::segment("name", &name.to_string())"#), "{client}");
+        // The arguments of a macro are printed with spaces of their own.
+        let tokens = client.replace(char::is_whitespace, "");
+        assert!(tokens.contains(r#"crate::path::segment("user",&user.to_string())"#), "{client}");
+        assert!(tokens.contains(r#"crate::path::segment("name",&name.to_string())"#), "{client}");
         let client = edited(CLIENT, decode_without_quoting, 2).expect("two bodies");
         assert!(!client.contains("from_response"), "{client}");
         assert!(client.contains("crate::generated::decode(client, response).await?"), "{client}");

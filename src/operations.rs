@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::generated::DEFAULT_USER;
 use crate::generated::enums::KeyState;
 use crate::generated::operations;
-use crate::generated::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
+use crate::generated::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest, builder};
 use crate::operation::Operation;
 use crate::path;
 use crate::values::Timestamp;
@@ -127,9 +127,7 @@ impl Client {
     /// # }
     /// ```
     pub fn create_api_key(&self, name: impl Into<String>) -> Call<CreateApiKey> {
-        let name = name.into();
-        let body = CreateApiKeyRequest { name, role: None, expiry_time: None, created_by: None };
-        self.call(CreateApiKey { body })
+        self.call(CreateApiKey { name: name.into(), body: CreateApiKeyRequest::builder() })
     }
 
     /// Lists a user's API keys, oldest first; defaults to those of the authenticated user.
@@ -231,28 +229,29 @@ fn subject<'a>(user: &'a str, name: Option<&'a str>) -> Subject<'a> {
 /// The request of [`Client::create_api_key`].
 #[derive(Clone, Debug)]
 pub struct CreateApiKey {
-    body: CreateApiKeyRequest,
+    name: String,
+    body: builder::CreateApiKeyRequest,
 }
 
 impl Call<CreateApiKey> {
     /// Sets the role that limits what the key may do, such as `read-only`. Without it, the key has
     /// all roles of its owner.
     pub fn role(mut self, role: impl Into<String>) -> Self {
-        self.request.body.role = Some(role.into());
+        self.request.body = self.request.body.role(Some(role.into()));
         self
     }
 
     /// Sets when the key expires; by default it does not. Not on the documentation page, but a later
     /// addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
-        self.request.body.expiry_time = Some(time.into());
+        self.request.body = self.request.body.expiry_time(Some(time.into()));
         self
     }
 
     /// Sets the email address of the user for whom the key is created. Not on the documentation
     /// page, but a later addition to the API.
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
-        self.request.body.created_by = Some(user.into());
+        self.request.body = self.request.body.created_by(Some(user.into()));
         self
     }
 }
@@ -263,11 +262,10 @@ impl Request for CreateApiKey {
 
     async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
         // No URL could name the key later.
-        path::check("name", &self.body.name)
+        path::check("name", &self.name)
             .map_err(|reason| Error::rejected(format!("{}: {reason}", Self::OPERATION.id())))?;
-        let name = self.body.name.clone();
-        let subject = Subject { name: Some(&name), user: None };
-        let request = client.generated().create_api_key().body(self.body);
+        let subject = Subject { name: Some(&self.name), user: None };
+        let request = client.generated().create_api_key().body(self.body.name(&self.name));
         let send = || request.clone().send();
         let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
         Ok(response.await?.into_inner().data)

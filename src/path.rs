@@ -1,7 +1,5 @@
 //! Path segments: which texts a URL can carry as one, and how they are encoded.
 
-use std::fmt::Display;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The characters that are encoded: all but the unreserved ones of RFC 3986, as in the vendor's
@@ -33,6 +31,6 @@ fn encode(value: &str) -> String {
 /// Returns a regular expression for paths with this segment in place of the template's `{}`.
 /// Generated mocks call this.
 #[cfg(feature = "httpmock")]
-pub(crate) fn pattern(template: &str, segment: impl Display) -> String {
+pub(crate) fn pattern(template: &str, segment: impl std::fmt::Display) -> String {
     template.replacen("{}", &regex::escape(&encode(&segment.to_string())), 1)
 }

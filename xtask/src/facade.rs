@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use quote::ToTokens;
-use syn::visit::{self, Visit};
-use syn::{Expr, ExprLit, FnArg, GenericArgument, ImplItem, Item, ItemImpl, Lit, Pat, PathArguments};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Expr, ExprLit, FnArg, GenericArgument, ImplItem, Item, ItemImpl, Lit, Pat, PathArguments,
+};
 use syn::{ReturnType, Type, Visibility};
 use yaml_serde::Value;
 
@@ -256,9 +258,9 @@ fn server_gaps(
     /// The `url: "…"` of the constants.
     struct Urls(Vec<String>);
 
-    impl<'ast> Visit<'ast> for Urls {
-        fn visit_field_value(&mut self, field: &'ast syn::FieldValue) {
-            visit::visit_field_value(self, field);
+    impl VisitMut for Urls {
+        fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
+            visit_mut::visit_field_value_mut(self, field);
             if let Expr::Lit(ExprLit { lit: Lit::Str(url), .. }) = &field.expr
                 && field.member.to_token_stream().to_string() == "url"
             {
@@ -267,9 +269,9 @@ fn server_gaps(
         }
     }
 
-    let file = syn::parse_file(region).map_err(|error| format!("src/region.rs: {error}"))?;
+    let mut file = syn::parse_file(region).map_err(|error| format!("src/region.rs: {error}"))?;
     let mut regions = Urls(Vec::new());
-    regions.visit_file(&file);
+    regions.visit_file_mut(&mut file);
     let servers = document.get("servers").and_then(Value::as_sequence).into_iter().flatten();
     let servers: Vec<_> = servers.filter_map(|server| text(server, "url")).collect();
     for url in &servers {
@@ -301,7 +303,8 @@ impl<'a> Lines<'a> {
             let rest = self.0.iter().enumerate().skip(found);
             let inner = rest
                 .take_while(|(index, line)| {
-                    *index == found || outer.is_none_or(|outer| is_blank(line) || indent(line) > outer)
+                    *index == found
+                        || outer.is_none_or(|outer| is_blank(line) || indent(line) > outer)
                 })
                 .find(|(_, line)| {
                     let line = line.trim_start();
@@ -315,7 +318,7 @@ impl<'a> Lines<'a> {
 
     /// The first line with this text from the given one on.
     fn after(&self, line: usize, text: &str) -> usize {
-        let index = self.0.iter().skip(line).position(|it| it.trim_end().ends_with(text));
+        let index = self.0.iter().skip(line).position(|it| it.contains(text));
         index.map_or(line, |index| line + index + 1)
     }
 }
@@ -344,6 +347,5 @@ fn reference(node: &Value) -> Option<Vec<&str>> {
 
 fn resolve<'a>(node: &'a Value, document: &'a Value) -> &'a Value {
     let keys = reference(node);
-    keys.and_then(|keys| keys.iter().try_fold(document, |node, key| node.get(*key)))
-        .unwrap_or(node)
+    keys.and_then(|keys| keys.iter().try_fold(document, |node, key| node.get(*key))).unwrap_or(node)
 }

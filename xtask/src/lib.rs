@@ -2,4 +2,5 @@
 //! knows neither files nor git.
 
 pub mod changes;
+pub mod facade;
 pub mod report;

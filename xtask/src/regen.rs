@@ -8,6 +8,7 @@ use std::{env, fs};
 
 use clap::{Args, ValueEnum};
 use xtask::changes::{Change, Class, Contract, compare};
+use xtask::facade;
 use xtask::report::{self, Version};
 
 use crate::baseline::Baseline;
@@ -16,6 +17,8 @@ use crate::generate;
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const CLIENT: &str = "src/generated/apikeys.rs";
 const MOCK: &str = "src/generated/mock.rs";
+const OPERATIONS: &str = "src/operations.rs";
+const REGION: &str = "src/region.rs";
 const HEADER: &str = "\
 // @generated from openapi/apikeys.yaml by `cargo xtask regen`. Change the contract or the settings
 // in openapi/generate.rs, not this file.
@@ -95,7 +98,25 @@ pub fn run(options: &Options) -> Result<(), String> {
     if let Some(baseline) = baseline {
         failures.extend(report(options, &baseline)?);
     }
+    failures.extend(facade(options)?);
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// Prints what the facade lacks. Returns the failure, if the copy is only checked.
+fn facade(options: &Options) -> Result<Option<String>, String> {
+    let (operations, region) = (read(OPERATIONS)?, read(REGION)?);
+    let gaps = facade::gaps(&read(CONTRACT)?, &operations, &region)?;
+    if gaps.is_empty() {
+        options.say("The facade has all that the contract has.");
+        return Ok(None);
+    }
+    let gaps: String = gaps.iter().map(|gap| format!("  {gap}\n")).collect();
+    let gaps = format!("The facade lacks what the contract has:\n{gaps}");
+    if options.check {
+        return Ok(Some(gaps.trim_end().to_owned()));
+    }
+    options.say(&format!("{gaps}Until then, `Client::run` calls what is new."));
+    Ok(None)
 }
 
 /// Prints the changes and the version that they ask for. Returns the failure, if these are such.

@@ -13,6 +13,8 @@ const CONTRACT: &str = "openapi/apikeys.yaml";
 
 /// The test of a program that uses what is new, each by `Client::run`, against mocks.
 const PROGRAM: &str = r#"
+//! Uses what is new.
+
 use rockset_apikeys::generated::operations;
 use rockset_apikeys::mock::{MockServer, MockServerExt};
 use rockset_apikeys::types::{
@@ -54,7 +56,7 @@ async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
     // An operation, which fails once before it succeeds.
     assert_eq!(operations::GET_USER.kind(), OperationKind::Read);
     let user = User { email: "a b@me.com".to_owned(), roles: vec!["member".to_owned()] };
-    let mut down = server.get_user(|when, then| {
+    let down = server.get_user(|when, then| {
         when.user("a b@me.com");
         then.service_unavailable(&Default::default());
     });
@@ -107,12 +109,20 @@ fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
     }
     let check = project.xtask(&["regen", "--check"]);
     let text = String::from_utf8(check.stderr).unwrap();
-    assert!(!check.status.success() && text.contains("the facade lacks"), "{text}");
+    assert!(!check.status.success() && text.contains("The facade lacks"), "{text}");
 
-    fs::write(project.0.join("tests/extended.rs"), PROGRAM).unwrap();
+    fs::write(project.0.join("tests/new_operation.rs"), PROGRAM).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     let features = "blocking,httpmock,profile";
-    cargo.args(["test", "--quiet", "--workspace", "--features", features, "--test", "extended"]);
+    cargo.args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--features",
+        features,
+        "--test",
+        "new_operation",
+    ]);
     // In this build's folder, most of it is compiled already.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let output = cargo.current_dir(&project.0).env("CARGO_TARGET_DIR", target).output().unwrap();
@@ -137,8 +147,9 @@ impl Project {
         }
         let git = |arguments: &[&str]| {
             let who = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
-            let status = Command::new("git").args(who).args(arguments).current_dir(&project.0);
-            assert!({ status }.status().unwrap().success(), "{arguments:?}");
+            let mut git = Command::new("git");
+            let git = git.args(who).args(arguments).current_dir(&project.0);
+            assert!(git.status().unwrap().success(), "{arguments:?}");
         };
         git(&["init", "--quiet"]);
         git(&["add", "."]);
