@@ -1,15 +1,17 @@
 //! Compares two contracts and classifies every change.
 //!
-//! A change is breaking if code that works with the old crate stops compiling or working with the
-//! new one, or if a released client stops working against a server of the new contract. Both are
-//! asked for each change, and the stronger class counts.
+//! A change is breaking in two cases: code that works with the old crate stops compiling or working
+//! with the new one, or a released client stops working against a server of the new contract. Each
+//! change is judged by both, and the stronger class counts.
 //!
-//! The comparison is one walk over both documents: `operations` pairs the operations, `messages`
-//! compares parameters, bodies and responses, `schemas` compares what they carry, `access` compares
-//! servers and authentication. The classes of a schema's keywords are in `rules`, the names of the
-//! generated Rust in `rust`. A shared component is compared where it is used, because its class
-//! depends on the direction, and is reported once, at its own place. Shared parameters, responses
-//! and headers that nothing uses are not compared: nothing is generated from them.
+//! The comparison is one walk over both documents. `operations` pairs the operations; `messages`
+//! compares parameters, bodies and responses; `schemas`, `enums` and `properties` compare schemas;
+//! `access` compares servers and authentication. `rules` holds the classes of schema keywords as
+//! tables, and `rust` knows the names and types of the generated code.
+//!
+//! A shared component is compared where it is used, because its class depends on the direction. It
+//! is reported once, at its own place. Shared parameters, responses and headers without a use are
+//! not compared: they generate no code.
 
 mod access;
 mod contract;
@@ -38,9 +40,9 @@ pub use rust::OWN_TYPES;
 pub enum Class {
     /// Changes documentation only.
     Docs,
-    /// Adds something; whatever worked keeps working.
+    /// Adds something; existing code and released clients keep working.
     Additive,
-    /// Stops something from compiling or working.
+    /// Existing code or released clients stop working.
     Breaking,
 }
 
@@ -81,12 +83,12 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
     changes
 }
 
-/// Which way a value travels. It decides whether more or fewer values are a problem.
+/// Which way a value travels, which decides whether more or fewer valid values are a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Direction {
     Request,
     Response,
-    /// No operation is looked at, only the Rust type that a named schema becomes.
+    /// The schema is compared as a Rust type only.
     Unused,
 }
 
@@ -101,7 +103,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Adds a change, or merges it with the same one that was found on another way.
+    /// Adds a change, or merges it with the same change found at another use.
     fn add(
         &mut self,
         class: Class,
@@ -123,8 +125,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Follows the references of both nodes. What they lead to is reported at its own place if both
-    /// lead to the same one, and at the place of the references otherwise.
+    /// Follows the references of both nodes. Differences are reported at the target's place if both
+    /// refer to the same target, and at the place of the references otherwise.
     fn resolve(&self, old: &Node<'a>, new: &Node<'a>) -> (Node<'a>, Node<'a>) {
         let (mut target, mut new_target) = (self.old.resolve(old), self.new.resolve(new));
         if old.reference() != new.reference() {
@@ -135,7 +137,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A change while more uses of the same place may follow.
+/// A change, to which other uses of the same component may add.
 struct Found {
     class: Class,
     place: String,
@@ -154,7 +156,7 @@ impl Found {
     }
 }
 
-/// Takes the pairs that belong together out of both lists.
+/// Moves the pairs that belong together out of both lists.
 fn take_pairs<T>(
     old: &mut Vec<T>,
     new: &mut Vec<T>,

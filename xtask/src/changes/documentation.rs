@@ -1,10 +1,10 @@
-//! Compares what only people read, and words how a value changed.
+//! Compares documentation, and words how a value changed.
 
 use serde_json::Value;
 
 use super::{Class, Node, Walk};
 
-/// Keys whose values only people read. So are all extensions that the project does not define.
+/// Keys that hold documentation. Extensions that the project does not define count as such, too.
 const DOCUMENTATION: [&str; 12] = [
     "contact",
     "deprecated",
@@ -20,6 +20,9 @@ const DOCUMENTATION: [&str; 12] = [
     "title",
 ];
 
+/// How many characters of a value a report shows.
+const LONGEST: usize = 160;
+
 impl<'a> Walk<'a> {
     /// Compares the document's own documentation.
     pub(super) fn document(&mut self) {
@@ -29,7 +32,7 @@ impl<'a> Walk<'a> {
         self.documentation(&old.get("openapi"), &new.get("openapi"));
     }
 
-    /// Compares the entries that no rule knows: documentation, and keywords of OpenAPI that the
+    /// Compares the entries without a rule of their own: documentation, and keywords that the
     /// project does not use, which count as breaking.
     pub(super) fn rest(&mut self, old: &Node<'a>, new: &Node<'a>, known: &[&str]) {
         for key in old.keys().union(&new.keys()).filter(|key| !known.contains(*key)) {
@@ -61,18 +64,36 @@ impl<'a> Walk<'a> {
 /// Words a change of the value of a key.
 pub(super) fn difference(key: &str, old: &Node<'_>, new: &Node<'_>) -> String {
     match (old.is_absent(), new.is_absent()) {
-        (true, _) => format!("`{key}` added: {}", plain(new.value)),
-        (_, true) => format!("`{key}` removed: {}", plain(old.value)),
+        (true, _) => format!("`{key}` added: {}", brief(&plain(new.value))),
+        (_, true) => format!("`{key}` removed: {}", brief(&plain(old.value))),
         _ => {
             let (old, new) = shorten(&plain(old.value), &plain(new.value));
-            format!("`{key}` {old} -> {new}")
+            format!("`{key}` {} -> {}", brief(&old), brief(&new))
         }
     }
 }
 
-/// A text as it is, anything else as JSON.
+/// Writes a value in one line, as YAML does in its flow style.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(entries) => {
+            let entry = |(key, value): (&String, &Value)| format!("{key}: {}", plain(value));
+            format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        value => value.to_string(),
+    }
+}
+
+/// Cuts off the end of a very long text.
+fn brief(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some(_) => text.chars().take(LONGEST).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
 }
 
 /// Leaves out the words that two long texts begin and end with.

@@ -1,8 +1,5 @@
 //! Compares the wire values of enums and the names of their variants.
 
-use serde_json::Value;
-
-use super::contract::Node;
 use super::documentation::difference;
 use super::schema::Schema;
 use super::schemas::Use;
@@ -40,24 +37,18 @@ impl<'a> Walk<'a> {
             };
             self.add(Class::Breaking, place.clone(), format!("value {value} removed"), meaning);
         }
+        let (old_names, new_names) = (old.get("x-enumNames"), new.get("x-enumNames"));
         for value in before.iter().filter(|value| after.contains(value)) {
-            self.variant_name(
-                value,
-                &old.get("x-enumNames"),
-                &new.get("x-enumNames"),
-                [path(old, value), path(new, value)],
-            );
+            let key = value.as_str().unwrap_or_default();
+            let (before, after) = (rust::variant(old, value), rust::variant(new, value));
+            if before == after {
+                self.documentation(&old_names.get(key), &new_names.get(key));
+                continue;
+            }
+            let owner = &usage.owner;
+            let meaning = format!("`{owner}::{before}` is now `{owner}::{after}`");
+            let change = format!("variant {before} -> {after}");
+            self.add(Class::Breaking, new_names.below(key), change, meaning);
         }
-    }
-
-    /// Compares the name that the contract gives to the variant of a wire value.
-    fn variant_name(&mut self, value: &Value, old: &Node<'a>, new: &Node<'a>, paths: [String; 2]) {
-        let key = value.as_str().unwrap_or_default();
-        let [before, after] = paths;
-        if before == after {
-            return self.documentation(&old.get(key), &new.get(key));
-        }
-        let change = difference(key, &old.get(key), &new.get(key));
-        self.add(Class::Breaking, new.below(key), change, format!("{before} is now {after}"));
     }
 }

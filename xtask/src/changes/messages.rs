@@ -8,7 +8,7 @@ use super::rust::{field_name, type_name};
 use super::schemas::Use;
 use super::{Class, Contract, Direction, Walk, take_pairs};
 
-/// A parameter as the operation lists it, and the place of it there.
+/// A parameter: the entry in the operation's list, and what it refers to.
 struct Parameter<'a> {
     listed: Node<'a>,
     node: Node<'a>,
@@ -108,9 +108,8 @@ impl<'a> Walk<'a> {
         }
         if a.text("in") != b.text("in") {
             let change = difference("in", &a.get("in"), &b.get("in"));
-            let meaning = format!(
-                "{subject} is sent elsewhere; the server does not see it from older clients"
-            );
+            let meaning =
+                format!("{subject} moves; the server does not see it where older clients send it");
             self.add(Class::Breaking, b.place.clone(), change, meaning);
         } else if old.style() != new.style() {
             let text = |(style, explode): (&str, bool)| {
@@ -157,9 +156,12 @@ impl<'a> Walk<'a> {
         let (before, after) = (old.flag("required"), new.flag("required"));
         if before != after {
             let class = requiredness(direction, after, true);
-            let (change, state) = match after {
-                true => ("optional -> required", "is always there"),
-                false => ("required -> optional", "may be absent"),
+            let change = if after { "optional -> required" } else { "required -> optional" };
+            let state = match (direction, after) {
+                (Direction::Request, true) => "must be set",
+                (Direction::Request, false) => "may be left out",
+                (_, true) => "is always present",
+                (_, false) => "may be absent",
             };
             self.add(class, new.place.clone(), change, format!("{subject} {state}"));
         }

@@ -7,8 +7,8 @@ use super::{Class, Contract, Walk, take_pairs};
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// What an operation does to state, from the one that a retry harms to the one that it cannot.
-/// Those in the middle are as safe as each other and yet not the same.
+/// What an operation does to state, and how safe that is: a creation must not be retried, a read
+/// changes nothing. Two different kinds of the same rank do different things.
 const KINDS: [(&str, u8); 4] = [("create", 0), ("update", 1), ("delete", 1), ("read", 2)];
 
 pub(super) struct Operation<'a> {

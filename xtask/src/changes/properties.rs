@@ -1,4 +1,4 @@
-//! Compares what is inside of a schema: properties, items, variants.
+//! Compares properties, items and variants of schemas.
 
 use super::contract::Node;
 use super::documentation::difference;
@@ -6,7 +6,7 @@ use super::rules::{self, Others};
 use super::rust::{field_name, field_type, shape, type_name, value_type};
 use super::schema::Schema;
 use super::schemas::Use;
-use super::{Class, Direction, Walk, take_pairs};
+use super::{Class, Walk, take_pairs};
 
 impl<'a> Walk<'a> {
     pub(super) fn properties(&mut self, old: &Schema<'a>, new: &Schema<'a>, usage: &Use) {
@@ -21,13 +21,11 @@ impl<'a> Walk<'a> {
             let mut inner = usage.inner(&type_name(name));
             inner.subject.clone_from(&field);
             let Some(old_node) = before.get(name) else {
-                let is_missed = required && usage.direction == Direction::Request;
-                let (class, meaning) = if is_missed {
-                    (Class::Breaking, "must be set, or the server rejects the request")
-                } else {
-                    (Class::Additive, "is new; builders need not name it, struct literals must")
+                let (word, meaning) = match required {
+                    true => ("required", "is new; builders and struct literals must set it"),
+                    false => ("optional", "is new; struct literals must set it, builders need not"),
                 };
-                let word = if required { "required" } else { "optional" };
+                let class = rules::property_added(usage.direction, required);
                 let change = format!("{word} property added");
                 self.add(class, node.place.clone(), change, format!("{field} {meaning}"));
                 continue;

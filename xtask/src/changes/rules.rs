@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Class, Direction};
 
-/// Keywords that limit which values are valid, and how a value of theirs allows fewer.
+/// Keywords that limit the valid values, and when such a limit is tighter.
 pub(super) const LIMITS: [(&str, Tighter); 14] = [
     ("exclusiveMaximum", Tighter::On),
     ("exclusiveMinimum", Tighter::On),
@@ -22,17 +22,17 @@ pub(super) const LIMITS: [(&str, Tighter); 14] = [
     ("uniqueItems", Tighter::On),
 ];
 
-/// Formats that say nothing about which values are valid beyond their type.
+/// Formats that do not limit the valid values of a text or of a number of the same Rust type.
 const HINTS: [Option<&str>; 6] =
     [None, Some("double"), Some("float"), Some("int32"), Some("int64"), Some("password")];
 
-/// Which values of a limit allow fewer values.
+/// Which value of a limit allows fewer values.
 #[derive(Clone, Copy)]
 pub(super) enum Tighter {
     Larger,
     Smaller,
     On,
-    /// A machine cannot say which of two values allows more.
+    /// Two values cannot be compared.
     Unknown,
 }
 
@@ -93,10 +93,18 @@ pub(super) fn format_movement(old: Option<&str>, new: Option<&str>) -> Movement 
     }
 }
 
-/// The class of a value that an enum gains. Enums of texts keep an unknown value, others fail.
+/// The class of an added enum value. Enums of texts are open, others fail on an unknown value.
 pub(super) fn value_added(direction: Direction, is_open: bool) -> Class {
     match direction {
         Direction::Response if !is_open => Class::Breaking,
+        _ => Class::Additive,
+    }
+}
+
+/// The class of an added property. Requests of older clients do not have it.
+pub(super) fn property_added(direction: Direction, is_required: bool) -> Class {
+    match direction {
+        Direction::Request if is_required => Class::Breaking,
         _ => Class::Additive,
     }
 }

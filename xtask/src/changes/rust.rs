@@ -7,7 +7,7 @@ use super::Contract;
 use super::schema::Schema;
 
 /// Schemas for which the crate has types of its own. All other texts are plain strings.
-pub const OWN_TYPES: [&str; 3] = ["ApiKeyValue", "PathSegment", "Timestamp"];
+pub const OWN_TYPES: [&str; 2] = ["ApiKeyValue", "Timestamp"];
 
 /// Format, type, type without zero, smallest and largest value, as the generator knows them.
 const INTEGERS: [(&str, &str, &str, f64, f64); 8] = [
