@@ -76,12 +76,9 @@ async fn formatted_generated(client: &Client, id: &str) -> String {
     }
     let generated = client.generated();
     match id {
-        "create_api_key" => run!(generated.create_api_key().body(CreateApiKeyRequest {
-            name: "n".to_owned(),
-            role: None,
-            expiry_time: None,
-            created_by: None,
-        })),
+        "create_api_key" => {
+            run!(generated.create_api_key().body(CreateApiKeyRequest::builder().name("n")))
+        }
         "list_api_keys" => run!(generated.list_api_keys().user("self")),
         "get_api_key" => run!(generated.get_api_key().user("self").name("n").reveal(true)),
         "update_api_key" => {
