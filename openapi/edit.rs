@@ -169,6 +169,7 @@ fn expect_places(what: &str, expected: usize, found: usize) -> Result<(), String
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

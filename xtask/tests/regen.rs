@@ -272,14 +272,14 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "schemas/ErrorType'",
             "schemas/Typo'",
             "components.schemas.ErrorModel.properties.type.allOf.0",
-            "`#/components/schemas/Typo` leads nowhere",
+            "`#/components/schemas/Typo` does not exist",
         ),
         ("operationId: list_api_keys", "x: y", "/apikeys.get", "there is no operationId"),
         (
             "operationId: list_api_keys",
             "operationId: get_api_key",
             "/apikeys/{name}.get.operationId",
-            "`get_api_key` is another operation's too",
+            "`get_api_key` is not unique",
         ),
         ("/apikeys/{name}:", "/apikeys/{nam}:", "{nam}.get.parameters", "[\"nam\", \"user\"]"),
         (
