@@ -115,7 +115,7 @@ fn facade(options: &Options) -> Result<Option<String>, String> {
     if options.check {
         return Ok(Some(gaps.trim_end().to_owned()));
     }
-    options.say(&format!("{gaps}Until then, `Client::run` calls what is new."));
+    options.say(&format!("{gaps}Until then, `Client::run` makes calls that the facade cannot."));
     Ok(None)
 }
 
