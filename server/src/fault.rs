@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rockset_apikeys::ErrorType;
+
 /// Something that goes wrong with an answer; given to [`Server::inject`](crate::Server::inject).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub(crate) Kind);
@@ -16,8 +18,8 @@ pub(crate) enum Kind {
 }
 
 impl Fault {
-    /// The answer is an error with this status, from 400 to 599, and nothing is done. Any other
-    /// number counts as 500.
+    /// The response is an error with this status, from 400 to 599, and nothing is done. Any other
+    /// number counts as 500. The error has the type that the server gives errors of this status.
     pub fn status(status: u16) -> Self {
         Self(Kind::Status(if (400..600).contains(&status) { status } else { 500 }))
     }
@@ -30,6 +32,28 @@ impl Fault {
     /// The request is dealt with as usual, and then the connection is closed without an answer.
     pub fn drop_connection() -> Self {
         Self(Kind::DropConnection)
+    }
+}
+
+/// The error type of a status: the one that the server itself sends with it, or else the one that
+/// says the same.
+pub(crate) fn error_type(status: u16) -> ErrorType {
+    match status {
+        401 => ErrorType::AuthException,
+        403 => ErrorType::Forbidden,
+        404 => ErrorType::NotFound,
+        405 => ErrorType::MethodNotAllowed,
+        406 => ErrorType::NotAcceptable,
+        408 => ErrorType::ClientConnectionError,
+        409 => ErrorType::Conflict,
+        413 => ErrorType::ContentTooLarge,
+        415 => ErrorType::UnsupportedMediaType,
+        429 => ErrorType::RateLimitExceeded,
+        501 => ErrorType::NotImplementedYet,
+        502 | 504 => ErrorType::ConnectionError,
+        503 => ErrorType::ServiceUnavailable,
+        500.. => ErrorType::InternalError,
+        _ => ErrorType::BadRequest,
     }
 }
 
