@@ -11,7 +11,10 @@
 
 mod call;
 mod contract;
+mod facts;
 mod generated;
+mod mutations;
+mod page;
 mod recorder;
 mod report;
 mod round_trips;
@@ -71,7 +74,7 @@ impl Part {
             Self::StrictMock => strict_mock::run(tools).await,
             Self::WireParity => wire_parity::run(tools).await,
             Self::Server => server::run(tools).await,
-            Self::RoundTrips => round_trips::run(tools),
+            Self::RoundTrips => round_trips::run(tools).await,
         }
     }
 }
