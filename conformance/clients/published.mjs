@@ -32,7 +32,8 @@ const value = (place, type) => {
   } else if (enumeration) {
     const [, owner, name] = enumeration;
     const namespace = one(code, new RegExp(`\\(function \\(${owner}\\) {(.*?)^}\\)\\(`, "gms"));
-    const values = [...namespace.matchAll(new RegExp(`\\[${name}\\["\\w+"\\] = '([^']+)'\\]`, "g"))];
+    const assignment = new RegExp(`\\[${name}\\["\\w+"\\] = '([^']+)'\\]`, "g");
+    const values = [...namespace.matchAll(assignment)];
     facts[`${place}.type`] = "string";
     facts[`${place}.enum`] = values.map((match) => match[1]);
   } else if (["string", "boolean", "number"].includes(type)) {
@@ -47,7 +48,8 @@ const model = (name) => {
   const schema = `schemas.${name}`;
   if (facts[`${schema}.type`]) return;
   facts[`${schema}.type`] = "object";
-  const text = one(declarations, new RegExp(`^ \\*([^\\n]*)\\n \\* @export\\n \\* @interface ${name}$`, "gm"));
+  const comment = `^ \\*([^\\n]*)\\n \\* @export\\n \\* @interface ${name}$`;
+  const text = one(declarations, new RegExp(comment, "gm"));
   if (text.trim()) facts[`${schema}.description`] = text.trim();
   const fields = one(declarations, new RegExp(`^export interface ${name} {(.*?)^}`, "gms"));
   const pattern = /\/\*\*\s+\*([^\n]*)\n[^/]*?\*\/\s+(\w+)(\??): ([^;]+);/g;

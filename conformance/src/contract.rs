@@ -10,16 +10,15 @@ use std::fs;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::facts::{Fact, Facts, Source};
-use crate::mutations;
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::report::Outcome;
-use crate::spec::{CONTRACT, Spec};
+use crate::spec::Spec;
 use crate::tools::{
     self, JAVASCRIPT_CLIENT, OPENAPI_SPEC_VALIDATOR, PYTHON_CLIENT, REDOCLY, SPECTRAL, Tools,
 };
+use crate::{linters, mutations};
 
 const PAGE: &str = "../shared/docs/APIKeys.md";
 const EVIDENCE: &str = "conformance/facts.json";
@@ -77,7 +76,7 @@ impl ByClient {
 pub async fn run(tools: &Tools) -> Result<Outcome> {
     let installed = [OPENAPI_SPEC_VALIDATOR, REDOCLY, SPECTRAL, PYTHON_CLIENT, JAVASCRIPT_CLIENT];
     let mut outcome = Outcome::new(&installed);
-    lint(tools, &mut outcome).await?;
+    linters::run(tools, &mut outcome).await?;
 
     let evidence = fs::read_to_string(tools.root().join(EVIDENCE)).context(EVIDENCE)?;
     let evidence: Evidence = serde_json::from_str(&evidence).context(EVIDENCE)?;
@@ -85,7 +84,11 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     match fs::read_to_string(tools.root().join(PAGE)) {
         Ok(page) => {
             evidence.compare_with(&Page::read(&page).context(PAGE)?, &mut outcome);
-            outcome.note(format!("{PAGE} was read, and {EVIDENCE} says the same."));
+            let unnoticed = page::unnoticed(&page)?;
+            let name =
+                format!("a new sentence on the page is noticed, but not after {unnoticed:?}");
+            outcome.check(name, unnoticed.is_empty());
+            outcome.note(format!("{EVIDENCE} was compared with the page itself, {PAGE}."));
         }
         Err(_) => outcome.note(format!("{PAGE} is not here; {EVIDENCE} stands for it.")),
     }
@@ -103,65 +106,6 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         mutations::run(&spec, &evidence, &mut outcome);
     }
     Ok(outcome)
-}
-
-/// Runs the linters, each on the contract, and then on one that it has to reject.
-async fn lint(tools: &Tools, outcome: &mut Outcome) -> Result<()> {
-    let text = fs::read_to_string(tools.root().join(CONTRACT)).context(CONTRACT)?;
-    let folder = tempfile::tempdir()?;
-    for file in ["redocly.yaml", "spectral.yaml"] {
-        fs::copy(tools.root().join("openapi").join(file), folder.path().join(file))?;
-    }
-    let broken = folder.path().join("apikeys.yaml");
-    let whole = tools.root().join(CONTRACT);
-    let (validator, redocly, spectral) = (
-        tools.python(OPENAPI_SPEC_VALIDATOR).await?.join("openapi-spec-validator"),
-        tools.npm(REDOCLY).await?.join(".bin/redocly"),
-        tools.npm(SPECTRAL).await?.join(".bin/spectral"),
-    );
-    type Linter<'a> = (&'a str, &'a dyn Fn(&std::path::Path) -> Command, &'a str, &'a str);
-    let linters: [Linter<'_>; 3] = [
-        (
-            "openapi-spec-validator",
-            &|file| {
-                let mut command = Command::new(&validator);
-                command.arg(file);
-                command
-            },
-            "operationId: list_api_keys",
-            "operationId: get_api_key",
-        ),
-        (
-            "redocly lint, recommended-strict",
-            &|file| {
-                let mut command = Command::new(&redocly);
-                command.env("REDOCLY_TELEMETRY", "off").arg("lint").arg(file);
-                command.arg("--config").arg(file.with_file_name("redocly.yaml"));
-                command
-            },
-            "    url: https://spdx.org/licenses/\n",
-            "",
-        ),
-        (
-            "spectral lint, spectral:oas",
-            &|file| {
-                let mut command = Command::new(&spectral);
-                command.args(["lint", "--fail-severity", "warn", "--ruleset"]);
-                command.arg(file.with_file_name("spectral.yaml")).arg(file);
-                command
-            },
-            "  contact:\n    name: The maintainers of rockset-apikeys\n",
-            "",
-        ),
-    ];
-    for (name, linter, from, to) in linters {
-        outcome.case(name, tools::run(&mut linter(&whole)).await.map(drop));
-        ensure!(text.contains(from), "the contract has no {from:?}");
-        fs::write(&broken, text.replacen(from, to, 1))?;
-        let rejected = tools::run(&mut linter(&broken)).await.is_err();
-        outcome.check(format!("{name}: rejects a contract without {from:?}"), rejected);
-    }
-    Ok(())
 }
 
 impl Evidence {

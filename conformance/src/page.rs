@@ -42,9 +42,12 @@ struct Section {
 
 impl Page {
     pub fn read(text: &str) -> Result<Self> {
+        Self::read_lines(text, &Lines::new()?)
+    }
+
+    fn read_lines(text: &str, lines: &Lines) -> Result<Self> {
         let mut page = Self::default();
         let mut section = Section::default();
-        let lines = Lines::new()?;
         for line in text.lines() {
             let is_ruler = line.contains("---") && line.chars().all(|it| "-| ".contains(it));
             if line.trim().is_empty() || is_ruler || FORM.contains(&line) {
@@ -54,10 +57,10 @@ impl Page {
                 section.is_code = !section.is_code;
                 true
             } else if section.is_code {
-                page.read_code(line, &section, &lines);
+                page.read_code(line, &section, lines);
                 true
             } else {
-                page.read_line(line, &mut section, &lines)?
+                page.read_line(line, &mut section, lines)?
             };
             if !known {
                 let place = if section.id.is_empty() { "page" } else { &section.id };
@@ -179,6 +182,27 @@ impl Page {
         }
         Ok(true)
     }
+}
+
+/// Puts a new sentence after each line of the page, and gives the lines after which reading the
+/// page neither fails nor finds another statement.
+pub fn unnoticed(text: &str) -> Result<Vec<&str>> {
+    let forms = Lines::new()?;
+    let whole = Page::read_lines(text, &forms)?.statements;
+    let lines: Vec<_> = text.lines().collect();
+    let mut unnoticed = Vec::new();
+    let mut is_code = false;
+    for (index, line) in lines.iter().enumerate() {
+        is_code ^= line.starts_with("```");
+        let (before, after) = lines.split_at(index + 1);
+        // Of code, the arguments and the comments are read.
+        let sentence = if is_code { "# Ask the owner first." } else { "Ask the owner first." };
+        let changed = [before, &[sentence], after].concat().join("\n");
+        if Page::read_lines(&changed, &forms).is_ok_and(|page| page.statements == whole) {
+            unnoticed.push(*line);
+        }
+    }
+    Ok(unnoticed)
 }
 
 impl Section {

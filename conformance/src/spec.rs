@@ -1,4 +1,4 @@
-//! The contract as the parts read it: as data, not through the code that is generated from it.
+//! The contract as data, as all parts read it: not through the code that is generated from it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -196,7 +196,7 @@ fn bounded(schema: &Value) -> Value {
     }
 }
 
-/// What an object has, nothing where there is none.
+/// The entries of an object, none of anything else.
 pub fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }

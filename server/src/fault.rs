@@ -1,4 +1,4 @@
-//! What goes wrong on demand, so that a program's reaction to it can be tested.
+//! Fault injection, so that a program's reaction to faults can be tested.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rockset_apikeys::ErrorType;
 
-/// Something that goes wrong with an answer; given to [`Server::inject`](crate::Server::inject).
+/// A fault of a response, for [`Server::inject`](crate::Server::inject).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub(crate) Kind);
 
@@ -24,12 +24,12 @@ impl Fault {
         Self(Kind::Status(if (400..600).contains(&status) { status } else { 500 }))
     }
 
-    /// The request is dealt with as usual, but only after this time.
+    /// The request is handled as usual, but only after this time.
     pub fn delay(delay: Duration) -> Self {
         Self(Kind::Delay(delay))
     }
 
-    /// The request is dealt with as usual, and then the connection is closed without an answer.
+    /// The request is handled as usual, and then the connection is closed without a response.
     pub fn drop_connection() -> Self {
         Self(Kind::DropConnection)
     }
@@ -57,16 +57,16 @@ pub(crate) fn error_type(status: u16) -> ErrorType {
     }
 }
 
-/// The faults of the answers to come.
+/// The faults of the next responses.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Mutex<VecDeque<(Fault, usize)>>);
 
 impl Faults {
-    pub(crate) fn add(&self, fault: Fault, answers: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((fault, answers));
+    pub(crate) fn add(&self, fault: Fault, responses: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((fault, responses));
     }
 
-    /// The fault of the next answer, if it has one.
+    /// The fault of the next response, if it has one.
     pub(crate) fn next(&self) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((fault, left)) = faults.front_mut() {
