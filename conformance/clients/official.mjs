@@ -9,7 +9,7 @@ const rockset = require("@rockset/client").default;
 
 const client = (key) => rockset(key, process.env.ROCKSET_APISERVER).apikeys;
 // The client throws the error's body, in which there is no status.
-const refused = (type, call) =>
+const rejected = (type, call) =>
   assert.rejects(call, (error) => {
     assert.equal(error.type, type);
     assert.ok(error.trace_id && error.message);
@@ -40,17 +40,17 @@ for (const name of ["javascript", "my key/ü", "a+b&c=d?e#f%20"]) {
 
   const update = (state) => keys.updateApiKey(name, "self", { state });
   assert.equal((await update("SUSPENDED")).data.state, "SUSPENDED");
-  await refused("AUTHEXCEPTION", () => own.listApiKeys("self"));
+  await rejected("AUTHEXCEPTION", () => own.listApiKeys("self"));
   assert.equal((await update("ACTIVE")).data.state, "ACTIVE");
 
-  await refused("ALREADYEXISTS", () => keys.createApiKey({ name }));
+  await rejected("ALREADYEXISTS", () => keys.createApiKey({ name }));
   assert.equal((await keys.deleteApiKey(name, "self")).data.name, name);
-  await refused("NOTFOUND", () => keys.getApiKey("self", name));
-  await refused("NOTFOUND", () => keys.deleteApiKey(name, "self"));
-  await refused("NOTFOUND", () => update("ACTIVE"));
+  await rejected("NOTFOUND", () => keys.getApiKey("self", name));
+  await rejected("NOTFOUND", () => keys.deleteApiKey(name, "self"));
+  await rejected("NOTFOUND", () => update("ACTIVE"));
 }
 
-await refused("INVALIDINPUT", () => keys.createApiKey({ name: "k", role: "king" }));
-await refused("NOTFOUND", () => keys.listApiKeys("nobody@me.com"));
-await refused("AUTHEXCEPTION", () => client("x".repeat(64)).listApiKeys("self"));
-await refused("FORBIDDEN", () => client(process.env.MEMBER_KEY).listApiKeys(user));
+await rejected("INVALIDINPUT", () => keys.createApiKey({ name: "k", role: "king" }));
+await rejected("NOTFOUND", () => keys.listApiKeys("nobody@me.com"));
+await rejected("AUTHEXCEPTION", () => client("x".repeat(64)).listApiKeys("self"));
+await rejected("FORBIDDEN", () => client(process.env.MEMBER_KEY).listApiKeys(user));

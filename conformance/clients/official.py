@@ -14,13 +14,13 @@ from rockset.exceptions import (
 
 
 def client(key):
-    # The client insists on a host of the retired service until it is made.
+    # The constructor insists on a host of the retired service.
     client = rockset.RocksetClient(api_key=key, host="https://api.rs2.usw2.rockset.com")
     client.api_client.configuration.host = os.environ["ROCKSET_APISERVER"]
     return client
 
 
-def refused(exception, status, call):
+def rejected(exception, status, call):
     try:
         call()
     except exception as error:
@@ -51,16 +51,16 @@ for name in ["python", "my key/ü", "a+b&c=d?e#f%20"]:
     assert keys.get(user="self", name=name).data.last_access_time
 
     assert keys.update(user="self", name=name, state="SUSPENDED").data.state == "SUSPENDED"
-    refused(UnauthorizedException, 401, lambda: own.list(user="self"))
+    rejected(UnauthorizedException, 401, lambda: own.list(user="self"))
     assert keys.update(user=user, name=name, state="ACTIVE").data.state == "ACTIVE"
 
-    refused(RocksetException, 409, lambda: keys.create(name=name))
+    rejected(RocksetException, 409, lambda: keys.create(name=name))
     assert keys.delete(user="self", name=name).data.name == name
-    refused(NotFoundException, 404, lambda: keys.get(user="self", name=name))
-    refused(NotFoundException, 404, lambda: keys.delete(user="self", name=name))
-    refused(NotFoundException, 404, lambda: keys.update(user="self", name=name, state="ACTIVE"))
+    rejected(NotFoundException, 404, lambda: keys.get(user="self", name=name))
+    rejected(NotFoundException, 404, lambda: keys.delete(user="self", name=name))
+    rejected(NotFoundException, 404, lambda: keys.update(user="self", name=name, state="ACTIVE"))
 
-refused(BadRequestException, 400, lambda: keys.create(name="k", role="king"))
-refused(NotFoundException, 404, lambda: keys.list(user="nobody@me.com"))
-refused(UnauthorizedException, 401, lambda: client("x" * 64).APIKeys.list(user="self"))
-refused(ForbiddenException, 403, lambda: client(member).APIKeys.list(user=user))
+rejected(BadRequestException, 400, lambda: keys.create(name="k", role="king"))
+rejected(NotFoundException, 404, lambda: keys.list(user="nobody@me.com"))
+rejected(UnauthorizedException, 401, lambda: client("x" * 64).APIKeys.list(user="self"))
+rejected(ForbiddenException, 403, lambda: client(member).APIKeys.list(user=user))

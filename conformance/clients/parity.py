@@ -5,7 +5,7 @@ import os
 
 import rockset
 
-# The client insists on a host of the retired service until it is made.
+# The constructor insists on a host of the retired service.
 client = rockset.RocksetClient(api_key="any", host="https://api.rs2.usw2.rockset.com")
 client.api_client.configuration.host = os.environ["ROCKSET_APISERVER"]
 keys = client.APIKeys

@@ -1,9 +1,9 @@
-"""Makes valid requests ones that the server can do something with.
+"""Changes valid requests so that the server can fulfil more of them.
 
-The contract says of what form a role is, and the server knows three; it says that two fields of an
-update are optional, and the server refuses both together. Every other user and name is one that may
-be there, a new key has a name of its own as often, and deletions go through the keys that were
-created, so that not every request is about something that is not there or there already.
+The contract says that a role is text, and the server knows three roles. It says that two fields of
+an update are optional, and the server rejects both together. Every other user and name is one that
+exists, every other new key has an unused name, and deletions take keys that were created here.
+Otherwise nearly every request would be about something that does not exist, or exists already.
 """
 
 import itertools
@@ -11,6 +11,7 @@ import itertools
 import schemathesis
 
 ROLES = ["read-only", "member", "admin"]
+# Each of these users has each of these keys from the start.
 NAMES = [f"key-{count}" for count in range(4)]
 USERS = ["self", "dev@me.com"]
 FRESH = (f"fresh-{count}" for count in itertools.count())
@@ -30,8 +31,13 @@ def known(value, values):
 def before_call(context, case, kwargs):
     parameters = case.path_parameters or {}
     if parameters.get("name") == "initial":
-        # The key that signs the requests, which answers tell of, would suspend or delete itself.
+        # Responses contain this name. The key that authenticates would suspend or delete itself.
         parameters["name"] = NAMES[0]
+    if case.method != case.operation.method.upper():
+        # The path with the user `self` is another path of the contract, with other methods.
+        if parameters.get("user") == "self":
+            parameters["user"] = "dev@me.com"
+        return
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if isinstance(case.body, dict):
@@ -47,8 +53,9 @@ def before_call(context, case, kwargs):
                 case.body["name"] = CREATED[-1]
             else:
                 case.body["name"] = known(case.body["name"], NAMES)
-    if case.method == "DELETE" and CREATED and number(parameters) % 2:
-        parameters["user"], parameters["name"] = "self", CREATED.pop()
+    if case.method == "DELETE":
+        if CREATED and number(parameters) % 2:
+            parameters["user"], parameters["name"] = "self", CREATED.pop()
         return
     if "user" in parameters:
         parameters["user"] = known(parameters["user"], USERS)

@@ -1,321 +1,342 @@
-//! The contract: two linters find no fault with it, and it says what the vendor's documentation
-//! page says, nothing missing and nothing extra without a mark.
+//! The contract: linters find no fault with it, and each of its facts is where its mark says: on
+//! the vendor's documentation page, in the vendor's published clients, or nowhere else.
 //!
-//! The page's facts are in `facts.json`. Where the page itself is at hand, they are read from it,
-//! and the file has to be the same.
+//! `facts.json` has what the page says. Where the page itself is at hand, it is read, and the file
+//! has to say the same. What the clients say is read from the installed packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use regex::Regex;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tokio::process::Command;
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde::Deserialize;
+use serde_json::Value;
 
+use crate::facts::{Fact, Facts, Source};
+use crate::page::{self, Page};
 use crate::report::Outcome;
-use crate::spec::{CONTRACT, Operation, Spec, entries, is_marked};
-use crate::tools::{self, OPENAPI_SPEC_VALIDATOR, REDOCLY, Tools};
+use crate::spec::Spec;
+use crate::tools::{
+    self, JAVASCRIPT_CLIENT, OPENAPI_SPEC_VALIDATOR, PYTHON_CLIENT, REDOCLY, SPECTRAL, Tools,
+};
+use crate::{linters, mutations};
 
 const PAGE: &str = "../shared/docs/APIKeys.md";
-const FACTS: &str = "conformance/facts.json";
+const EVIDENCE: &str = "conformance/facts.json";
 
-/// The words of OpenAPI that are compared with the page, that hold the document together, or that
-/// are for people. All others say more than the page, and so does what is called otherwise.
-const WORDS: &str = "$ref allOf apikeys components content delete description get in info name \
-    openapi operationId parameters paths post properties requestBody required responses schema \
-    schemas security securitySchemes servers summary tags title type url version";
-
-/// The words in whose objects stand names and not words.
-const NAMES_IN: &str = "content parameters paths properties responses schemas securitySchemes";
-
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
-struct Facts {
-    server: String,
-    security: String,
-    operations: BTreeMap<String, Documented>,
+/// What holds the contract: the content of `facts.json`, and what the clients say.
+///
+/// In a place of the file, a first `*` stands for each operation.
+#[derive(Deserialize)]
+pub struct Evidence {
+    /// What the page says in its tables and signatures.
+    facts: BTreeMap<String, Value>,
+    /// What the page says in words.
+    statements: Vec<Statement>,
+    /// What is marked `clients` or `later` and cannot be proven with the two packages.
+    unproven: Vec<Exception>,
+    /// Where the contract or the clients differ from each other.
+    differences: Vec<Exception>,
+    #[serde(skip)]
+    clients: BTreeMap<String, ByClient>,
 }
 
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
-struct Documented {
-    method: String,
-    path: String,
-    parameters: BTreeMap<String, Parameter>,
-    request: Option<String>,
-    request_type: Option<String>,
-    answer: String,
-    answer_type: String,
-    statuses: BTreeSet<u16>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-struct Parameter {
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Statement {
     place: String,
-    r#type: String,
-    required: bool,
+    page: String,
+    /// How the contract says it, at this place.
+    contract: Option<Value>,
+    /// Why the contract does not say it.
+    left_out: Option<String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exception {
+    place: String,
+    /// Not for descriptions, which have words of the project's, nor for differences.
+    value: Option<Value>,
+    reason: String,
+}
+
+/// What the two clients say of one place.
+#[derive(Clone, Default)]
+struct ByClient {
+    python: Option<Value>,
+    javascript: Option<Value>,
+}
+
+impl ByClient {
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        [&self.python, &self.javascript].into_iter().flatten()
+    }
 }
 
 pub async fn run(tools: &Tools) -> Result<Outcome> {
-    let mut outcome = Outcome::new(&[OPENAPI_SPEC_VALIDATOR, REDOCLY]);
-    outcome.case("openapi-spec-validator", openapi_spec_validator(tools).await);
-    outcome.case("redocly lint", redocly(tools).await);
+    let installed = [OPENAPI_SPEC_VALIDATOR, REDOCLY, SPECTRAL, PYTHON_CLIENT, JAVASCRIPT_CLIENT];
+    let mut outcome = Outcome::new(&installed);
+    linters::run(tools, &mut outcome).await?;
 
-    let facts = fs::read_to_string(tools.root().join(FACTS)).context(FACTS)?;
-    let facts: Facts = serde_json::from_str(&facts).context(FACTS)?;
+    let evidence = fs::read_to_string(tools.root().join(EVIDENCE)).context(EVIDENCE)?;
+    let evidence: Evidence = serde_json::from_str(&evidence).context(EVIDENCE)?;
+    let mut evidence = evidence.expanded();
     match fs::read_to_string(tools.root().join(PAGE)) {
         Ok(page) => {
-            let read = Facts::read(&page).context(PAGE)?;
-            outcome.check(format!("{FACTS} is what {PAGE} says: {read:?}"), facts == read);
-            outcome.note(format!("The facts were read from the page itself, {PAGE}."));
+            evidence.compare_with(&Page::read(&page).context(PAGE)?, &mut outcome);
+            let unnoticed = page::unnoticed(&page)?;
+            let name =
+                format!("a new sentence on the page is noticed, but not after {unnoticed:?}");
+            outcome.check(name, unnoticed.is_empty());
+            outcome.note(format!("{EVIDENCE} was compared with the page itself, {PAGE}."));
         }
-        Err(_) => outcome.note(format!("{PAGE} is not here; its facts are those in {FACTS}.")),
+        Err(_) => outcome.note(format!("{PAGE} is not here; {EVIDENCE} stands for it.")),
     }
+    evidence.read_clients(tools).await?;
+
     let spec = Spec::load(tools)?;
-    compare(&facts, &spec, &mut outcome);
-    let mut more = Vec::new();
-    unmarked_words(spec.document(), "", &mut more);
-    outcome.check(format!("what says more than the page is marked: {more:?}"), more.is_empty());
+    let cases = evidence.judge(&spec);
+    let holds = cases.iter().all(|(_, holds)| holds.is_ok());
+    for (name, holds) in cases {
+        outcome.case(name, holds);
+    }
+    evidence.report(&spec, &mut outcome);
+    // What does not hold as it is would seem to notice everything.
+    if holds {
+        mutations::run(&spec, &evidence, &mut outcome);
+    }
     Ok(outcome)
 }
 
-async fn openapi_spec_validator(tools: &Tools) -> Result<()> {
-    let commands = tools.python(OPENAPI_SPEC_VALIDATOR).await?;
-    let mut validator = Command::new(commands.join("openapi-spec-validator"));
-    tools::run(validator.arg(tools.root().join(CONTRACT))).await.map(drop)
-}
-
-async fn redocly(tools: &Tools) -> Result<()> {
-    let modules = tools.npm(REDOCLY).await?;
-    let mut redocly = Command::new(modules.join(".bin/redocly"));
-    redocly.env("REDOCLY_TELEMETRY", "off").current_dir(tools.root());
-    redocly.args(["lint", "--config", "openapi/redocly.yaml", "apikeys"]);
-    tools::run(&mut redocly).await.map(drop)
-}
-
-impl Facts {
-    /// Reads the page.
-    fn read(page: &str) -> Result<Self> {
-        let server = one(page, r"relative to \*(\S+)\* or")?;
-        let mut operations = BTreeMap::new();
-        let rows = Regex::new(r"\[\*\*(\w+)\*\*\]\(\S+\) \| \*\*(\w+)\*\* (\S+) \|")?;
-        let mut security = BTreeSet::new();
-        for (_, [id, method, path]) in rows.captures_iter(page).map(|row| row.extract()) {
-            let section = page.split_once(&format!("\n# **{id}**\n"));
-            let (_, section) = section.with_context(|| format!("there is no section {id}"))?;
-            let section = section.split("\n# **").next().unwrap_or_default();
-            security.insert(one(section, r"All requests must use (\w+) for")?);
-            let documented = Documented::read(method, path, section);
-            operations.insert(id.to_owned(), documented.with_context(|| id.to_owned())?);
-        }
-        ensure!(!operations.is_empty(), "there is no table of operations");
-        let security = Vec::from_iter(security).join(", ");
-        Ok(Self { server, security, operations })
-    }
-}
-
-impl Documented {
-    /// Reads a section of the page.
-    fn read(method: &str, path: &str, section: &str) -> Result<Self> {
-        let (_, rest) = section.split_once("### Parameters").context("there are no parameters")?;
-        let (table, _) = rest.split_once("\n###").context("the parameters do not end")?;
-        let rows = Regex::new(r"(?m)^ \*\*(\w+)\*\* \| \*\*(\w+)\*\* \|(.*)$")?;
-        let arguments = one(section, r"(?m)^> \w+ \w+\((.*)\)$")?;
-        let request = arguments.split(", ").find(|argument| argument.ends_with("_request"));
-        let parameters = rows.captures_iter(table).map(|row| {
-            let (_, [name, of, rest]) = row.extract();
-            let place = match request {
-                _ if path.contains(&format!("{{{name}}}")) => "path",
-                Some(_) => "body",
-                // The page leaves this open; the vendor's clients do not.
-                None => "query",
-            };
-            let r#type = match of {
-                "str" => "string",
-                "bool" => "boolean",
-                other => other,
-            };
-            let required = !rest.contains("[optional]");
-            let (place, r#type) = (place.to_owned(), r#type.to_owned());
-            (name.to_owned(), Parameter { place, r#type, required })
+impl Evidence {
+    /// The same, with each operation in the place of `*`.
+    fn expanded(self) -> Self {
+        let ids = self.facts.keys().filter_map(|place| place.strip_suffix(".method"));
+        let ids: Vec<_> = ids.map(str::to_owned).collect();
+        let expand = |place: &str| match place.strip_prefix('*') {
+            Some(rest) => ids.iter().map(|id| format!("{id}{rest}")).collect(),
+            None => vec![place.to_owned()],
+        };
+        let facts = self.facts.iter().flat_map(|(place, value)| {
+            expand(place).into_iter().map(move |place| (place, value.clone()))
         });
-        let request_type = one(section, r"\*\*Content-Type\*\*: (.+)")?;
-        let statuses = Regex::new(r"(?m)^\*\*(\d{3})\*\* \|")?;
-        let statuses = statuses.captures_iter(section).map(|row| row.extract::<1>().1[0].parse());
-        Ok(Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            parameters: parameters.collect(),
-            request: request.map(pascal_case),
-            request_type: Some(request_type).filter(|it| it != "Not defined"),
-            answer: one(section, r"### Return type\s+\[\*\*(\w+)\*\*\]")?,
-            answer_type: one(section, r"\*\*Accept\*\*: (.+)")?,
-            statuses: statuses.collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-fn pascal_case(name: &str) -> String {
-    let words = name.split('_').map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        first.to_uppercase() + rest
-    });
-    words.collect()
-}
-
-/// What the pattern's group matches first.
-fn one(text: &str, pattern: &str) -> Result<String> {
-    let captures = Regex::new(pattern)?.captures(text);
-    let group = captures.and_then(|captures| Some(captures.get(1)?.as_str().trim().to_owned()));
-    group.with_context(|| format!("nothing is like {pattern}"))
-}
-
-/// Compares in both directions.
-fn compare(facts: &Facts, spec: &Spec, outcome: &mut Outcome) {
-    let document = spec.document();
-    let servers = document["servers"].as_array().map_or(&[][..], Vec::as_slice);
-    let urls = servers.iter().filter(|server| !is_marked(server)).map(|server| &server["url"]);
-    outcome.check(
-        "the page's server is the one that is not marked",
-        urls.collect::<Vec<_>>() == [&facts.server],
-    );
-    let schemes: Vec<_> = entries(&document["components"]["securitySchemes"]).collect();
-    outcome.check(
-        format!("the security is {}, a key in the header Authorization", facts.security),
-        matches!(schemes.as_slice(), [(name, scheme)] if **name == facts.security
-            && scheme["type"] == "apiKey"
-            && scheme["in"] == "header"
-            && scheme["name"] == "Authorization")
-            && document["security"] == json!([{ &facts.security: [] }]),
-    );
-    let operations = spec.operations();
-    for (id, documented) in &facts.operations {
-        match operations.iter().find(|operation| operation.id == id) {
-            Some(operation) => compare_operation(documented, operation, spec, outcome),
-            None => outcome.check(format!("{id} is in the contract"), false),
+        let statements = self.statements.iter().flat_map(|statement| {
+            let places = expand(&statement.place).into_iter();
+            places.map(move |place| Statement { place, ..statement.clone() })
+        });
+        let exceptions = |all: &[Exception]| -> Vec<Exception> {
+            let all = all.iter().flat_map(|exception| {
+                let places = expand(&exception.place).into_iter();
+                places.map(move |place| Exception { place, ..exception.clone() })
+            });
+            all.collect()
+        };
+        Self {
+            facts: facts.collect(),
+            statements: statements.collect(),
+            unproven: exceptions(&self.unproven),
+            differences: exceptions(&self.differences),
+            clients: self.clients.clone(),
         }
     }
-    for operation in &operations {
-        outcome.check(
-            format!("{} is on the page or marked", operation.id),
-            facts.operations.contains_key(operation.id) || is_marked(operation.node),
-        );
-    }
-    let requests = facts.operations.values().filter_map(|it| it.request.as_ref());
-    let named: BTreeSet<_> =
-        requests.chain(facts.operations.values().map(|it| &it.answer)).collect();
-    for name in &named {
-        let is_there = spec.schemas().any(|(schema, _)| schema == *name);
-        outcome.check(format!("the schema {name} is in the contract"), is_there);
-    }
-    for (name, schema) in spec.schemas() {
-        outcome.check(
-            format!("the schema {name} is on the page or marked"),
-            named.contains(name) || is_marked(schema),
-        );
-    }
-}
 
-fn compare_operation(
-    documented: &Documented,
-    operation: &Operation<'_>,
-    spec: &Spec,
-    outcome: &mut Outcome,
-) {
-    let id = operation.id;
-    let mut check = |what: &str, holds: bool| outcome.check(format!("{id}: {what}"), holds);
-    check("method", operation.method == documented.method);
-    check("path", operation.path == documented.path);
-    check("security is that of all", operation.node["security"].is_null());
-
-    let body = &operation.node["requestBody"];
-    let (body_type, body_schema) = content(body).unwrap_or((None, &Value::Null));
-    check("type of the request", body_type == documented.request_type.as_deref());
-    check("schema of the request", name_of(body_schema) == documented.request.as_deref());
-    check("the request is required", body.is_null() || body["required"] == true);
-    let ok = spec.responses(operation).find(|(status, _)| *status == 200);
-    let (answer_type, answer) =
-        ok.and_then(|(_, response)| content(response).ok()).unwrap_or((None, &Value::Null));
-    check("type of the answer", answer_type == Some(&documented.answer_type));
-    check("schema of the answer", name_of(answer) == Some(&documented.answer));
-
-    let found = parameters(operation, spec, body_schema);
-    for (name, parameter) in &documented.parameters {
-        let found = found.iter().find(|(other, ..)| other == name);
-        let holds = found.is_some_and(|(_, found, marked)| found == parameter && !marked);
-        check(&format!("parameter {name}, {parameter:?}"), holds);
-    }
-    for (name, _, marked) in &found {
-        let holds = documented.parameters.contains_key(name) || *marked;
-        check(&format!("parameter {name} is on the page or marked"), holds);
-    }
-    let responses = &operation.node["responses"];
-    for status in &documented.statuses {
-        let response = spec.resolve(&responses[status.to_string()]);
-        let holds = content(response).is_ok_and(|(of, _)| of == Some(&documented.answer_type));
-        check(&format!("status {status}"), holds && !is_marked(response));
-    }
-    for (status, response) in entries(responses) {
-        let is_documented = status.parse().is_ok_and(|it| documented.statuses.contains(&it));
-        let holds = is_documented || is_marked(spec.resolve(response));
-        check(&format!("status {status} is on the page or marked"), holds);
-    }
-}
-
-/// Finds the words that the page has no fact for, in what is not marked.
-fn unmarked_words(node: &Value, place: &str, found: &mut Vec<String>) {
-    let is_one_of = |word: &str, words: &str| words.split(' ').any(|it| it == word);
-    let has_names = is_one_of(place.rsplit('.').next().unwrap_or_default(), NAMES_IN);
-    for (word, below) in entries(node).filter(|(_, below)| !is_marked(below)) {
-        let place = format!("{place}.{word}");
-        if !has_names && !is_one_of(word, WORDS) {
-            found.push(place.clone());
+    /// Compares the file with the page, in both directions.
+    fn compare_with(&self, page: &Page, outcome: &mut Outcome) {
+        for (place, value) in &page.facts {
+            let name = format!("{EVIDENCE} has the page's {place}, {value}");
+            outcome.check(name, self.facts.get(place) == Some(value));
         }
-        unmarked_words(below, &place, found);
+        for (place, value) in &self.facts {
+            let name = format!("the page has {place}, {value}");
+            outcome.check(name, page.facts.get(place) == Some(value));
+        }
+        let listed = self.statements.iter().map(|it| (it.place.clone(), it.page.clone()));
+        let listed: BTreeSet<_> = listed.collect();
+        for (place, text) in &page.statements {
+            let name = format!("{EVIDENCE} has the page's statement {text:?} at {place}");
+            outcome.check(name, listed.contains(&(place.clone(), text.clone())));
+        }
+        for (place, text) in &listed {
+            let name = format!("the page says {text:?} at {place}");
+            outcome.check(name, page.statements.contains(&(place.clone(), text.clone())));
+        }
     }
-    let items = node.as_array().into_iter().flatten().filter(|item| !is_marked(item));
-    for (index, item) in items.enumerate() {
-        unmarked_words(item, &format!("{place}.{index}"), found);
+
+    /// Reads what the installed packages say.
+    async fn read_clients(&mut self, tools: &Tools) -> Result<()> {
+        let python = tools.python_script("published.py", PYTHON_CLIENT).await?;
+        let javascript = tools.node_script("published.mjs", JAVASCRIPT_CLIENT).await?;
+        for (mut script, is_python) in [(python, true), (javascript, false)] {
+            let facts = tools::run(&mut script).await?;
+            let facts: BTreeMap<String, Value> = serde_json::from_str(&facts)?;
+            ensure!(!facts.is_empty(), "a client says nothing");
+            for (place, value) in facts {
+                let by_client = self.clients.entry(place).or_default();
+                *(if is_python { &mut by_client.python } else { &mut by_client.javascript }) =
+                    Some(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges the contract: the name of each case, and whether it holds.
+    pub fn judge(&self, spec: &Spec) -> Vec<(String, Result<()>)> {
+        let facts = Facts::of(spec);
+        let mut cases = Vec::new();
+        let problems = facts.problems.iter();
+        cases.extend(problems.map(|it| (it.clone(), Err(anyhow!("a mark is wrong")))));
+        for (place, fact) in &facts.by_place {
+            let name = format!("{place} = {}, of {:?}", fact.value, fact.source);
+            cases.push((name, self.judge_source(place, fact)));
+        }
+        for (place, value) in &self.facts {
+            let found = facts.by_place.get(place).map(|fact| &fact.value);
+            let holds = found == Some(value);
+            let holds = holds.then_some(()).with_context(|| format!("the contract: {found:?}"));
+            cases.push((format!("the page says {place} = {value}"), holds));
+        }
+        for Statement { place, page, contract, left_out } in &self.statements {
+            let found = facts.by_place.get(place).and_then(|fact| fact.value.as_str());
+            let holds = match (contract.as_ref().map(Value::as_str), left_out) {
+                (Some(Some(text)), None) => found.is_some_and(|found| found.contains(text)),
+                (None, Some(_)) => true,
+                _ => false,
+            };
+            let holds = holds.then_some(()).with_context(|| {
+                format!("it is not in the contract as {contract:?}, but as {found:?}")
+            });
+            cases.push((format!("the page says {page:?} at {place}"), holds));
+        }
+        for (place, by_client) in &self.clients {
+            let fact = facts.by_place.get(place);
+            cases.push((
+                format!("the clients say {place}"),
+                self.judge_client(fact, place, by_client),
+            ));
+        }
+        for exception in &self.unproven {
+            let is_needed = facts.by_place.get(&exception.place).is_some_and(|fact| {
+                matches!(fact.source, Source::Clients | Source::Later)
+                    && !self.clients.contains_key(&exception.place)
+            });
+            let name = format!("{} is listed as unproven, and is", exception.place);
+            cases.push((name, is_needed.then_some(()).context("take it off the list")));
+        }
+        cases
+    }
+
+    /// Fails unless the fact is where its mark says, and not where it would need another mark.
+    fn judge_source(&self, place: &str, fact: &Fact) -> Result<()> {
+        let said = self.said(place);
+        let on_page = self.facts.get(place).or(said) == Some(&fact.value);
+        let is_text = place.ends_with(".description");
+        let clients = self.clients.get(place);
+        // The project writes its own descriptions; what counts is that the clients have one.
+        let by_clients =
+            clients.is_some_and(|clients| is_text || clients.values().any(|it| *it == fact.value));
+        match fact.source {
+            Source::Page => ensure!(on_page, "it has no mark, but the page says {said:?}"),
+            _ if on_page => bail!("the page says it; it needs no mark"),
+            Source::Clients | Source::Later => {
+                let is_listed = self.unproven.iter().any(|it| {
+                    it.place == place && (is_text || it.value.as_ref() == Some(&fact.value))
+                });
+                ensure!(by_clients || is_listed, "the clients say {:?}", clients.map(values));
+                ensure!(fact.source == Source::Later || !self.is_added(place), "mark it later");
+                ensure!(!is_text || said.is_none(), "it says more than the page; mark it project");
+            }
+            Source::Project => {
+                let is_said = by_clients && !(is_text && said.is_some());
+                ensure!(!is_said, "the clients say it; mark it clients or later");
+            }
+        }
+        Ok(())
+    }
+
+    /// How the contract says what the page says in words at this place.
+    fn said(&self, place: &str) -> Option<&Value> {
+        self.statements.iter().find(|it| it.place == place)?.contract.as_ref()
+    }
+
+    /// Whether this is of a field of a request, or the description of a status, that the page does
+    /// not have. The page has all of those of its time.
+    fn is_added(&self, place: &str) -> bool {
+        let (owner, word) = place.rsplit_once('.').unwrap_or_default();
+        let is_field = owner.contains("Request.properties.");
+        let is_status = owner.contains(".responses.") && word == "description";
+        let has_owner = |other: &str| other.rsplit_once('.').is_some_and(|(of, _)| of == owner);
+        (is_field || is_status)
+            && !self.facts.keys().any(|it| has_owner(it))
+            && !self.statements.iter().any(|it| has_owner(&it.place))
+    }
+
+    /// Fails unless the contract has what a client says.
+    fn judge_client(&self, fact: Option<&Fact>, place: &str, by_client: &ByClient) -> Result<()> {
+        let fact =
+            fact.with_context(|| format!("the contract does not: {:?}", values(by_client)))?;
+        let agrees = |value: &Value| place.ends_with(".description") || *value == fact.value;
+        let agree = by_client.values().all(agrees);
+        let is_listed = self.differences.iter().any(|it| it.place == place);
+        ensure!(agree || is_listed, "the contract says {}: {:?}", fact.value, values(by_client));
+        ensure!(!(agree && is_listed), "it is listed as a difference, and is none");
+        Ok(())
+    }
+
+    /// Says what was shown by what.
+    fn report(&self, spec: &Spec, outcome: &mut Outcome) {
+        let facts = Facts::of(spec).by_place;
+        let count = |source| facts.values().filter(|fact| fact.source == source).count();
+        let left_out = self.statements.iter().filter(|it| it.left_out.is_some()).count();
+        outcome.note(format!(
+            "Of the contract's {} facts, {} are on the page, {} are of the clients, {} were added \
+             later, and {} are the project's.",
+            facts.len(),
+            count(Source::Page),
+            count(Source::Clients),
+            count(Source::Later),
+            count(Source::Project),
+        ));
+        outcome.note(format!(
+            "The page makes {} statements in words; {left_out} are left out, with a reason each.",
+            self.statements.len()
+        ));
+        let only = |python: bool, javascript: bool| -> Vec<&str> {
+            let of = self.clients.iter().filter(|(place, by_client)| {
+                (by_client.python.is_some(), by_client.javascript.is_some()) == (python, javascript)
+                    && facts.contains_key(*place)
+            });
+            of.map(|(place, _)| place.as_str()).collect()
+        };
+        outcome.note(format!("{} facts are in both clients.", only(true, true).len()));
+        for (name, python) in [("Python", true), ("JavaScript", false)] {
+            let places = only(python, !python);
+            outcome.note(format!(
+                "{} facts are in the {name} client alone: {}.",
+                places.len(),
+                places.join(", ")
+            ));
+        }
+        let lists =
+            [("Not provable with the packages", &self.unproven), ("Differs", &self.differences)];
+        for (title, exceptions) in lists {
+            let mut by_reason: BTreeMap<&str, usize> = BTreeMap::new();
+            for exception in exceptions {
+                *by_reason.entry(&exception.reason).or_default() += 1;
+            }
+            for (reason, count) in by_reason {
+                outcome.note(format!("{title}, {count} facts: {reason}"));
+            }
+        }
+    }
+
+    /// Whether the project may change this fact: a value of its own, or the words of a description
+    /// that has nothing of the page's.
+    pub fn is_own(&self, place: &str, fact: &Fact) -> bool {
+        let is_text = place.ends_with(".description") && fact.source != Source::Page;
+        self.said(place).is_none() && (is_text || fact.source == Source::Project)
     }
 }
 
-/// The operation's parameters, wherever they are sent, with whether they are marked.
-fn parameters(
-    operation: &Operation<'_>,
-    spec: &Spec,
-    body: &Value,
-) -> Vec<(String, Parameter, bool)> {
-    let body = spec.resolve(body);
-    let in_body = entries(&body["properties"]).map(|(name, schema)| {
-        let required =
-            body["required"].as_array().is_some_and(|all| all.iter().any(|it| it == name));
-        (name.clone(), parameter("body", schema, spec, required), is_marked(schema))
-    });
-    let others = spec.parameters(operation).into_iter().map(|node| {
-        let name = node["name"].as_str().unwrap_or_default().to_owned();
-        let place = node["in"].as_str().unwrap_or_default();
-        let required = node["required"] == true;
-        (name, parameter(place, &node["schema"], spec, required), is_marked(node))
-    });
-    others.chain(in_body).collect()
-}
-
-fn parameter(place: &str, schema: &Value, spec: &Spec, required: bool) -> Parameter {
-    let schema = spec.resolve(schema["allOf"].get(0).unwrap_or(schema));
-    let r#type = schema["type"].as_str().unwrap_or_default().to_owned();
-    Parameter { place: place.to_owned(), r#type, required }
-}
-
-/// The one media type of a body, and its schema.
-fn content(body: &Value) -> Result<(Option<&str>, &Value)> {
-    let mut types = entries(&body["content"]);
-    match (types.next(), types.next()) {
-        (Some((name, content)), None) => Ok((Some(name), &content["schema"])),
-        (None, _) => Ok((None, &Value::Null)),
-        _ => bail!("there are several media types"),
-    }
-}
-
-/// The name of the schema that is referred to.
-fn name_of(schema: &Value) -> Option<&str> {
-    schema["$ref"].as_str()?.rsplit('/').next()
+fn values(by_client: &ByClient) -> Vec<&Value> {
+    by_client.values().collect()
 }

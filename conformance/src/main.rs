@@ -1,17 +1,21 @@
-//! `cargo xtask conformance`: documentation, contract, generated client, facade and server say the
-//! same thing, which is shown by tools and clients that nobody here wrote.
+//! `cargo xtask conformance`: shows with tools and clients from outside that documentation,
+//! contract, generated client, facade and server agree.
 //!
-//! Each part is a file, and tells what came of it; this file runs them and reports. `spec.rs` reads
-//! the contract for all of them, `call.rs` writes calls down for several clients to make,
-//! `tools.rs` installs what comes from outside, and `recorder.rs` listens between clients and
-//! servers.
+//! Each part is a file; this file runs them and reports. `spec.rs` reads the contract for all of
+//! them. `linters.rs`, `facts.rs`, `page.rs` and `mutations.rs` belong to `contract.rs`. `call.rs`
+//! has calls for several clients to make, `tools.rs` installs what comes from outside, and
+//! `recorder.rs` sits between clients and servers.
 
 // What is indexed here is JSON, which gives `null` where there is nothing, and does not panic.
 #![allow(clippy::indexing_slicing)]
 
 mod call;
 mod contract;
+mod facts;
 mod generated;
+mod linters;
+mod mutations;
+mod page;
 mod recorder;
 mod report;
 mod round_trips;
@@ -31,10 +35,10 @@ use tokio::time::timeout;
 use report::{Outcome, Report};
 use tools::Tools;
 
-/// No part takes longer than this, with all that it installs.
+/// How long a part may take, with all that it installs.
 const LIMIT: Duration = Duration::from_secs(1200);
 
-/// Proves the contract on code that nobody here wrote, and writes a report.
+/// Proves the contract with tools and clients from outside, and writes a report.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask conformance")]
 struct Arguments {
@@ -45,7 +49,7 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Part {
-    /// The contract, to linters and to the documentation page
+    /// The contract, held to linters, to the documentation page and to the vendor's clients
     Contract,
     /// The generated code, fresh and the same with and without the generator
     Generated,
@@ -53,9 +57,9 @@ enum Part {
     StrictMock,
     /// What the vendor's clients and ours put on the wire for the same calls
     WireParity,
-    /// The server, to the vendor's clients and a fuzzer, each answer checked
+    /// The server, used by the vendor's clients and a fuzzer, with each response checked
     Server,
-    /// Values of each schema through the Rust types, and the schemas derived from these
+    /// Values of each schema, through the Rust types and the schemas derived from them
     RoundTrips,
 }
 
@@ -71,7 +75,7 @@ impl Part {
             Self::StrictMock => strict_mock::run(tools).await,
             Self::WireParity => wire_parity::run(tools).await,
             Self::Server => server::run(tools).await,
-            Self::RoundTrips => round_trips::run(tools),
+            Self::RoundTrips => round_trips::run(tools).await,
         }
     }
 }
@@ -100,9 +104,9 @@ async fn run(only: Option<Part>) -> Result<bool> {
         let name = part.name();
         println!("{name} …");
         let start = Instant::now();
-        let late = |_| Err(anyhow!("it did not end within {} s", LIMIT.as_secs()));
+        let late = |_| Err(anyhow!("it took longer than {} s", LIMIT.as_secs()));
         let outcome = timeout(LIMIT, part.run(&tools)).await.unwrap_or_else(late);
-        // What cannot be run has not been shown to hold.
+        // A part that cannot run shows nothing, so it fails.
         let outcome = outcome.unwrap_or_else(Outcome::not_run);
         report.add(name, outcome, start.elapsed());
     }

@@ -1,5 +1,5 @@
-//! Listens between a client and a server, or in a server's place, and keeps what passes as it was
-//! on the wire.
+//! Sits between a client and a server, or in a server's place, and records what passes as it was on
+//! the wire.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub method: String,
@@ -30,8 +30,9 @@ pub struct Exchange {
     pub request_type: Option<String>,
     pub request: Bytes,
     pub status: u16,
-    /// The answer's.
+    /// The response's.
     pub headers: HeaderMap,
+    /// The body of the response.
     pub answer: Bytes,
 }
 
@@ -47,12 +48,12 @@ struct Recording {
     exchanges: Mutex<Vec<Exchange>>,
 }
 
-/// What gives the answers.
+/// Where the responses come from.
 pub enum Behind {
     /// A server at this URL.
     Server(String),
-    /// This, as JSON, for a method and a path.
-    Answer(fn(&str, &str) -> serde_json::Value),
+    /// This function, which makes JSON for a method and a path.
+    Response(fn(&str, &str) -> serde_json::Value),
 }
 
 impl Recorder {
@@ -69,7 +70,7 @@ impl Recorder {
         Ok(Self { url, state, serving })
     }
 
-    /// What has passed so far, the oldest first. It begins anew with this.
+    /// Takes what has passed since the last time, oldest first.
     pub fn take(&self) -> Vec<Exchange> {
         let exchanges = self.state.exchanges.lock();
         std::mem::take(&mut *exchanges.unwrap_or_else(PoisonError::into_inner))
@@ -86,7 +87,7 @@ async fn pass(State(recording): State<Arc<Recording>>, request: Request) -> Resp
     match recording.pass(request).await {
         Ok(response) => response,
         Err(error) => {
-            // No answer of the server's has this status and this text.
+            // The server itself sends no response with this status and this text.
             let mut response = Response::new(Body::from(format!("the recorder: {error:#}")));
             *response.status_mut() = StatusCode::BAD_GATEWAY;
             response
@@ -101,14 +102,14 @@ impl Recording {
         let (method, uri) = (head.method.to_string(), head.uri.clone());
         let request_type = header(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
         let response = match &self.behind {
-            Behind::Answer(answer) => {
-                let body = answer(&method, uri.path()).to_string();
+            Behind::Response(body_for) => {
+                let body = body_for(&method, uri.path()).to_string();
                 Response::builder()
                     .header(CONTENT_TYPE, "application/json")
                     .body(Full::from(body).boxed())?
             }
             Behind::Server(url) => {
-                // The target as it was sent: a parser of URLs would put it right.
+                // The target as it was sent: a URL parser would normalize it.
                 let target = uri.path_and_query().map_or("/", |target| target.as_str());
                 head.uri = format!("{url}{target}").parse::<Uri>()?;
                 for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {

@@ -1,8 +1,10 @@
-//! The contract as the parts read it: as data, not through the code that is generated from it.
+//! The contract as data, as all parts read it: not through the code that is generated from it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
+use axum::http::HeaderMap;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -13,8 +15,8 @@ pub const CONTRACT: &str = "openapi/apikeys.yaml";
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Where what is not on the documentation page may come from.
-const SOURCES: [&str; 3] = ["clients", "later", "project"];
+/// Headers that HTTP itself has, which a contract does not document.
+const OF_HTTP: [&str; 4] = ["content-length", "content-type", "date", "transfer-encoding"];
 
 pub struct Spec(Value);
 
@@ -33,6 +35,10 @@ impl Spec {
     pub fn load(tools: &Tools) -> Result<Self> {
         let text = fs::read_to_string(tools.root().join(CONTRACT)).context(CONTRACT)?;
         Ok(Self(yaml_serde::from_str(&text).context(CONTRACT)?))
+    }
+
+    pub fn of(document: Value) -> Self {
+        Self(document)
     }
 
     pub fn document(&self) -> &Value {
@@ -68,7 +74,7 @@ impl Spec {
         parameters.map(|parameter| self.resolve(parameter)).collect()
     }
 
-    /// The statuses that the operation documents, and their answers.
+    /// The statuses that the operation documents, and their responses.
     pub fn responses<'a>(
         &'a self,
         operation: &Operation<'a>,
@@ -77,16 +83,29 @@ impl Spec {
         responses.filter_map(|(status, response)| Some((status.parse().ok()?, response)))
     }
 
+    /// The names of all headers that a response documents.
+    pub fn response_headers(&self) -> BTreeSet<String> {
+        let operations = self.operations();
+        let responses = operations.iter().flat_map(|operation| self.responses(operation));
+        let headers = responses.flat_map(|(_, response)| {
+            entries(&self.resolve(response)["headers"]).map(|(name, _)| name.clone())
+        });
+        headers.collect()
+    }
+
     pub fn schemas(&self) -> impl Iterator<Item = (&String, &Value)> {
         entries(&self.0["components"]["schemas"])
     }
 
-    /// A validator of one of the contract's schemas, which are JSON Schema draft 4 in all that this
-    /// contract uses.
+    /// One of the contract's schemas, which are JSON Schema draft 4 in all that this contract uses,
+    /// with what its references refer to.
+    pub fn json_schema(&self, schema: &Value) -> Value {
+        bounded(&json!({ "allOf": [schema], "components": self.0["components"] }))
+    }
+
     pub fn validator(&self, schema: &Value) -> Result<Validator> {
-        let document = json!({ "allOf": [schema], "components": self.0["components"] });
         let options = jsonschema::draft4::options().should_validate_formats(true);
-        Ok(options.build(&document)?)
+        Ok(options.build(&self.json_schema(schema))?)
     }
 
     /// The operations of the path, those of the path with the fewest parameters first.
@@ -103,11 +122,11 @@ impl Spec {
         operations
     }
 
-    /// Fails when the answer is not one that the contract has for the request.
+    /// Fails when the response is not one that the contract has for the request.
     ///
-    /// What the contract has no operation for is to be told so, by an error of its model.
-    pub fn check_answer(&self, exchange: &Exchange) -> Result<()> {
-        let Exchange { method, path, status, .. } = exchange;
+    /// A request that the contract has no operation for gets 404 or 405, and an error model.
+    pub fn check_response(&self, exchange: &Exchange) -> Result<()> {
+        let Exchange { method, path, status, headers, .. } = exchange;
         let operations = self.operations_at(path);
         let response = match operations.iter().find(|operation| operation.method == *method) {
             Some(operation) => {
@@ -122,24 +141,62 @@ impl Spec {
                 &self.0["components"]["responses"][response]
             }
         };
-        let kind = header(&exchange.headers, "content-type").unwrap_or_default();
+        let kind = header(headers, "content-type").unwrap_or_default();
         ensure!(kind == "application/json", "its media type is {kind:?}");
+        self.check_headers(headers, response)?;
         let body: Value =
-            serde_json::from_slice(&exchange.answer).context("its body is no JSON")?;
+            serde_json::from_slice(&exchange.answer).context("its body is not JSON")?;
         let schema = &response["content"]["application/json"]["schema"];
         let errors: Vec<_> =
             self.validator(schema)?.iter_errors(&body).map(|error| error.to_string()).collect();
-        ensure!(errors.is_empty(), "its body is not of the schema: {}", errors.join("; "));
+        ensure!(errors.is_empty(), "its body does not match the schema: {}", errors.join("; "));
+        let trace_id = header(headers, "x-trace-id");
+        ensure!(trace_id.is_some(), "it has no x-trace-id");
+        ensure!(
+            *status == 200 || body["trace_id"].as_str() == trace_id,
+            "its trace_id is not the one of its header"
+        );
+        Ok(())
+    }
+
+    /// Fails when a header is not documented, or has a value that is not of its schema.
+    fn check_headers(&self, headers: &HeaderMap, response: &Value) -> Result<()> {
+        for name in headers.keys().filter(|name| !OF_HTTP.contains(&name.as_str())) {
+            let mut documented = entries(&response["headers"]);
+            let documented =
+                documented.find(|(other, _)| other.eq_ignore_ascii_case(name.as_str()));
+            let (_, documented) =
+                documented.with_context(|| format!("its header {name} is not documented"))?;
+            let schema = &self.resolve(documented)["schema"];
+            let text = header(headers, name.as_str()).unwrap_or_default();
+            let value = match schema["type"].as_str() {
+                Some("integer") => json!(text.parse::<i64>().context("its header is no integer")?),
+                _ => json!(text),
+            };
+            ensure!(self.validator(schema)?.is_valid(&value), "its header {name} is {text:?}");
+        }
         Ok(())
     }
 }
 
-/// Whether the node says that it is not on the documentation page.
-pub fn is_marked(node: &Value) -> bool {
-    SOURCES.iter().any(|source| node["x-source"] == *source)
+/// The schema with the bounds of int32, which validators do not know.
+fn bounded(schema: &Value) -> Value {
+    match schema {
+        Value::Object(words) => {
+            let mut words: serde_json::Map<_, _> =
+                words.iter().map(|(word, below)| (word.clone(), bounded(below))).collect();
+            if words.get("format").is_some_and(|it| it == "int32") {
+                words.insert("minimum".to_owned(), json!(i32::MIN));
+                words.insert("maximum".to_owned(), json!(i32::MAX));
+            }
+            words.into()
+        }
+        Value::Array(items) => items.iter().map(bounded).collect(),
+        other => other.clone(),
+    }
 }
 
-/// What an object has, nothing where there is none.
+/// The entries of an object, none of anything else.
 pub fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }

@@ -1,5 +1,6 @@
-//! The client against Prism, a mock server that knows nothing but the contract: each request is one
-//! that the contract allows, and each documented status arrives as the right error.
+//! The client against Prism, a mock server that knows the contract alone: Prism allows each
+//! request, and each documented error of each operation arrives as the right error, with all that
+//! Prism said.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
@@ -31,11 +32,11 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         let allowed = last(&recorder).and_then(|exchange| is_allowed(&exchange));
         outcome.case(format!("{call:?}"), result.and(allowed));
     }
-    // A check that cannot fail is none.
+    // A check that cannot fail shows nothing.
     for (name, request) in wrong_requests(&recorder.url)? {
         request.send().await?;
-        let is_refused = is_allowed(&last(&recorder)?).is_err();
-        outcome.check(format!("Prism refuses {name}"), is_refused);
+        let is_rejected = is_allowed(&last(&recorder)?).is_err();
+        outcome.check(format!("Prism rejects {name}"), is_rejected);
     }
     let spec = Spec::load(tools)?;
     for operation in spec.operations() {
@@ -55,11 +56,11 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// What passed last, which has to be all.
+/// The one exchange since the last time.
 fn last(recorder: &Recorder) -> Result<Exchange> {
     match <[_; 1]>::try_from(recorder.take()) {
         Ok([exchange]) => Ok(exchange),
-        Err(exchanges) => bail!("it is {} requests", exchanges.len()),
+        Err(exchanges) => bail!("it made {} requests", exchanges.len()),
     }
 }
 
@@ -75,7 +76,7 @@ fn builder(url: &str) -> ClientBuilder {
     Client::builder().api_server(url).api_key("any").retry_policy(RetryPolicy::none())
 }
 
-/// Starts Prism on a free port, and waits until it answers.
+/// Starts Prism on a free port, and waits until it responds.
 async fn start(tools: &Tools) -> Result<(Child, String)> {
     let modules = tools.npm(PRISM).await?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -89,12 +90,12 @@ async fn start(tools: &Tools) -> Result<(Child, String)> {
         .spawn()
         .context("Prism")?;
     let url = format!("http://127.0.0.1:{port}");
-    let answers = async {
+    let responds = async {
         while reqwest::get(&url).await.is_err() {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(60), answers).await.context("Prism does not answer")?;
+    timeout(Duration::from_secs(60), responds).await.context("Prism does not respond")?;
     Ok((prism, url))
 }
 
@@ -147,16 +148,16 @@ fn subsets(fields: &[(&str, Value)]) -> Vec<Map<String, Value>> {
 fn wrong_requests(url: &str) -> Result<Vec<(&'static str, reqwest::RequestBuilder)>> {
     let http = reqwest::Client::new();
     let keys = Url::parse(url)?.join("/v1/orgs/self/users/self/apikeys")?;
-    let signed = |request: reqwest::RequestBuilder| request.header("authorization", "ApiKey any");
+    let with_key = |request: reqwest::RequestBuilder| request.header("authorization", "ApiKey any");
     let json = |body: &'static str| {
-        signed(http.post(keys.clone())).header("content-type", "application/json").body(body)
+        with_key(http.post(keys.clone())).header("content-type", "application/json").body(body)
     };
     Ok(vec![
         ("a request without a key", http.get(keys.clone())),
         ("a creation without a name", json("{}")),
         ("a creation with a number for a name", json("{\"name\": 5}")),
-        ("a retrieval that is to reveal something else", {
-            signed(http.get(format!("{keys}/n?reveal=maybe")))
+        ("a retrieval with another value for reveal", {
+            with_key(http.get(format!("{keys}/n?reveal=maybe")))
         }),
     ])
 }

@@ -11,11 +11,14 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 pub const OPENAPI_SPEC_VALIDATOR: &str = "openapi-spec-validator==0.9.0";
+/// With a Hypothesis that it works with; later ones lack what it uses.
+pub const HYPOTHESIS_JSONSCHEMA: &str = "hypothesis-jsonschema==0.23.1 hypothesis==6.140.3";
 pub const PYTHON_CLIENT: &str = "rockset==2.1.2";
 pub const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 pub const JAVASCRIPT_CLIENT: &str = "@rockset/client@0.9.2";
 pub const PRISM: &str = "@stoplight/prism-cli@5.16.0";
 pub const REDOCLY: &str = "@redocly/cli@2.77.0";
+pub const SPECTRAL: &str = "@stoplight/spectral-cli@6.16.3";
 
 /// No command takes longer than this, on a slow machine and a slow network either.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -72,7 +75,8 @@ impl Tools {
             println!("  installing {package}");
             run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).await?;
             let mut pip = Command::new(folder.join("bin/pip"));
-            run(pip.args(["install", "--quiet", "--disable-pip-version-check", package])).await?;
+            pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+            run(pip.args(package.split(' '))).await?;
             installed(&folder)?;
         }
         Ok(folder.join("bin"))
@@ -110,7 +114,7 @@ impl Tools {
 
     /// The folder for a tool, and whether it has yet to be filled.
     fn tool(&self, package: &str) -> Result<(PathBuf, bool)> {
-        let name = package.replace(['/', '@'], "-");
+        let name = package.replace(['/', '@', ' '], "-");
         let folder = self.folder.join("tools").join(name.trim_start_matches('-'));
         let is_new = !folder.join("installed").exists();
         if is_new && folder.exists() {

@@ -13,13 +13,13 @@ use crate::recorder::{Behind, Exchange, Recorder};
 use crate::report::Outcome;
 use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, Tools};
 
-/// What is taken for equal.
+/// What counts as equal.
 const NORMALIZATIONS: [&str; 2] = [
     "The letter case of a boolean in a query does not count: the Python client writes `True`.",
     "In JSON, white space and the order of keys do not count.",
 ];
 
-/// What the JavaScript client leaves as it is in a path, and the two others encode.
+/// What the JavaScript client leaves as it is in a path, and the other two encode.
 const NOT_ENCODED_BY_JAVASCRIPT: [char; 5] = ['!', '\'', '(', ')', '*'];
 
 /// Names and users that need encoding, or look as if they did.
@@ -56,7 +56,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let file = tools.folder().join("calls.json");
     fs::write(&file, serde_json::to_string(&calls)?)?;
 
-    let recorder = Recorder::start(Behind::Answer(answer)).await?;
+    let recorder = Recorder::start(Behind::Response(success)).await?;
     let run = async |mut command: Command| -> Result<Vec<Exchange>> {
         command.env("ROCKSET_APISERVER", &recorder.url).env("CALLS", &file);
         tools::run(&mut command).await?;
@@ -138,8 +138,8 @@ fn calls() -> Vec<Call> {
     calls
 }
 
-/// A success for whatever is asked.
-fn answer(method: &str, path: &str) -> Value {
+/// A success for any operation.
+fn success(method: &str, path: &str) -> Value {
     let key = json!({ "name": "n", "key": "aB3dE5" });
     let is_listing = method == "GET" && path.ends_with("/apikeys");
     json!({ "data": if is_listing { json!([key]) } else { key } })
@@ -163,7 +163,7 @@ struct Request {
 impl Request {
     fn of(exchange: &Exchange) -> Result<Self> {
         let body = (!exchange.request.is_empty())
-            .then(|| serde_json::from_slice(&exchange.request).context("a body is no JSON"));
+            .then(|| serde_json::from_slice(&exchange.request).context("a body is not JSON"));
         let query = exchange
             .query
             .as_ref()

@@ -1,10 +1,12 @@
-//! What goes wrong on demand, so that a program's reaction to it can be tested.
+//! Fault injection, so that a program's reaction to faults can be tested.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Something that goes wrong with an answer; given to [`Server::inject`](crate::Server::inject).
+use rockset_apikeys::ErrorType;
+
+/// A fault of a response, for [`Server::inject`](crate::Server::inject).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub(crate) Kind);
 
@@ -16,33 +18,55 @@ pub(crate) enum Kind {
 }
 
 impl Fault {
-    /// The answer is an error with this status, from 400 to 599, and nothing is done. Any other
-    /// number counts as 500.
+    /// The response is an error with this status, from 400 to 599, and nothing is done. Any other
+    /// number counts as 500. The error has the type that the server gives errors of this status.
     pub fn status(status: u16) -> Self {
         Self(Kind::Status(if (400..600).contains(&status) { status } else { 500 }))
     }
 
-    /// The request is dealt with as usual, but only after this time.
+    /// The request is handled as usual, but only after this time.
     pub fn delay(delay: Duration) -> Self {
         Self(Kind::Delay(delay))
     }
 
-    /// The request is dealt with as usual, and then the connection is closed without an answer.
+    /// The request is handled as usual, and then the connection is closed without a response.
     pub fn drop_connection() -> Self {
         Self(Kind::DropConnection)
     }
 }
 
-/// The faults of the answers to come.
+/// The error type of a status: the one that the server itself sends with it, or else the one that
+/// says the same.
+pub(crate) fn error_type(status: u16) -> ErrorType {
+    match status {
+        401 => ErrorType::AuthException,
+        403 => ErrorType::Forbidden,
+        404 => ErrorType::NotFound,
+        405 => ErrorType::MethodNotAllowed,
+        406 => ErrorType::NotAcceptable,
+        408 => ErrorType::ClientConnectionError,
+        409 => ErrorType::Conflict,
+        413 => ErrorType::ContentTooLarge,
+        415 => ErrorType::UnsupportedMediaType,
+        429 => ErrorType::RateLimitExceeded,
+        501 => ErrorType::NotImplementedYet,
+        502 | 504 => ErrorType::ConnectionError,
+        503 => ErrorType::ServiceUnavailable,
+        500.. => ErrorType::InternalError,
+        _ => ErrorType::BadRequest,
+    }
+}
+
+/// The faults of the next responses.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Mutex<VecDeque<(Fault, usize)>>);
 
 impl Faults {
-    pub(crate) fn add(&self, fault: Fault, answers: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((fault, answers));
+    pub(crate) fn add(&self, fault: Fault, responses: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((fault, responses));
     }
 
-    /// The fault of the next answer, if it has one.
+    /// The fault of the next response, if it has one.
     pub(crate) fn next(&self) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((fault, left)) = faults.front_mut() {

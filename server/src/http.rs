@@ -25,7 +25,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::fault::{Fault, Faults, Kind};
+use crate::fault::{self, Fault, Faults, Kind};
 use crate::listen::DropConnection;
 use crate::rules::{Refusal, Signer};
 use crate::service::Service;
@@ -109,13 +109,7 @@ async fn go_wrong(State(app): Shared, request: Request, next: Next) -> Response 
     match app.faults.next() {
         None => next.run(request).await,
         Some(Fault(Kind::Status(status))) => {
-            let kind = match status {
-                429 => ErrorType::RateLimitExceeded,
-                501 => ErrorType::NotImplementedYet,
-                503 => ErrorType::ServiceUnavailable,
-                500.. => ErrorType::InternalError,
-                _ => ErrorType::BadRequest,
-            };
+            let kind = fault::error_type(status);
             Refusal::new(status, kind, "this fault was asked for").into_response()
         }
         Some(Fault(Kind::Delay(delay))) => {

@@ -486,6 +486,37 @@ async fn faults_come_in_order_and_as_often_as_asked_for() {
 }
 
 #[tokio::test]
+async fn an_injected_error_has_the_type_of_its_status() {
+    let server = server().await;
+    for (status, kind) in [
+        (400, "BADREQUEST"),
+        (401, "AUTHEXCEPTION"),
+        (403, "FORBIDDEN"),
+        (404, "NOTFOUND"),
+        (405, "METHODNOTALLOWED"),
+        (406, "NOTACCEPTABLE"),
+        (408, "CLIENT_CONNECTION_ERROR"),
+        (409, "CONFLICT"),
+        (413, "CONTENTTOOLARGE"),
+        (415, "UNSUPPORTEDMEDIATYPE"),
+        (418, "BADREQUEST"),
+        (429, "RATELIMITEXCEEDED"),
+        (500, "INTERNALERROR"),
+        (501, "NOTIMPLEMENTEDYET"),
+        (502, "CONNECTION_ERROR"),
+        (503, "SERVICEUNAVAILABLE"),
+        (504, "CONNECTION_ERROR"),
+        (599, "INTERNALERROR"),
+    ] {
+        server.inject(Fault::status(status), 1);
+        let response = reqwest::get(format!("{}{KEYS}", server.url())).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(body["type"], kind, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_limit_counts_the_requests_of_each_key() {
     let limit = std::num::NonZeroU32::new(3).unwrap();
     let builder = Server::builder().user(MEMBER, Role::Member).rate_limit(limit);

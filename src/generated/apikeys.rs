@@ -8,32 +8,32 @@ use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_pa
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    /// One API key of one user.
+    /// An API key authenticates requests. It belongs to the user who created it.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct ApiKey {
         /// When the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_at: ::std::option::Option<crate::Timestamp>,
-        /// E-mail address of the key's owner.
+        /// Email address of the key's owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<::std::string::String>,
-        /// Name of the key that signed the request which created this one.
+        /// Name of the key that authenticated the request to create this one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by_apikey_name: ::std::option::Option<::std::string::String>,
-        /// When the key stops working by itself. A key without it never does.
+        /// When the key expires. A key without it does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        /// The full key when it was just created or is revealed; otherwise the key's identifier, its first 6 characters.
+        /// The full key when it was just created or is revealed. Otherwise the key's identifier, its first 6 characters.
         pub key: crate::ApiKeyValue,
-        /// When the key last signed a request.
+        /// When the key last authenticated a request.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub last_access_time: ::std::option::Option<crate::Timestamp>,
-        /// Name of the key, unique among its owner's keys.
+        /// Name of the API key, unique among its owner's keys.
         pub name: ::std::string::String,
-        /// The one role that limits what the key may do. A key without it has all roles of its owner.
+        /// Role that limits what the key may do. A key without one has all roles of its owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<::std::string::String>,
-        /// Whether the key may sign requests.
+        /// Whether the key authenticates requests.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub state: ::std::option::Option<crate::generated::enums::KeyState>,
     }
@@ -45,15 +45,15 @@ pub mod types {
     /// The key to create.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct CreateApiKeyRequest {
-        /// E-mail address of the user on whose behalf the key is created.
+        /// Email address of the user for whom the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<::std::string::String>,
-        /// When the key stops working by itself. Without it the key never does.
+        /// When the key expires. Without it, the key does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        /// Name of the new key; no other key of the same user may have it.
+        /// Name for this API key. No other key of the same user may have it.
         pub name: ::std::string::String,
-        /// The one role that limits what the key may do. Without it the key has all roles of its owner.
+        /// Role that limits what the key may do. Without it, the key has all roles of its owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<::std::string::String>,
     }
@@ -62,7 +62,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The answer to a creation.
+    /// The response to a create request. `data` is required: a success without it is of no use.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct CreateApiKeyResponse {
         /// The created key, with its full value.
@@ -73,10 +73,10 @@ pub mod types {
             Default::default()
         }
     }
-    /// The answer to a deletion.
+    /// The response to a delete request. `data` is required: a success without it is of no use.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct DeleteApiKeyResponse {
-        /// The key that was deleted.
+        /// The deleted key.
         pub data: ApiKey,
     }
     impl DeleteApiKeyResponse {
@@ -84,33 +84,33 @@ pub mod types {
             Default::default()
         }
     }
-    /// What every answer but a success carries.
+    /// The body of every error response.
     #[derive(
         ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
     )]
     pub struct ErrorModel {
-        /// Column of the request's text in which the error was found, from 1.
+        /// Column of the request body where the error is, counted from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub column: ::std::option::Option<i64>,
-        /// Identifier of this error.
+        pub column: ::std::option::Option<i32>,
+        /// Identifier of the error.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_id: ::std::option::Option<::std::string::String>,
-        /// Line of the request's text in which the error was found, from 1.
+        /// Line of the request body where the error is, counted from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub line: ::std::option::Option<i64>,
+        pub line: ::std::option::Option<i32>,
         /// What went wrong, for people.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
-        /// Identifier of the query that failed, where there was one.
+        /// Identifier of the query that failed, if there was one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub query_id: ::std::option::Option<::std::string::String>,
-        /// Identifier of the request in the service's logs.
+        /// Identifier of the request in the server's logs.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub trace_id: ::std::option::Option<::std::string::String>,
         /// What went wrong, for programs.
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<crate::generated::enums::ErrorType>,
-        /// Resource name of the virtual instance that the request ran on.
+        /// Resource name of the virtual instance that ran the query, if there was one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub virtual_instance_rrn: ::std::option::Option<::std::string::String>,
     }
@@ -119,10 +119,10 @@ pub mod types {
             Default::default()
         }
     }
-    /// The answer to a retrieval.
+    /// The response to a retrieve request. `data` is required: a success without it is of no use.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct GetApiKeyResponse {
-        /// The key, with its full value when that was asked for.
+        /// The key, with its full value if the request asked for it.
         pub data: ApiKey,
     }
     impl GetApiKeyResponse {
@@ -130,10 +130,10 @@ pub mod types {
             Default::default()
         }
     }
-    /// The answer to a listing.
+    /// The response to a list request. `data` is required: a success without it is of no use.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct ListApiKeysResponse {
-        /// The user's keys, oldest first, each with its identifier for its value.
+        /// The user's keys, oldest first, each with its identifier instead of the full key.
         pub data: ::std::vec::Vec<ApiKey>,
     }
     impl ListApiKeysResponse {
@@ -141,18 +141,18 @@ pub mod types {
             Default::default()
         }
     }
-    /// The changes to a key; a field that is left out keeps its value.
+    /// The changes. Fields that are left out keep their values.
     #[derive(
         ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
     )]
     pub struct UpdateApiKeyRequest {
-        /// Whether to remove the expiry time, so that the key never stops by itself.
+        /// Whether to remove the expiry time, so that the key does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clear_expiry_time: ::std::option::Option<bool>,
-        /// When the key stops working by itself.
+        /// When the key expires.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        /// The state that the key is to have.
+        /// The state that the key should have.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub state: ::std::option::Option<crate::generated::enums::KeyState>,
     }
@@ -161,10 +161,10 @@ pub mod types {
             Default::default()
         }
     }
-    /// The answer to an update.
+    /// The response to an update request. `data` is required: a success without it is of no use.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
     pub struct UpdateApiKeyResponse {
-        /// The key as it is after the update.
+        /// The key after the update.
         pub data: ApiKey,
     }
     impl UpdateApiKeyResponse {
@@ -510,12 +510,12 @@ pub mod types {
         }
         #[derive(Clone, Debug)]
         pub struct ErrorModel {
-            column: ::std::result::Result<::std::option::Option<i64>, ::std::string::String>,
+            column: ::std::result::Result<::std::option::Option<i32>, ::std::string::String>,
             error_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
-            line: ::std::result::Result<::std::option::Option<i64>, ::std::string::String>,
+            line: ::std::result::Result<::std::option::Option<i32>, ::std::string::String>,
             message: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -554,7 +554,7 @@ pub mod types {
         impl ErrorModel {
             pub fn column<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
                 T::Error: ::std::fmt::Display,
             {
                 self.column = value
@@ -574,7 +574,7 @@ pub mod types {
             }
             pub fn line<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
                 T::Error: ::std::fmt::Display,
             {
                 self.line = value
@@ -878,8 +878,13 @@ pub mod types {
 ///
 /// Create, list, retrieve, update and delete the API keys of an organization's users.
 ///
-/// The hosted service was retired on 30 September 2024 and its hosts no longer answer. The
-/// contract lives on in this project's client and server.
+/// The vendor retired the hosted service on 30 September 2024, and its hosts no longer respond.
+/// This project's server implements the same contract.
+///
+/// Servers and proxies can send responses that this contract does not document. An HTTP server
+/// that cannot parse a request may respond with 400, 414 or 431 and an empty body.
+///
+/// The licence is that of this file. The vendor published none for the API.
 ///
 ///
 /// Version: 1.0.0
@@ -941,12 +946,12 @@ const _: () = {
 impl Client {
     /// Create an API key
     ///
-    /// Makes a new key that belongs to the user whose key signs the request. The answer is one of the two places where the full key can be read; the other is a retrieval that asks for it.
+    /// Creates an API key for the authenticated user. The response contains the full key. After that, only a retrieval with `reveal=true` returns it.
     ///
     /// Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
     ///
     /// Arguments:
-    /// - `body`: The name of the new key and what it may do.
+    /// - `body`: The key to create.
     /// ```ignore
     /// let response = client.create_api_key()
     ///    .body(body)
@@ -958,12 +963,12 @@ impl Client {
     }
     /// List API keys
     ///
-    /// Lists the keys of one user, oldest first. Each key shows its identifier in place of its full value.
+    /// Lists API key metadata for any user in your organization, oldest key first. Each key shows its identifier instead of the full key.
     ///
     /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
     ///
     /// Arguments:
-    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
+    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
     /// ```ignore
     /// let response = client.list_api_keys()
     ///    .user(user)
@@ -975,14 +980,14 @@ impl Client {
     }
     /// Retrieve an API key
     ///
-    /// Retrieves one key of one user, with its full value when that is asked for.
+    /// Retrieves one API key for any user in your organization.
     ///
     /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
     ///
     /// Arguments:
-    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    /// - `name`: Name of the key, unique among its owner's keys.
-    /// - `reveal`: Answer with the full key instead of its identifier. Any letter case of `true` and `false` is understood.
+    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
+    /// - `name`: Name of the API key.
+    /// - `reveal`: Reveals the full key instead of its identifier. The server accepts `true` and `false` in any letter case.
     /// ```ignore
     /// let response = client.get_api_key()
     ///    .user(user)
@@ -996,14 +1001,14 @@ impl Client {
     }
     /// Update the state of an API key
     ///
-    /// Suspends a key, makes it active again, or changes when it expires. Its value, its name and its role never change.
+    /// Updates the state of an API key for any user in your organization, or changes when the key expires. A key's value, name and role never change.
     ///
     /// Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
     ///
     /// Arguments:
-    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    /// - `name`: Name of the key, unique among its owner's keys.
-    /// - `body`: What to change; a field that is left out keeps its value.
+    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
+    /// - `name`: Name of the API key.
+    /// - `body`: The changes. Fields that are left out keep their values.
     /// ```ignore
     /// let response = client.update_api_key()
     ///    .user(user)
@@ -1017,13 +1022,13 @@ impl Client {
     }
     /// Delete an API key
     ///
-    /// Deletes one key of one user for good, and answers with what was deleted.
+    /// Deletes an API key for any user in your organization. This cannot be undone. The response contains the deleted key.
     ///
     /// Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
     ///
     /// Arguments:
-    /// - `user`: E-mail address of the keys' owner, or `self` for the user whose key signs the request.
-    /// - `name`: Name of the key, unique among its owner's keys.
+    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
+    /// - `name`: Name of the API key.
     /// ```ignore
     /// let response = client.delete_api_key()
     ///    .user(user)
@@ -1130,6 +1135,9 @@ pub mod builder {
                     Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
                 }
                 409u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
+                413u16 => {
                     Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
                 }
                 415u16 => {
@@ -1504,6 +1512,9 @@ pub mod builder {
                 409u16 => {
                     Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
                 }
+                413u16 => {
+                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                }
                 415u16 => {
                     Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
                 }
@@ -1705,7 +1716,7 @@ pub(crate) const DEFAULT_USER: &str = "self";
 pub(crate) type ErrorBody = types::ErrorModel;
 /// The contract's enums. Each keeps values that the contract does not know.
 pub mod enums {
-    /// Whether a key may sign requests.
+    /// Whether a key authenticates requests.
     #[derive(
         Clone,
         Debug,
@@ -1718,10 +1729,10 @@ pub mod enums {
     )]
     #[non_exhaustive]
     pub enum KeyState {
-        /// The key signs requests.
+        /// The key authenticates requests.
         #[serde(rename = "ACTIVE")]
         Active,
-        /// A request signed with the key is rejected; the key was suspended, or it expired.
+        /// The server rejects requests that use the key. It was suspended, or it expired.
         #[serde(rename = "SUSPENDED")]
         Suspended,
         /// A value that the contract does not know, as it was received.
@@ -1765,70 +1776,70 @@ pub mod enums {
     )]
     #[non_exhaustive]
     pub enum ErrorType {
-        /// The request is signed with no valid key.
+        /// The request has no API key, or one that does not authenticate.
         #[serde(rename = "AUTHEXCEPTION")]
         AuthException,
-        /// The request asks for a version of the API that is not served.
+        /// The server does not support the requested API version.
         #[serde(rename = "VERSIONEXCEPTION")]
         VersionException,
-        /// The server failed through no fault of the caller.
+        /// The server failed.
         #[serde(rename = "INTERNALERROR")]
         InternalError,
-        /// A parameter or a field has a value that cannot be used.
+        /// A parameter or a field has an invalid value.
         #[serde(rename = "INVALIDINPUT")]
         InvalidInput,
-        /// The server does not do this yet.
+        /// The server does not support the operation yet.
         #[serde(rename = "NOTIMPLEMENTEDYET")]
         NotImplementedYet,
         /// A quota or a limit is used up.
         #[serde(rename = "RESOURCEEXCEEDED")]
         ResourceExceeded,
-        /// Something of that name exists already.
+        /// Something with the same name exists already.
         #[serde(rename = "ALREADYEXISTS")]
         AlreadyExists,
-        /// The path is known, the method is not.
+        /// The path does not support the method.
         #[serde(rename = "METHODNOTALLOWED")]
         MethodNotAllowed,
-        /// The server cannot answer in any media type that the request accepts.
+        /// The server cannot respond in a media type that the request accepts.
         #[serde(rename = "NOTACCEPTABLE")]
         NotAcceptable,
-        /// The request's body has a media type that the server does not read.
+        /// The server does not support the media type of the request body.
         #[serde(rename = "UNSUPPORTEDMEDIATYPE")]
         UnsupportedMediaType,
-        /// There is nothing of that name.
+        /// Nothing with the requested name exists.
         #[serde(rename = "NOTFOUND")]
         NotFound,
-        /// Something else still depends on it.
+        /// Something else still depends on the resource.
         #[serde(rename = "DEPENDENTRESOURCES")]
         DependentResources,
         /// A query failed.
         #[serde(rename = "QUERY_ERROR")]
         QueryError,
-        /// The server, or what was asked for, is not ready yet.
+        /// The server or the resource is not ready yet.
         #[serde(rename = "NOT_READY")]
         NotReady,
-        /// The key is valid, but may not do this.
+        /// The caller lacks the permission.
         #[serde(rename = "FORBIDDEN")]
         Forbidden,
         /// A query took too long.
         #[serde(rename = "QUERY_TIMEOUT")]
         QueryTimeout,
-        /// The server could not reach what it needed.
+        /// The server could not connect to something that it needs.
         #[serde(rename = "CONNECTION_ERROR")]
         ConnectionError,
-        /// The request's body is too large.
+        /// The request body is too large.
         #[serde(rename = "CONTENTTOOLARGE")]
         ContentTooLarge,
-        /// What was asked for is still being created.
+        /// The resource is still being created.
         #[serde(rename = "CREATING")]
         Creating,
-        /// The request could not be understood.
+        /// The request is malformed.
         #[serde(rename = "BADREQUEST")]
         BadRequest,
-        /// The server cannot answer now.
+        /// The server cannot handle requests at the moment.
         #[serde(rename = "SERVICEUNAVAILABLE")]
         ServiceUnavailable,
-        /// The request does not fit the present state of what it names.
+        /// The request conflicts with the current state of the resource.
         #[serde(rename = "CONFLICT")]
         Conflict,
         /// There were too many requests in a short time.

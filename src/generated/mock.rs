@@ -103,6 +103,14 @@ pub mod operations {
                     .json_body_obj(value),
             )
         }
+        pub fn payload_too_large(self, value: &types::ErrorModel) -> Self {
+            Self(
+                self.0
+                    .status(413u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
             Self(
                 self.0
@@ -558,6 +566,14 @@ pub mod operations {
             Self(
                 self.0
                     .status(409u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn payload_too_large(self, value: &types::ErrorModel) -> Self {
+            Self(
+                self.0
+                    .status(413u16)
                     .header("content-type", "application/json")
                     .json_body_obj(value),
             )

@@ -1,18 +1,13 @@
-//! What the contract says beyond the vendor's documentation page: of errors, of regions, and of the
-//! models that the page names and does not define. With the page itself it is compared by `cargo
-//! xtask conformance`.
+//! What the contract says beyond the vendor's documentation page: of errors, of regions, of its own
+//! extensions. `cargo xtask conformance` compares it with the page and with the vendor's clients.
 
 use rockset_apikeys::Region;
 use serde_json::Value;
 
 use crate::support::{Contract, OPERATIONS};
 
-fn is_marked(node: &Value) -> bool {
-    ["clients", "later", "project"].iter().any(|source| node["x-source"] == *source)
-}
-
 #[test]
-fn everything_but_a_success_carries_an_error_model() {
+fn every_error_response_carries_an_error_model() {
     let contract = Contract::load();
     for &id in &*OPERATIONS {
         let (.., operation) = contract.operation(id);
@@ -25,14 +20,12 @@ fn everything_but_a_success_carries_an_error_model() {
 }
 
 #[test]
-fn the_servers_are_the_regions_with_the_default_of_the_page_first() {
+fn the_servers_are_the_regions_and_the_default_is_first() {
     let contract = Contract::load();
     let servers = contract.0["servers"].as_array().unwrap();
     let urls: Vec<_> = servers.iter().map(|server| server["url"].as_str().unwrap()).collect();
     assert_eq!(urls, Region::ALL.map(Region::url));
     assert_eq!(urls[0], "https://api.rs2.usw2.rockset.com");
-    let marked: Vec<_> = servers.iter().map(is_marked).collect();
-    assert_eq!(marked, [false, true, true, true], "only the default is on the page");
 }
 
 #[test]
@@ -42,9 +35,17 @@ fn everything_is_described() {
     }
     let contract = Contract::load();
     for &id in &*OPERATIONS {
-        assert!(described(contract.operation(id).2), "{id}");
+        let (.., operation) = contract.operation(id);
+        assert!(described(operation), "{id}");
         for parameter in contract.parameters(id) {
             assert!(described(parameter), "{parameter}");
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let response = contract.resolve(response);
+            assert!(described(response), "{id}, {status}");
+            for (name, header) in response["headers"].as_object().into_iter().flatten() {
+                assert!(described(contract.resolve(header)), "{id}, {status}, {name}");
+            }
         }
     }
     for (name, schema) in contract.0["components"]["schemas"].as_object().unwrap() {
@@ -52,35 +53,20 @@ fn everything_is_described() {
         for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
             assert!(described(schema), "{name}.{property}");
         }
+        let values: Vec<_> = schema["enum"].as_array().into_iter().flatten().collect();
+        let texts = schema["x-enumDescriptions"].as_object().into_iter().flatten();
+        let described: Vec<_> =
+            texts.filter(|(_, text)| !text.as_str().unwrap().is_empty()).collect();
+        assert!(values.iter().all(|value| described.iter().any(|(it, _)| it == value)), "{name}");
+        assert_eq!(values.len(), described.len(), "{name} describes values that it does not have");
     }
 }
 
-/// The models, which the page names and the vendor's clients define. `!` stands after what is
-/// required, `+` before what was added later.
-const MODELS: [(&str, &str); 4] = [
-    ("CreateApiKeyRequest", "+created_by +expiry_time name! role"),
-    ("UpdateApiKeyRequest", "+clear_expiry_time +expiry_time state"),
-    (
-        "ApiKey",
-        "created_at created_by created_by_apikey_name +expiry_time key! last_access_time name! \
-         role state",
-    ),
-    ("ErrorModel", "column error_id line message query_id trace_id type +virtual_instance_rrn"),
-];
-
 #[test]
-fn the_models_have_the_fields_of_the_published_clients() {
+fn every_post_says_what_it_does_to_state() {
     let contract = Contract::load();
-    for (name, fields) in MODELS {
-        let schema = &contract.0["components"]["schemas"][name];
-        let mut found: Vec<_> = schema["properties"].as_object().unwrap().iter().collect();
-        found.sort_by_key(|(property, _)| property.as_str());
-        let found = found.into_iter().map(|(property, of)| {
-            let later = if of["x-source"] == "later" { "+" } else { "" };
-            let required = schema["required"].as_array().into_iter().flatten();
-            let required = if required.into_iter().any(|it| it == property) { "!" } else { "" };
-            format!("{later}{property}{required}")
-        });
-        assert_eq!(found.collect::<Vec<_>>().join(" "), fields, "{name}");
-    }
+    let posts = OPERATIONS.iter().filter(|id| contract.operation(id).0 == "post");
+    let kinds = posts.map(|id| (*id, contract.operation(id).2["x-operation-kind"].as_str()));
+    let expected = [("create_api_key", Some("create")), ("update_api_key", Some("update"))];
+    assert_eq!(kinds.collect::<Vec<_>>(), expected);
 }

@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn an_error_keeps_its_status_and_the_valid_fields_of_its_model(
         message: String,
-        line: i64,
+        line: i32,
         others in prop::collection::btree_map(
             "type|column|trace_id|error_id|query_id|virtual_instance_rrn|[a-z]{1,9}",
             json(),

@@ -264,8 +264,8 @@ fn without_git_the_copy_is_written_and_there_is_no_report() {
 #[test]
 fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
     for (from, to, place, cause) in [
-        ("info:\n", "info\n", "line 16, column 8", "could not find expected ':'"),
-        ("'415':", "'400':", "line 57", "duplicate entry with key \"400\""),
+        ("\ninfo:\n", "\ninfo\n", ", column 8: ", "could not find expected ':'"),
+        ("'415':", "'400':", ": line ", "duplicate entry with key \"400\""),
         ("  version: 1.0.0\n", "", "info", "missing field `version`"),
         ("openapi: 3.0.3", "openapi: 3.1.0", ": openapi: ", "not \"3.1.0\""),
         (
@@ -285,20 +285,57 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
         (
             "type: integer",
             "type: intger",
-            "ErrorModel.properties.line",
+            "headers.RetryAfter.schema",
             "there is no type `intger`",
         ),
         ("required: [name, key]", "required: [nam, key]", "ApiKey.required", "no property `nam`"),
-        ("description: The keys were", "text: The keys were", "responses.200", "missing field"),
-        ("    ApiKeyValue:", "    KeyValue:", "components.schemas", "there is no `ApiKeyValue`"),
         ("in: path", "in: way", "components.parameters.User", "unknown variant `way`"),
         (
-            "x-enum-varnames: [Active, Suspended]",
-            "x-enum-varnames: [Active]",
-            "KeyState.x-enum-varnames",
-            "a list of 2 texts",
+            "x-operation-kind: create",
+            "x-operation-kind: make",
+            "/self/apikeys.post.x-operation-kind",
+            "is not `read`, `create`, `update` or `delete`",
         ),
-        ("[Active, Suspended]", "[Active, is not]", "KeyState.x-enum-varnames", "no Rust name"),
+        (
+            "      x-operation-kind: update\n",
+            "",
+            "/apikeys/{name}.post",
+            "`x-operation-kind` is missing; say whether the operation is a `create`",
+        ),
+        ("'400':", "'201':", "/self/apikeys.post.responses", "success statuses [200, 201]"),
+        ("x-default: self", "x-default: 5", "parameters.User.x-default", "is not a text"),
+        ("x-scheme: ApiKey", "x-scheme: ''", "securitySchemes.apikeys.x-scheme", "not a word"),
+        ("in: header", "in: query", "securitySchemes.apikeys", "not of type `apiKey` in `header`"),
+        (
+            "schema: { $ref: '#/components/schemas/ErrorModel' }",
+            "schema: { $ref: '#/components/schemas/ApiKey' }",
+            "paths",
+            "error responses have the schemas [\"ApiKey\", \"ErrorModel\"]",
+        ),
+        (
+            "AUTHEXCEPTION: AuthException",
+            "AUTHEXCEPTION: Auth Exception",
+            "ErrorType.enum",
+            "the variant of `AUTHEXCEPTION`, is not a Rust name",
+        ),
+        (
+            "AUTHEXCEPTION: AuthException",
+            "AUTHEXCEPTION: NotFound",
+            "ErrorType.enum",
+            "the variant of `NOTFOUND`, is taken",
+        ),
+        (
+            "AUTHEXCEPTION: AuthException",
+            "AUTH: AuthException",
+            "ErrorType.x-enumNames",
+            "the enum has no value `AUTH`",
+        ),
+        (
+            "ACTIVE: ",
+            "ACTIVE:\n          x: ",
+            "KeyState.x-enumDescriptions",
+            "is not a map from wire values to texts",
+        ),
     ] {
         let project = Project::new();
         let before = project.read(COPY);

@@ -1,0 +1,221 @@
+//! The contract as a flat list of facts. Each has a place, a value, and the source that the marks
+//! in the contract name for it.
+//!
+//! A place starts with the id of an operation, the name of a schema (`schemas.ApiKey`), or a word
+//! of the document. References are followed: parameters, responses and headers stand where they
+//! are used, and so do schemas that are not objects. What the contract says of a fact's truth is
+//! not judged here.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::spec::{Spec, entries};
+
+/// Where a fact comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The documentation page; no mark names it.
+    Page,
+    Clients,
+    Later,
+    Project,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    pub value: Value,
+    pub source: Source,
+}
+
+#[derive(Default)]
+pub struct Facts {
+    pub by_place: BTreeMap<String, Fact>,
+    /// What is wrong with the marks themselves.
+    pub problems: Vec<String>,
+}
+
+impl Source {
+    fn named(name: &Value) -> Option<Self> {
+        match name.as_str()? {
+            "clients" => Some(Self::Clients),
+            "later" => Some(Self::Later),
+            "project" => Some(Self::Project),
+            _ => None,
+        }
+    }
+}
+
+/// The mark that covers the whole node, or else the one around it.
+fn of_node(node: &Value, around: Source) -> Source {
+    Source::named(&node["x-source"]).unwrap_or(around)
+}
+
+/// The mark that covers this word of the node, or else the node's.
+fn of_word(node: &Value, word: &str, of_node: Source) -> Source {
+    Source::named(&node["x-source"][word]).unwrap_or(of_node)
+}
+
+impl Facts {
+    pub fn of(spec: &Spec) -> Self {
+        let mut facts = Self::default();
+        let document = spec.document();
+        facts.check_marks(document, "");
+        for (word, below) in entries(document).filter(|(word, _)| !is_own_part(word)) {
+            facts.add_word(spec, document, word, below, "", Source::Page);
+        }
+        let schemes = &document["components"]["securitySchemes"];
+        facts.add_words(spec, schemes, "securitySchemes", Source::Page);
+        for operation in spec.operations() {
+            let (id, node) = (operation.id, operation.node);
+            let source = of_node(node, Source::Page);
+            facts.add(format!("{id}.method"), json!(operation.method), source);
+            facts.add(format!("{id}.path"), json!(operation.path), source);
+            for parameter in spec.parameters(&operation) {
+                let name = parameter["name"].as_str().unwrap_or_default();
+                facts.add_words(spec, parameter, &format!("{id}.parameters.{name}"), source);
+            }
+            let words = entries(node).filter(|(word, _)| {
+                !matches!(word.as_str(), "operationId" | "parameters") && is_fact(node, word)
+            });
+            for (word, below) in words {
+                facts.add_word(spec, node, word, below, id, source);
+            }
+        }
+        for (name, schema) in spec.schemas() {
+            let place = format!("schemas.{name}");
+            if schema["type"] == "object" {
+                facts.add_schema(spec, schema, &place, Source::Page);
+            } else {
+                let source = of_word(schema, "description", of_node(schema, Source::Page));
+                facts.add(format!("{place}.description"), schema["description"].clone(), source);
+            }
+        }
+        facts
+    }
+
+    fn add(&mut self, place: String, value: Value, source: Source) {
+        self.by_place.insert(place, Fact { value, source });
+    }
+
+    /// Adds what is below the node, or below the one that it refers to.
+    fn add_words(&mut self, spec: &Spec, node: &Value, place: &str, around: Source) {
+        let node = spec.resolve(node);
+        let source = of_node(node, around);
+        // Names of headers look like extensions.
+        let has_names = place.ends_with(".headers");
+        for (word, below) in entries(node).filter(|(word, _)| has_names || is_fact(node, word)) {
+            self.add_word(spec, node, word, below, place, source);
+        }
+    }
+
+    fn add_word(
+        &mut self,
+        spec: &Spec,
+        node: &Value,
+        word: &str,
+        below: &Value,
+        place: &str,
+        around: Source,
+    ) {
+        let source = of_word(node, word, around);
+        let place = if place.is_empty() { word.to_owned() } else { format!("{place}.{word}") };
+        match below {
+            _ if word == "schema" => self.add_schema(spec, below, &place, source),
+            Value::Object(words) if !words.is_empty() => {
+                self.add_words(spec, below, &place, source);
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                for (index, item) in items.iter().enumerate() {
+                    let name = item["name"].as_str().or(item["url"].as_str());
+                    let name = name.map_or_else(|| index.to_string(), str::to_owned);
+                    self.add_words(spec, item, &format!("{place}.{name}"), source);
+                }
+            }
+            _ => self.add(place, below.clone(), source),
+        }
+    }
+
+    fn add_schema(&mut self, spec: &Spec, node: &Value, place: &str, around: Source) {
+        let source = of_node(node, around);
+        let referring = if node["$ref"].is_string() { node } else { &node["allOf"][0] };
+        if let Some(reference) = referring["$ref"].as_str() {
+            self.add_reference(spec.resolve(referring), reference, place, source);
+        }
+        for (word, below) in entries(node).filter(|(word, _)| is_fact(node, word)) {
+            let source = of_word(node, word, source);
+            match word.as_str() {
+                "$ref" | "allOf" | "required" => {}
+                "properties" => {
+                    for (name, property) in entries(below) {
+                        let place = format!("{place}.properties.{name}");
+                        let required = &node["required"];
+                        let required =
+                            required.as_array().is_some_and(|all| all.iter().any(|it| it == name));
+                        let of_required = match required {
+                            true => of_word(node, "required", of_node(node, around)),
+                            false => of_word(property, "type", of_node(property, source)),
+                        };
+                        self.add(format!("{place}.required"), json!(required), of_required);
+                        self.add_schema(spec, property, &place, source);
+                    }
+                }
+                "items" => self.add_schema(spec, below, &format!("{place}.items"), source),
+                _ => self.add(format!("{place}.{word}"), below.clone(), source),
+            }
+        }
+    }
+
+    /// Adds an object by its name, and everything else by what it is.
+    fn add_reference(&mut self, target: &Value, reference: &str, place: &str, around: Source) {
+        let of_target = of_node(target, around);
+        if target["type"] == "object" {
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            let place = place.strip_suffix(".schema").unwrap_or(place);
+            // A mark around the reference is nearer than the target's own.
+            let source = if around == Source::Page { of_target } else { around };
+            self.add(format!("{place}.schema"), json!(name), source);
+            return;
+        }
+        let words = entries(target).filter(|(word, _)| *word != "description");
+        for (word, below) in words.filter(|(word, _)| is_fact(target, word)) {
+            // The type is a fact of the place that refers; the rest is what the target adds to it.
+            let source = if word == "type" { around } else { of_word(target, word, of_target) };
+            self.add(format!("{place}.{word}"), below.clone(), source);
+        }
+    }
+
+    /// Finds marks of an unknown source, and marks for words that are not there.
+    fn check_marks(&mut self, node: &Value, place: &str) {
+        let marks = match &node["x-source"] {
+            Value::Object(marks) => marks.iter().map(|(word, mark)| (Some(word), mark)).collect(),
+            Value::Null => vec![],
+            mark => vec![(None, mark)],
+        };
+        for (word, mark) in marks {
+            if Source::named(mark).is_none() {
+                self.problems.push(format!("{place}: the source {mark} is unknown"));
+            }
+            if let Some(word) = word.filter(|word| node[word.as_str()].is_null()) {
+                self.problems.push(format!("{place}: there is no {word} to mark"));
+            }
+        }
+        for (word, below) in entries(node).filter(|(word, _)| *word != "x-source") {
+            self.check_marks(below, &format!("{place}/{word}"));
+        }
+        for (index, item) in node.as_array().into_iter().flatten().enumerate() {
+            self.check_marks(item, &format!("{place}/{index}"));
+        }
+    }
+}
+
+/// Whether the document's word is read with the operations, schemas and security schemes.
+fn is_own_part(word: &str) -> bool {
+    matches!(word, "paths" | "components" | "x-source")
+}
+
+/// Whether the word says something. Extensions do where they are marked; the rest of them is the
+/// project's.
+fn is_fact(node: &Value, word: &str) -> bool {
+    !word.starts_with("x-") || !node["x-source"][word].is_null()
+}
