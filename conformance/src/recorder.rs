@@ -33,7 +33,7 @@ pub struct Exchange {
     /// The response's.
     pub headers: HeaderMap,
     /// The body of the response.
-    pub answer: Bytes,
+    pub response: Bytes,
 }
 
 pub struct Recorder {
@@ -121,7 +121,7 @@ impl Recording {
             }
         };
         let (mut head, body) = response.into_parts();
-        let answer = body.collect().await?.to_bytes();
+        let response = body.collect().await?.to_bytes();
         let exchange = Exchange {
             method,
             path: uri.path().to_owned(),
@@ -130,13 +130,13 @@ impl Recording {
             request,
             status: head.status.as_u16(),
             headers: head.headers.clone(),
-            answer: answer.clone(),
+            response: response.clone(),
         };
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
         for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
             head.headers.remove(name);
         }
-        Ok(Response::from_parts(head, Body::from(answer)))
+        Ok(Response::from_parts(head, Body::from(response)))
     }
 }
 

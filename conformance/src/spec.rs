@@ -145,7 +145,7 @@ impl Spec {
         ensure!(kind == "application/json", "its media type is {kind:?}");
         self.check_headers(headers, response)?;
         let body: Value =
-            serde_json::from_slice(&exchange.answer).context("its body is not JSON")?;
+            serde_json::from_slice(&exchange.response).context("its body is not JSON")?;
         let schema = &response["content"]["application/json"]["schema"];
         let errors: Vec<_> =
             self.validator(schema)?.iter_errors(&body).map(|error| error.to_string()).collect();

@@ -179,7 +179,7 @@ fn arrives_as(status: u16, outcome: Result<(), Error>, exchange: &Exchange) -> R
         (error.is_server_error(), status >= 500),
     ];
     ensure!(predicates.iter().all(|(is, should)| is == should), "it is {predicates:?}: {error}");
-    let said: Value = serde_json::from_slice(&exchange.answer)?;
+    let said: Value = serde_json::from_slice(&exchange.response)?;
     let arrived = serde_json::to_value(error.details())?;
     ensure!(arrived == said, "Prism said {said}, and {arrived} arrived");
     Ok(())

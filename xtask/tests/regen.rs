@@ -282,12 +282,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "`get_api_key` is not unique",
         ),
         ("/apikeys/{name}:", "/apikeys/{nam}:", "{nam}.get.parameters", "[\"nam\", \"user\"]"),
-        (
-            "type: integer",
-            "type: intger",
-            "headers.RetryAfter.schema",
-            "there is no type `intger`",
-        ),
+        ("type: integer", "type: intger", "headers.RetryAfter.schema", "there is no type `intger`"),
         ("required: [name, key]", "required: [nam, key]", "ApiKey.required", "no property `nam`"),
         ("in: path", "in: way", "components.parameters.User", "unknown variant `way`"),
         (
