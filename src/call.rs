@@ -80,8 +80,7 @@ where
         };
         let failure = match attempt.await {
             Ok(Ok(response)) => {
-                retries.settled();
-                span::succeeded(span, response.status(), retries.attempts());
+                span::succeeded(span, response.status(), retries.settled());
                 return Ok(response);
             }
             Ok(Err(error)) => failure(error, operation, settings.max_response_bytes).await?,

@@ -196,10 +196,12 @@ impl<'a> Retries<'a> {
         Self { policy, budget, kind, bounds: None, attempts: 0, is_ambiguous: false }
     }
 
-    /// Counts an attempt that ended with a response that no retry would change.
-    pub(crate) fn settled(&mut self) {
+    /// Counts an attempt that ended with a response that no retry would change; returns the number
+    /// of attempts.
+    pub(crate) fn settled(&mut self) -> u32 {
         self.attempts += 1;
         self.budget.refill(if self.attempts > 1 { Budget::RETRY } else { 1 });
+        self.attempts
     }
 
     /// Counts a failed attempt; returns how long to wait before the next one, `None` when there is
@@ -296,7 +298,10 @@ mod tests {
                     }
                     let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
                     loop {
-                        let Some(outcome) = log.failure(now()) else { break retries.settled() };
+                        let Some(outcome) = log.failure(now()) else {
+                            retries.settled();
+                            break;
+                        };
                         match retries.wait_after(&outcome, Duration::from_secs(60)) {
                             Some(wait) => sleep(wait).await,
                             None => break log.last_failure.set(now()),

@@ -244,6 +244,14 @@ async fn display_is_one_line_with_the_operation_and_the_servers_message() {
     let error = error_of_json("list_api_keys", 500, &json!({})).await;
     assert_eq!(error.to_string(), "list_api_keys: 500 Internal Server Error");
 
+    let server = Script::play([Step::status(204)]).await;
+    let error = client_of(&server.url, "k").delete_api_key("my-app").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "delete_api_key \"my-app\": 204 No Content, which the contract does not document; it may \
+         have been deleted"
+    );
+
     let server = MockServer::start_async().await;
     let client = client_of(&server.base_url(), "k");
     let error = client.get_api_key("a\nb").user("admin@me.com").await.unwrap_err();

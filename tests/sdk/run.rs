@@ -32,6 +32,20 @@ async fn run_retries_when_that_is_safe_and_returns_the_whole_response() {
 }
 
 #[tokio::test]
+async fn run_works_in_a_task_of_its_own() {
+    let server = Script::play([keys()]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let task = tokio::spawn(async move {
+        let request = client.generated().list_api_keys().user("self");
+        client
+            .run(&operations::LIST_API_KEYS, || request.clone().send())
+            .await
+            .map(|it| it.status())
+    });
+    assert_eq!(task.await.unwrap().unwrap().as_u16(), 200);
+}
+
+#[tokio::test]
 async fn run_does_not_retry_a_create_that_may_have_been_applied() {
     let server = Script::play([Step::Reset]).await;
     let client = without_backoff(&server.url).build().unwrap();

@@ -260,6 +260,31 @@ fn without_git_the_copy_is_written_and_there_is_no_report() {
     }
 }
 
+#[test]
+fn the_contract_decides_authentication_kinds_defaults_and_paths() {
+    let project = Project::new();
+    project.edit("      name: Authorization\n", "      name: X-Api-Key\n");
+    project.edit("      x-scheme: ApiKey\n", "      x-scheme: Token\n");
+    project.edit("x-operation-kind: update", "x-operation-kind: create");
+    project.edit("x-default: self", "x-default: me");
+    project.edit("  /v1/orgs/self/users/self/apikeys:", "  /v2/apikeys:");
+    let (success, text) = project.run(&["regen"]);
+    assert!(success, "{text}");
+    let code = project.read(COPY);
+    for wanted in [
+        "HeaderName::from_static(\"x-api-key\")",
+        "AUTHENTICATION_PREFIX: &str = \"Token \"",
+        "DEFAULT_USER: &str = \"me\"",
+        "path: \"/v2/apikeys\"",
+        "format!(\"{}/v2/apikeys\"",
+    ] {
+        assert!(code.contains(wanted), "{wanted} is not in the code");
+    }
+    let update = code.split("pub static UPDATE_API_KEY").nth(1).unwrap();
+    let row = update.split("};").next().unwrap();
+    assert!(row.contains("OperationKind::Create"), "{row}");
+}
+
 /// The build gives the same line, from the same code.
 #[test]
 fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
