@@ -144,7 +144,7 @@ async fn users_are_managed_beside_a_running_server() {
     for (arguments, complaint) in [
         (["users", "add", "admin@me.com"], "is there already"),
         (["users", "add", "self"], "cannot be \"self\""),
-        (["users", "add", ".."], "a name cannot be"),
+        (["users", "add", ".."], "relative path"),
         (["users", "remove", "dev@me.com"], "there is no user"),
         (["users", "list", "--database=sqlite:other.db"], "there is none"),
         (["users", "list", "--database=postgres:keys"], "give one such as sqlite:keys.db"),
