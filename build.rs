@@ -29,7 +29,9 @@ fn write_code() -> Result<(), String> {
 fn code() -> Result<[(&'static str, String); 2], String> {
     let contract = "openapi/apikeys.yaml";
     println!("cargo::rerun-if-changed={contract}");
-    for code in ["generate.rs", "check.rs", "edit.rs", "open_enum.rs", "prepare.rs", "table.rs"] {
+    for code in
+        ["generate.rs", "check.rs", "edit.rs", "names.rs", "open_enum.rs", "prepare.rs", "table.rs"]
+    {
         println!("cargo::rerun-if-changed=openapi/{code}");
     }
     let code = generate::code(Path::new(contract))?;

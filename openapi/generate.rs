@@ -8,6 +8,7 @@
 
 mod check;
 mod edit;
+mod names;
 mod open_enum;
 mod prepare;
 mod table;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use openapiv3::{OpenAPI, Schema, SchemaKind, Type};
 use quote::{ToTokens, format_ident, quote};
 
-use super::prepare::{PLACE, pascal_case};
+use super::names::pascal_case;
+use super::prepare::PLACE;
 
 /// Overrides of the variants' names, which are derived from the wire values otherwise.
 const NAMES: &str = "x-enumNames";

@@ -3,6 +3,8 @@
 
 use yaml_serde::{Mapping, Value};
 
+use super::names::pascal_case;
+
 /// The words that limit a text. The server checks these; a Rust type for each would only make
 /// values harder to pass.
 const TEXT_LIMITS: [&str; 3] = ["pattern", "minLength", "maxLength"];
@@ -107,18 +109,6 @@ fn is_text(node: &Value) -> bool {
     node.get("type").and_then(Value::as_str) == Some("string")
 }
 
-/// `created_at` as `CreatedAt`, and `QUERY_ERROR` as `QueryError`.
-pub fn pascal_case(text: &str) -> String {
-    let words = text.split(|char: char| !char.is_ascii_alphanumeric());
-    let words = words.map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        let is_upper = !word.chars().any(|char| char.is_ascii_lowercase());
-        let rest = if is_upper { rest.to_lowercase() } else { rest.to_owned() };
-        first.to_uppercase() + &rest
-    });
-    words.collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
@@ -174,19 +164,5 @@ mod tests {
         assert_eq!(fields["key"]["allOf"][0]["$ref"], "#/components/schemas/Secret");
         assert_eq!(fields["state"]["$ref"], "#/components/schemas/State");
         assert!(schemas.get("Segment").is_none() && schemas.get("Secret").is_some());
-    }
-
-    #[test]
-    fn names_of_properties_and_wire_values_become_names_of_types() {
-        for (text, name) in [
-            ("created_at", "CreatedAt"),
-            ("columnTypes", "ColumnTypes"),
-            ("QUERY_ERROR", "QueryError"),
-            ("ACTIVE", "Active"),
-            ("read-only", "ReadOnly"),
-            ("v2", "V2"),
-        ] {
-            assert_eq!(pascal_case(text), name);
-        }
     }
 }

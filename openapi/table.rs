@@ -10,6 +10,8 @@ use openapiv3::{
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
+use super::names::shouting_case;
+
 const KIND: &str = "x-operation-kind";
 
 /// The code of the table.
@@ -205,16 +207,4 @@ fn resolved<'a>(spec: &'a OpenAPI, response: &'a ReferenceOr<Response>) -> Optio
             resolved(spec, spec.components.as_ref()?.responses.get(name)?)
         }
     }
-}
-
-/// `getApiKey` and `get_api_key` as `GET_API_KEY`.
-fn shouting_case(id: &str) -> String {
-    let mut name = String::new();
-    for char in id.chars() {
-        if char.is_uppercase() && name.chars().last().is_some_and(|last| last != '_') {
-            name.push('_');
-        }
-        name.extend(if char.is_alphanumeric() { char.to_uppercase().next() } else { Some('_') });
-    }
-    name
 }
