@@ -83,6 +83,10 @@ fn misfit(node: &Value, place: &[String]) -> Option<String> {
             if let Some(unknown) = unknown.filter(|name| !TYPES.contains(name)) {
                 return Some(format!("there is no type `{unknown}`"));
             }
+            let is_text = node.get("type").and_then(Value::as_str) == Some("string");
+            if node.get("enum").is_some() && !is_text {
+                return Some("the client supports `enum` only with `type: string`".to_owned());
+            }
             from_value::<ReferenceOr<Schema>>(node).err()
         }
         _ => None,
@@ -126,6 +130,8 @@ fn check_operations(document: &Value) -> Result<(), String> {
             }
             let mut found = [declared(item), declared(operation)].concat();
             found.sort_unstable();
+            // An operation can override a parameter of its path.
+            found.dedup();
             if found != wanted {
                 return Err(format!(
                     "{place}.parameters: the path has {wanted:?}, the parameters declare {found:?}"

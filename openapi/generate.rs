@@ -3,7 +3,7 @@
 //!
 //! `build.rs` and `cargo xtask regen` include this file, so a build and the checked-in copy cannot
 //! differ. The files beside it: `check` reads and checks the contract, `prepare` simplifies it for
-//! the generator, `open_enum` and `table` make enums and the table of operations, `edit` has the
+//! the generator, `unsupported` rejects what the client cannot do, `open_enum` and `table` make enums and the table of operations, `edit` has the
 //! edits of the generated syntax tree.
 
 mod check;
@@ -12,6 +12,7 @@ mod names;
 mod open_enum;
 mod prepare;
 mod table;
+mod unsupported;
 
 use std::panic;
 use std::path::Path;
@@ -44,9 +45,10 @@ pub fn code(contract: &Path) -> Result<Code, String> {
 
 fn generate(text: &str) -> Result<Code, String> {
     let mut document = check::read(text)?;
-    prepare::prepare(&mut document, &OWN_TYPES);
+    prepare::prepare(&mut document, &OWN_TYPES)?;
     let spec: OpenAPI = serde_path_to_error::deserialize(document)
         .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
+    unsupported::check(&spec)?;
     let enums = OpenEnum::all(&spec)?;
     let table = table::code(&spec)?;
     let settings = settings(&enums);

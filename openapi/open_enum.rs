@@ -44,6 +44,10 @@ impl OpenEnum {
         }
         let moved_from = schema.schema_data.extensions.get(PLACE).and_then(|it| it.as_str());
         let place = moved_from.map_or_else(|| format!("components.schemas.{name}"), str::to_owned);
+        let is_type = name.starts_with(|char: char| char.is_ascii_uppercase());
+        if !is_type || syn::parse_str::<syn::Ident>(name).is_err() {
+            return Err(format!("{place}: `{name}` cannot be the name of an enum in Rust"));
+        }
         let values: Vec<_> = string.enumeration.iter().flatten().cloned().collect();
         let names = texts(schema, NAMES, &values, &place)?;
         let descriptions = texts(schema, DESCRIPTIONS, &values, &place)?;

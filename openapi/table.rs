@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openapiv3::{
-    APIKeyLocation, OpenAPI, Operation, Parameter, ReferenceOr, Response, Responses,
-    SecurityScheme, StatusCode,
+    APIKeyLocation, OpenAPI, Operation, Parameter, ReferenceOr, Response, Responses, SchemaKind,
+    SecurityScheme, StatusCode, Type,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -158,15 +158,25 @@ fn authentication(spec: &OpenAPI) -> Result<(String, String), String> {
 
 /// The defaults of required parameters. OpenAPI's own `default` is for optional ones.
 fn defaults(spec: &OpenAPI) -> Result<BTreeMap<String, String>, String> {
+    let shared = spec.components.iter().flat_map(|it| &it.parameters);
+    let shared = shared.map(|(name, it)| (format!("components.parameters.{name}"), it));
+    let of_paths = spec.paths.paths.iter().filter_map(|(path, it)| Some((path, it.as_item()?)));
+    let of_paths = of_paths.flat_map(|(path, item)| {
+        item.parameters.iter().map(move |it| (format!("paths.{path}.parameters"), it))
+    });
+    let of_operations = spec.operations().flat_map(|(path, method, operation)| {
+        let place = format!("paths.{path}.{method}.parameters");
+        operation.parameters.iter().map(move |it| (place.clone(), it))
+    });
     let mut defaults = BTreeMap::new();
-    let parameters = spec.components.iter().flat_map(|it| &it.parameters);
-    for (component, parameter) in parameters {
+    for (place, parameter) in shared.chain(of_paths).chain(of_operations) {
         let Some(data) = parameter.as_item().map(Parameter::parameter_data_ref) else { continue };
         let Some(default) = data.extensions.get("x-default") else { continue };
-        let place = format!("components.parameters.{component}.x-default");
+        let place = format!("{place}.x-default");
         let default = default.as_str().ok_or_else(|| format!("{place}: is not a text"))?;
-        if defaults.insert(data.name.clone(), default.to_owned()).is_some() {
-            return Err(format!("{place}: another parameter `{}` has a default", data.name));
+        let before = defaults.insert(data.name.clone(), default.to_owned());
+        if before.is_some_and(|before| before != default) {
+            return Err(format!("{place}: another parameter `{}` has another default", data.name));
         }
     }
     Ok(defaults)
@@ -192,6 +202,10 @@ fn error_model(spec: &OpenAPI) -> Result<String, String> {
         }
     }
     match Vec::from_iter(models)[..] {
+        [model] if has_required(spec, model) => Err(format!(
+            "components.schemas.{model}.required: an error response can lack any field; require \
+             none"
+        )),
         [model] => Ok(model.to_owned()),
         ref models => Err(format!(
             "paths: error responses have the schemas {models:?}; the client needs exactly one"
@@ -199,7 +213,19 @@ fn error_model(spec: &OpenAPI) -> Result<String, String> {
     }
 }
 
-fn resolved<'a>(spec: &'a OpenAPI, response: &'a ReferenceOr<Response>) -> Option<&'a Response> {
+fn has_required(spec: &OpenAPI, schema: &str) -> bool {
+    let schema = spec.components.as_ref().and_then(|it| it.schemas.get(schema)?.as_item());
+    schema.is_some_and(|schema| match &schema.schema_kind {
+        SchemaKind::Type(Type::Object(object)) => !object.required.is_empty(),
+        _ => false,
+    })
+}
+
+/// Resolves a response.
+pub fn resolved<'a>(
+    spec: &'a OpenAPI,
+    response: &'a ReferenceOr<Response>,
+) -> Option<&'a Response> {
     match response {
         ReferenceOr::Item(response) => Some(response),
         ReferenceOr::Reference { reference } => {
