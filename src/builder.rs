@@ -15,7 +15,7 @@ use crate::generated::{self, AUTHENTICATION_HEADER};
 use crate::hook::Hook;
 use crate::region::Region;
 use crate::retry::{Budget, RetryPolicy};
-use crate::settings::{self, Sourced};
+use crate::settings::{self, Sourced, SourcedSettings};
 use crate::values::ApiKeyValue;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ impl Client {
 /// ```
 #[must_use]
 pub struct ClientBuilder {
-    // What can be invalid is parsed where it is given; `build` returns the error.
+    // Each setter parses its setting; `build` returns the error.
     api_server: Sourced<Result<Url, Error>>,
     authorization: Option<Result<HeaderValue, Error>>,
     allow_http: bool,
@@ -154,7 +154,7 @@ impl ClientBuilder {
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self::new().found(env::read()?))
+        Ok(Self::new().with(env::read()?))
     }
 
     /// Starts a configuration with a profile, as [`Client::from_profile`] does.
@@ -165,18 +165,18 @@ impl ClientBuilder {
     /// profile lacks a key.
     #[cfg(feature = "profile")]
     pub fn from_profile<'a>(name: impl Into<Option<&'a str>>) -> Result<Self, Error> {
-        Ok(Self::new().found(crate::profile::read(name.into())?))
+        Ok(Self::new().with(crate::profile::read(name.into())?))
     }
 
-    /// Takes settings that were read from outside, where a server may be a bare host.
-    fn found(mut self, found: env::Found) -> Self {
-        if let Some(mut server) = found.api_server {
+    /// Applies settings that were read from outside, where a server may be a bare host.
+    fn with(mut self, outside: SourcedSettings) -> Self {
+        if let Some(mut server) = outside.api_server {
             if !server.value.contains("://") {
                 server.value.insert_str(0, "https://");
             }
             self = self.server(server);
         }
-        self.authorization = Some(settings::authorization(&found.api_key));
+        self.authorization = Some(settings::authorization(&outside.api_key));
         self
     }
 
@@ -373,7 +373,6 @@ impl ClientBuilder {
         let generated = generated::Client::new_with_client(base_url, http, hook);
         let settings = Settings {
             server,
-            attempt_timeout: self.attempt_timeout,
             timeout: self.timeout,
             max_response_bytes: self.max_response_bytes,
             retry_policy: self.retry_policy,

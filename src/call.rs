@@ -21,7 +21,6 @@ use crate::span;
 /// What all calls of a client share.
 pub(crate) struct Settings {
     pub(crate) server: Url,
-    pub(crate) attempt_timeout: Duration,
     pub(crate) timeout: Duration,
     pub(crate) max_response_bytes: usize,
     pub(crate) retry_policy: RetryPolicy,
@@ -71,19 +70,19 @@ where
     let left = || time.saturating_sub(start.elapsed());
     let mut retries = Retries::new(&settings.retry_policy, &settings.budget, operation.kind());
     loop {
-        let attempt = async {
-            // The HTTP client has the timeout of an attempt.
-            match left() {
-                left if left < settings.attempt_timeout => timeout(left, send()).await,
-                _ => Ok(send().await),
-            }
-        };
-        let failure = match attempt.await {
+        // The HTTP client has the timeout of an attempt.
+        let failure = match timeout(left(), send()).await {
             Ok(Ok(response)) => {
                 span::succeeded(span, response.status(), retries.settled());
                 return Ok(response);
             }
-            Ok(Err(error)) => failure(error, operation, settings.max_response_bytes).await?,
+            Ok(Err(error)) => match failure(error, operation, settings.max_response_bytes).await {
+                Ok(failure) => failure,
+                Err(rejected) => {
+                    span::rejected(span);
+                    return Err(rejected);
+                }
+            },
             Err(elapsed) => Failure::Timeout(elapsed.into()),
         };
         let outcome = failure.outcome();

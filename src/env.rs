@@ -3,25 +3,17 @@
 use std::env::{self, VarError};
 
 use crate::error::Error;
-use crate::settings::Sourced;
-use crate::values::ApiKeyValue;
+use crate::settings::{Sourced, SourcedSettings};
 
 const API_KEY: &str = "ROCKSET_APIKEY";
 const API_SERVER: &str = "ROCKSET_APISERVER";
 
-/// Settings that were read from outside.
-pub(crate) struct Found {
-    pub(crate) api_key: Sourced<ApiKeyValue>,
-    /// A URL or a bare host.
-    pub(crate) api_server: Option<Sourced<String>>,
-}
-
 /// Reads the variables.
-pub(crate) fn read() -> Result<Found, Error> {
+pub(crate) fn read() -> Result<SourcedSettings, Error> {
     let api_server = variable(API_SERVER)?.map(|server| Sourced::new(API_SERVER, server));
     let key = variable(API_KEY)?
         .ok_or_else(|| Error::rejected(format!("{API_KEY} is not set; set it to an API key")))?;
-    Ok(Found { api_key: Sourced::new(API_KEY, key.into()), api_server })
+    Ok(SourcedSettings { api_key: Sourced::new(API_KEY, key.into()), api_server })
 }
 
 /// Returns the value of a variable, or `None` if it is not set.

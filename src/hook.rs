@@ -3,6 +3,7 @@
 //! decode it. Retries and deadlines are not known here.
 
 use std::fmt;
+use std::time::Duration;
 
 use http_body_util::Limited;
 use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
@@ -11,13 +12,17 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::error::Category;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use crate::redaction;
 
 /// The longest excerpt of a body that is not an error model, in characters.
 const LONGEST_EXCERPT: usize = 200;
 
-/// What it takes to send a request and to read its response.
+/// How long the body of an error response may take after its head.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Sends requests and reads their responses.
 #[derive(Clone)]
 pub struct Hook {
     /// Sends the requests. The generated client's own may be one that follows redirects.
@@ -53,9 +58,9 @@ impl Hook {
             Some(host) => message(format!("redirects to {host}, which is not followed")),
             None => {
                 let mut limited = self.limited(response);
-                let body = read(&mut limited).await;
+                let (body, is_whole) = read(&mut limited).await;
                 response = limited;
-                self.error_model::<M>(&body)
+                self.error_model::<M>(&body, is_whole)
             }
         };
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -77,14 +82,18 @@ impl Hook {
             let (line, column) = (error.line(), error.column());
             let reason = format!("the body {reason} at line {line} column {column}");
             let is_page = body.trim_ascii_start().starts_with(b"<");
-            let page = is_page.then(|| self.excerpt(body)).flatten();
+            let page = is_page.then(|| self.excerpt(body, true)).flatten();
             (serde_json::Error::custom(reason), page.unwrap_or_default())
         })
     }
 
     /// Returns the beginning of a body, on one line and redacted, if it is text.
-    fn excerpt(&self, body: &[u8]) -> Option<String> {
+    fn excerpt(&self, body: &[u8], is_whole: bool) -> Option<String> {
         let text = String::from_utf8_lossy(body);
+        let text = match is_whole {
+            true => &text,
+            false => redaction::without_cut_key(&text, self.key()),
+        };
         let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
         // Broken JSON may hold a key that is not known here.
         let has_key = text.to_ascii_lowercase().contains("key\"");
@@ -92,7 +101,7 @@ impl Hook {
             return None;
         }
         // Redacted first: a key that the end cuts in two would not be found.
-        let text = redaction::text(&text, self.key());
+        let text = redaction::text(text, self.key());
         let words: Vec<_> = text.split_whitespace().collect();
         let excerpt: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
         (!excerpt.is_empty()).then_some(excerpt)
@@ -126,16 +135,17 @@ impl Hook {
 
     /// Returns the error model that a body holds: each field that fits, redacted. Of a body that
     /// holds none, an excerpt is the message.
-    fn error_model<M: DeserializeOwned + Serialize>(&self, body: &[u8]) -> Value {
-        let excerpt = || self.excerpt(body).map_or_else(|| json!({}), message);
+    fn error_model<M>(&self, body: &[u8], is_whole: bool) -> Value
+    where
+        M: DeserializeOwned + Serialize,
+    {
+        let excerpt = || self.excerpt(body, is_whole).map_or_else(|| json!({}), message);
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return excerpt() };
         if fields.values().all(Value::is_null) {
             return json!({});
         }
-        let fields = fields.into_iter().map(|(name, value)| match value {
-            Value::String(text) => (name, redaction::text(&text, self.key()).into()),
-            value => (name, value),
-        });
+        let fields = fields.into_iter();
+        let fields = fields.map(|(name, value)| (name, redaction::value(value, self.key())));
         // Each on its own: a field of another type does not take the others along.
         let fitting = fields.filter(|(name, value)| is_field::<M>(name, value));
         let fitting: Map<_, _> = fitting.collect();
@@ -153,11 +163,19 @@ fn message(text: String) -> Value {
     json!({ "message": text })
 }
 
-/// Reads the body of an error response. If it breaks off, its beginning is better than nothing.
-async fn read(response: &mut Response) -> Vec<u8> {
+/// Reads the body of an error response, and whether it is whole. If it breaks off or stalls, its
+/// beginning is better than nothing, and the status is better than a timeout.
+async fn read(response: &mut Response) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-    }
-    body
+    let whole = timeout(ERROR_BODY_TIMEOUT, async {
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    });
+    let is_whole = whole.await.unwrap_or(false);
+    (body, is_whole)
 }

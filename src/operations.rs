@@ -175,7 +175,7 @@ impl Client {
         self.call(GetApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), reveal: None })
     }
 
-    /// Updates the state or the expiry time of an API key; what is not set stays.
+    /// Updates the state or the expiry time of an API key; fields that are not set stay.
     ///
     /// The response is the key after the update.
     ///

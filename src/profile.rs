@@ -8,9 +8,8 @@ use std::{env, fs};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::env::Found;
 use crate::error::Error;
-use crate::settings::Sourced;
+use crate::settings::{Sourced, SourcedSettings};
 use crate::values::ApiKeyValue;
 
 /// The file's path below the home directory.
@@ -30,7 +29,7 @@ struct Profile {
 }
 
 /// Reads the profile of this name, or the current one.
-pub(crate) fn read(name: Option<&str>) -> Result<Found, Error> {
+pub(crate) fn read(name: Option<&str>) -> Result<SourcedSettings, Error> {
     let file = path()?;
     let place = file.display();
     let text = fs::read_to_string(&file).map(Zeroizing::new).map_err(|error| {
@@ -56,7 +55,7 @@ pub(crate) fn read(name: Option<&str>) -> Result<Found, Error> {
     let key = profile.apikey.ok_or_else(|| {
         Error::rejected(format!("{} is missing; set it to an API key", source("apikey")))
     })?;
-    Ok(Found {
+    Ok(SourcedSettings {
         api_key: Sourced::new(source("apikey"), key),
         api_server: profile.apiserver.map(|server| Sourced::new(source("apiserver"), server)),
     })

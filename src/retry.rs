@@ -17,8 +17,8 @@ use crate::operation::OperationKind;
 /// 504. A create is retried only when the server certainly did nothing: when no connection was
 /// made, after a 429, and after a 503 with `Retry-After`. No retry starts after the call's
 /// [`timeout`](crate::ClientBuilder::timeout), or when the client's retry budget is used up: a
-/// client may retry 10 times in a row of failures; each success refills 0.1 of a retry, and a
-/// successful retry refills one.
+/// client may retry 10 times in a row of failures; each success, and each other 4xx, refills 0.1 of a
+/// retry, and one if it came after a retry.
 ///
 /// Each wait is random between 0 and a bound that doubles with every retry. A wait that the server
 /// asks for with `Retry-After` comes before it.
@@ -209,7 +209,13 @@ impl<'a> Retries<'a> {
     pub(crate) fn wait_after(&mut self, outcome: &Outcome, left: Duration) -> Option<Duration> {
         self.is_ambiguous |= self.kind != OperationKind::Read && outcome.may_be_applied();
         if !outcome.is_transient() {
-            self.settled();
+            match outcome {
+                // The server works; it rejects this request.
+                Outcome::Response { status, .. } if status.is_client_error() => {
+                    self.settled();
+                }
+                _ => self.attempts += 1,
+            }
             return None;
         }
         self.attempts += 1;

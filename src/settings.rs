@@ -1,5 +1,5 @@
-//! Checks each setting of a client where it is given, so that an error is about what was given. No
-//! error quotes a key, a password or a header's value.
+//! Checks each setting of a client, and names its source in errors. No error quotes a key, a password
+//! or a header's value.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -40,6 +40,13 @@ impl<T> Sourced<T> {
     pub(crate) fn new(source: impl Into<Cow<'static, str>>, value: T) -> Self {
         Self { source: source.into(), value }
     }
+}
+
+/// The settings that can be read from outside.
+pub(crate) struct SourcedSettings {
+    pub(crate) api_key: Sourced<ApiKeyValue>,
+    /// A URL or a bare host.
+    pub(crate) api_server: Option<Sourced<String>>,
 }
 
 /// Returns the header's value for a key. Nothing prints it, and its memory is wiped when the last

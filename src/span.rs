@@ -49,6 +49,12 @@ pub(crate) fn failed(span: &Span, failure: &Failure, attempts: u32) {
     span.record("otel.status_code", "ERROR");
 }
 
+/// Completes the span of a call that was rejected before sending.
+pub(crate) fn rejected(span: &Span) {
+    span.record("error.type", "rejected");
+    span.record("otel.status_code", "ERROR");
+}
+
 fn record_attempts(span: &Span, attempts: u32) {
     if attempts > 1 {
         span.record("http.request.resend_count", attempts - 1);

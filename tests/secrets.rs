@@ -107,7 +107,16 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
     let key = json!({ "name": "n", "key": NEW_KEY, "state": "ACTIVE" });
     let cut =
         format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{{\"data\":{{\"key\":\"{NEW_KEY}");
+    let cut_text = |text: &str| {
+        Step::Send(format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{text}").into())
+    };
     let mut steps = vec![
+        cut_text(&format!("bad key: {}", &CLIENT_KEY[..CLIENT_KEY.len() - 2])),
+        cut_text(&format!("created {}", &NEW_KEY[..60])),
+        Step::response(401, "", CLIENT_KEY.to_ascii_uppercase()),
+        Step::response(401, "", CLIENT_KEY.to_ascii_lowercase()),
+        Step::response(404, "", format!("GET /x?key%3D{NEW_KEY} id_{NEW_KEY}x")),
+        Step::response(500, "", json!({ "message": format!("key=%20{NEW_KEY}") }).to_string()),
         Step::Reset,
         Step::Hang(Vec::new()),
         Step::Send(format!("{CLIENT_KEY} {NEW_KEY}\r\n").into()),

@@ -351,6 +351,39 @@ async fn a_client_whose_calls_all_fail_uses_up_its_retry_budget() {
 }
 
 #[tokio::test]
+async fn a_retry_that_fails_in_another_way_does_not_refill_the_budget() {
+    let invalid = Step::response(200, "", "{}");
+    for last in [Step::status(505), Step::status(204), invalid] {
+        let steps: Vec<_> = (0..100).flat_map(|_| [Step::status(503), last.clone()]).collect();
+        let server = Script::play(steps).await;
+        let client = without_backoff(&server.url).build().unwrap();
+        let mut retries = 0;
+        for _ in 0..100 {
+            retries += client.list_api_keys().await.unwrap_err().attempts() - 1;
+        }
+        assert_eq!(retries, 10, "{last:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_an_error_survives_a_body_that_stalls() {
+    for (step, text) in [
+        (Step::Hang(b"HTTP/1.1 404 -\r\ncontent-length: 99\r\n\r\n".into()), "404 Not Found"),
+        (
+            Step::Drip(b"HTTP/1.1 404 -\r\ncontent-length: 9999\r\n\r\ngone for good".into()),
+            "404 Not Found: gone for good",
+        ),
+    ] {
+        let server = Script::play([step]).await;
+        let client = without_backoff(&server.url).build().unwrap();
+        let call = client.create_api_key("n").timeout(Duration::from_secs(30));
+        let error = call.await.unwrap_err();
+        assert_eq!(error.to_string(), format!("create_api_key \"n\": {text}"));
+        assert!(!error.is_ambiguous() && !error.is_timeout(), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn successful_retries_refill_the_budget() {
     let response = Step::response(200, "", success(LIST).to_string());
     let steps: Vec<_> = (0..100).flat_map(|_| [Step::status(503), response.clone()]).collect();

@@ -69,6 +69,14 @@ async fn run_has_the_clients_timeout_retry_budget_and_errors() {
     let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
     assert!(error.is_timeout() && error.source().is_some(), "{error:?}");
 
+    // Also when the closure does more than to send the request.
+    let send = || async {
+        std::future::pending::<()>().await;
+        request.clone().send().await
+    };
+    let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+
     let body = r#"{"message": "down", "trace_id": "4bf9"}"#;
     let server = Script::play([Step::response(503, "", body)]).await;
     let client = without_backoff(&server.url).build().unwrap();
@@ -122,7 +130,8 @@ async fn the_generated_client_has_limits_and_timeouts_and_neither_retries_nor_re
     let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("self");
     let error = request.send().await.unwrap_err();
-    assert!(matches!(&error, generated::Error::ErrorResponse(it) if it.status() == 503));
+    let generated::Error::ErrorResponse(response) = &error else { panic!("{error:?}") };
+    assert_eq!((response.status().as_u16(), response.content_length()), (503, None));
     assert_eq!(server.requests().len(), 1);
 
     let elsewhere = Script::play([keys()]).await;
