@@ -199,7 +199,10 @@ impl Evidence {
             let found = facts.by_place.get(place).and_then(|fact| fact.value.as_str());
             let holds = match (contract.as_ref().map(Value::as_str), left_out) {
                 (Some(Some(text)), None) => found.is_some_and(|found| found.contains(text)),
-                (None, Some(_)) => true,
+                (None, Some(reason)) => {
+                    let is_there = found.is_some_and(|found| found.contains(page.as_str()));
+                    !reason.trim().is_empty() && !is_there
+                }
                 _ => false,
             };
             let holds = holds.then_some(()).with_context(|| {

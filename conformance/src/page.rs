@@ -25,7 +25,7 @@ const FORM: &[&str] = &[
 #[derive(Debug, Default)]
 pub struct Page {
     pub facts: BTreeMap<String, Value>,
-    /// Place and text. A place that is no fact's is where on the page the text is.
+    /// Place and text. A place without a fact is where on the page the text is.
     pub statements: BTreeSet<(String, String)>,
 }
 

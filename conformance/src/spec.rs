@@ -170,7 +170,9 @@ impl Spec {
             let schema = &self.resolve(documented)["schema"];
             let text = header(headers, name.as_str()).unwrap_or_default();
             let value = match schema["type"].as_str() {
-                Some("integer") => json!(text.parse::<i64>().context("its header is no integer")?),
+                Some("integer") => {
+                    json!(text.parse::<i64>().context("its header is not an integer")?)
+                }
                 _ => json!(text),
             };
             ensure!(self.validator(schema)?.is_valid(&value), "its header {name} is {text:?}");
