@@ -31,8 +31,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub use contract::Contract;
-use contract::Node;
+pub(crate) use contract::Node;
 pub use rust::OWN_TYPES;
+pub(crate) use rust::field_name;
+pub(crate) use schema::Schema;
 
 /// How much a change asks of users, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]

@@ -1,17 +1,20 @@
 //! Holds the hand-written facade to the contract: finds the operations, parameters and fields of
-//! bodies that `src/operations.rs` has no method, argument or setter for, and the servers that are
-//! no region. It reads the code and does not run it, so that it works when the code does not compile.
+//! bodies without a method, argument or setter in `src/operations.rs`, and the servers that are not
+//! regions. It reads the code and does not run it, so it works when the code does not compile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use quote::ToTokens;
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Expr, ExprLit, FnArg, GenericArgument, ImplItem, Item, ItemImpl, Lit, Pat, PathArguments,
+    Expr, ExprLit, ExprStruct, FnArg, GenericArgument, ImplItem, Item, ItemImpl, Lit, Member,
 };
-use syn::{ReturnType, Type, Visibility};
-use yaml_serde::Value;
+use syn::{Pat, PathArguments, ReturnType, Type, Visibility};
+
+use crate::changes::{Contract, Node, Schema, field_name};
+use crate::names::shouting_case;
+
+const JSON: &str = "application/json";
 
 /// Something that the contract has and the facade lacks, or the other way around.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,133 +36,149 @@ impl fmt::Display for Gap {
 
 /// Compares the contract with the facade's code, `src/operations.rs` and `src/region.rs`.
 pub fn gaps(contract: &str, operations: &str, region: &str) -> Result<Vec<Gap>, String> {
-    let document: Value = yaml_serde::from_str(contract).map_err(|error| error.to_string())?;
     let lines = Lines::of(contract);
+    let contract = Contract::parse(contract)?;
     let facade = Facade::of(operations).map_err(|error| format!("src/operations.rs: {error}"))?;
     let mut gaps = Vec::new();
-    let mut ids = BTreeSet::new();
-    for operation in contract_operations(&document, &lines) {
+    let mut methods = BTreeSet::new();
+    for operation in contract_operations(&contract, &lines) {
         operation_gaps(&operation, &facade, &mut gaps);
-        ids.insert(operation.id);
+        methods.insert(operation.method);
     }
-    for id in facade.methods.keys().filter(|id| !ids.contains(*id)) {
-        let text = format!("`Client::{id}` in src/operations.rs is not in the contract; remove it");
+    for method in facade.methods.keys().filter(|method| !methods.contains(*method)) {
+        let text =
+            format!("`Client::{method}` in src/operations.rs is not in the contract; remove it");
         gaps.push(Gap { line: None, text });
     }
-    server_gaps(&document, &lines, region, &mut gaps)?;
+    server_gaps(&contract, &lines, region, &mut gaps)?;
     Ok(gaps)
 }
 
 fn operation_gaps(operation: &Wanted, facade: &Facade, gaps: &mut Vec<Gap>) {
-    let id = &operation.id;
+    let Wanted { id, method: name, .. } = operation;
     let mut gap = |line, text| gaps.push(Gap { line: Some(line), text });
-    let Some(method) = facade.methods.get(id) else {
-        return gap(operation.line, format!("operation `{id}` has no method; add `Client::{id}`"));
+    let Some(method) = facade.methods.get(name) else {
+        return gap(
+            operation.line,
+            format!("operation `{id}` has no method; add `Client::{name}`"),
+        );
     };
     let call = &method.call;
-    let row = id.to_uppercase();
+    let row = shouting_case(id);
     if facade.rows.get(call) != Some(&row) {
         let text = format!("`{call}` does not use the row `operations::{row}`; set `OPERATION`");
         gap(operation.line, text);
     }
     let setters = facade.setters.get(call);
     for input in &operation.inputs {
-        let name = &input.name;
-        let is_argument = method.arguments.contains(name);
-        let is_setter = setters.is_some_and(|setters| setters.contains(name));
-        let place = input.place;
+        let (rust, wire, place) = (&input.rust, &input.wire, input.place);
+        let is_argument = method.arguments.contains(rust);
+        let is_setter = setters.is_some_and(|setters| setters.contains(rust));
         if input.is_argument && !is_argument {
-            let text = format!("`{id}` has no argument for the required {place} `{name}`");
-            gap(input.line, format!("{text}; add it to `Client::{id}`"));
+            let text = format!("`{name}` has no argument for the required {place} `{wire}`");
+            gap(input.line, format!("{text}; add `{rust}` to `Client::{name}`"));
         } else if !is_argument && !is_setter {
-            let text = format!("`{id}` has no setter for the {place} `{name}`");
-            gap(input.line, format!("{text}; add `Call<{call}>::{name}`"));
+            let text = format!("`{name}` has no setter for the {place} `{wire}`");
+            gap(input.line, format!("{text}; add `Call<{call}>::{rust}`"));
         }
     }
-    let known = |name: &String| operation.inputs.iter().any(|input| input.name == *name);
+    if let Some(line) = operation.unknown_body {
+        let text = format!("the body of `{id}` is not an object in JSON; check it by hand");
+        return gap(line, text);
+    }
+    let known = |name: &String| operation.inputs.iter().any(|input| input.rust == *name);
     let setters = setters.into_iter().flatten();
-    for name in setters.chain(&method.arguments).filter(|name| !known(name)) {
-        let text = format!("`{id}` has no `{name}` in the contract; remove it from the facade");
+    for unknown in setters.chain(&method.arguments).filter(|name| !known(name)) {
+        let text =
+            format!("`{name}` has no `{unknown}` in the contract; remove it from the facade");
         gap(operation.line, text);
     }
 }
 
-/// An operation as the contract wants it.
+/// An operation as the contract describes it.
 struct Wanted {
     id: String,
+    /// The name of its method in Rust.
+    method: String,
     line: usize,
     inputs: Vec<Input>,
+    /// The line of a body that is not an object in JSON.
+    unknown_body: Option<usize>,
 }
 
 /// A parameter, or a field of the body.
 struct Input {
-    name: String,
+    wire: String,
+    rust: String,
     place: &'static str,
     /// Required and without a default, so that a call cannot be made without it.
     is_argument: bool,
     line: usize,
 }
 
-fn contract_operations(document: &Value, lines: &Lines<'_>) -> Vec<Wanted> {
+fn contract_operations(contract: &Contract, lines: &Lines<'_>) -> Vec<Wanted> {
     let mut operations = Vec::new();
-    for (path, item) in mapping(document.get("paths")) {
-        for (method, node) in mapping(Some(item)) {
-            let Some(id) = text(node, "operationId") else { continue };
-            let place = ["paths", path, method];
-            let parameters = [item.get("parameters"), node.get("parameters")];
-            let parameters = parameters.into_iter().flatten().filter_map(Value::as_sequence);
-            let mut inputs: Vec<_> = parameters
-                .flatten()
-                .filter_map(|parameter| input_of(parameter, document, lines, &place))
-                .collect();
-            inputs.extend(body_inputs(node, document, lines));
-            operations.push(Wanted { id: id.to_owned(), line: lines.of_place(&place), inputs });
+    let paths = contract.root().get("paths");
+    for path in paths.keys() {
+        let item = paths.get(path);
+        for node in item.keys().into_iter().map(|method| item.get(method)) {
+            let Some(id) = node.text("operationId") else { continue };
+            let line = lines.of_place(&node.place);
+            let mut parameters = item.get("parameters").items();
+            parameters.extend(node.get("parameters").items());
+            let inputs = parameters.iter().filter_map(|it| parameter(it, contract, lines, line));
+            let mut inputs: Vec<_> = inputs.collect();
+            let body = body(&node, contract, lines);
+            let unknown_body = body.as_ref().err().copied();
+            inputs.extend(body.unwrap_or_default());
+            let method = field_name(id);
+            operations.push(Wanted { id: id.to_owned(), method, line, inputs, unknown_body });
         }
     }
     operations
 }
 
-fn input_of(
-    parameter: &Value,
-    document: &Value,
+fn parameter(
+    listed: &Node<'_>,
+    contract: &Contract,
     lines: &Lines<'_>,
-    operation: &[&str],
+    operation: usize,
 ) -> Option<Input> {
-    let place = reference(parameter).unwrap_or_default();
-    let node = resolve(parameter, document);
-    let name = text(node, "name")?.to_owned();
-    let line = match &place[..] {
-        [] => lines.after(lines.of_place(operation), &format!("name: {name}")),
-        place => lines.of_place(place),
+    let node = contract.resolve(listed);
+    let wire = node.text("name")?.to_owned();
+    let line = match listed.reference() {
+        None => lines.after(operation, &format!("name: {wire}")),
+        Some(_) => lines.of_place(&node.place),
     };
-    let is_required = node.get("required").and_then(Value::as_bool) == Some(true);
-    let place = match text(node, "in")? {
+    let place = match node.text("in")? {
         "path" => "path parameter",
         "query" => "query parameter",
         "header" => "header",
         _ => "cookie",
     };
-    let is_argument = is_required && node.get("x-default").is_none();
-    Some(Input { name, place, is_argument, line })
+    let is_argument = node.flag("required") && node.get("x-default").is_absent();
+    Some(Input { rust: field_name(&wire), wire, place, is_argument, line })
 }
 
-/// The fields of an operation's body of JSON.
-fn body_inputs(operation: &Value, document: &Value, lines: &Lines<'_>) -> Vec<Input> {
-    let body = operation.get("requestBody").map(|body| resolve(body, document));
-    let schema = body
-        .and_then(|body| body.get("content")?.get("application/json")?.get("schema"))
-        .map(|schema| (reference(schema).unwrap_or_default(), resolve(schema, document)));
-    let Some((place, schema)) = schema else { return Vec::new() };
-    let required = schema.get("required").and_then(Value::as_sequence);
-    let required: Vec<_> = required.into_iter().flatten().filter_map(Value::as_str).collect();
-    let fields = mapping(schema.get("properties"));
-    let fields = fields.map(|(name, _)| Input {
-        name: name.to_owned(),
+/// Lists the fields of an operation's body. The error is the line of a body that has none.
+fn body(operation: &Node<'_>, contract: &Contract, lines: &Lines<'_>) -> Result<Vec<Input>, usize> {
+    let listed = operation.get("requestBody");
+    if listed.is_absent() {
+        return Ok(Vec::new());
+    }
+    let content = contract.resolve(&listed).get("content");
+    let schema = Schema::new(contract, &content.get(JSON).get("schema"));
+    if content.keys() != BTreeSet::from([JSON]) || schema.kind() != "object" {
+        return Err(lines.of_place(&listed.place));
+    }
+    let fields = schema.properties().into_iter().map(|(wire, node)| Input {
+        wire: wire.to_owned(),
+        rust: field_name(wire),
         place: "field of the body",
-        is_argument: required.contains(&name),
-        line: lines.of_place(&[&place[..], &["properties", name]].concat()),
+        is_argument: schema.requires(wire),
+        line: lines.of_place(&node.place),
     });
-    fields.collect()
+    Ok(fields.collect())
 }
 
 /// The facade's code, as far as the contract is concerned.
@@ -248,44 +267,54 @@ fn call_of(of: &Type) -> Option<String> {
     }
 }
 
-/// The servers that are no region, and the regions that are no server.
+/// Compares the servers with the regions; the first of both is the default.
 fn server_gaps(
-    document: &Value,
+    contract: &Contract,
     lines: &Lines<'_>,
     region: &str,
     gaps: &mut Vec<Gap>,
 ) -> Result<(), String> {
-    /// The `url: "…"` of the constants.
-    struct Urls(Vec<String>);
-
-    impl VisitMut for Urls {
-        fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
-            visit_mut::visit_field_value_mut(self, field);
-            if let Expr::Lit(ExprLit { lit: Lit::Str(url), .. }) = &field.expr
-                && field.member.to_token_stream().to_string() == "url"
-            {
-                self.0.push(url.value());
-            }
-        }
+    let regions = region_urls(region).map_err(|error| format!("src/region.rs: {error}"))?;
+    let servers = contract.root().get("servers");
+    let urls: Vec<_> = servers.items().iter().filter_map(|server| server.text("url")).collect();
+    let line = |url: &str| lines.after(lines.of_place(&servers.place), &format!("url: {url}"));
+    let mut gap = |line, text| gaps.push(Gap { line, text });
+    for url in urls.iter().filter(|url| !regions.iter().any(|region| region == *url)) {
+        let text = format!("server {url} is not a region; add it to src/region.rs");
+        gap(Some(line(url)), text);
     }
-
-    let mut file = syn::parse_file(region).map_err(|error| format!("src/region.rs: {error}"))?;
-    let mut regions = Urls(Vec::new());
-    regions.visit_file_mut(&mut file);
-    let servers = document.get("servers").and_then(Value::as_sequence).into_iter().flatten();
-    let servers: Vec<_> = servers.filter_map(|server| text(server, "url")).collect();
-    for url in &servers {
-        if !regions.0.iter().any(|region| region == url) {
-            let line = lines.after(lines.of_place(&["servers"]), &format!("url: {url}"));
-            let text = format!("server {url} is no region; add it to src/region.rs");
-            gaps.push(Gap { line: Some(line), text });
-        }
+    for url in regions.iter().filter(|url| !urls.contains(&url.as_str())) {
+        let text = format!("region {url} in src/region.rs is not a server; remove it");
+        gap(None, text);
     }
-    for url in regions.0.iter().filter(|url| !servers.contains(&url.as_str())) {
-        let text = format!("region {url} in src/region.rs is no server of the contract; remove it");
-        gaps.push(Gap { line: None, text });
+    if let (Some(server), Some(region)) = (urls.first(), regions.first())
+        && server != region
+    {
+        let text = format!("server {server} is the default, and region {region} in src/region.rs");
+        gap(Some(line(server)), format!("{text}; make the first of both the same"));
     }
     Ok(())
+}
+
+/// Returns the `url: "…"` of the constants of `Region`.
+fn region_urls(source: &str) -> Result<Vec<String>, syn::Error> {
+    let mut urls = Vec::new();
+    for item in &syn::parse_file(source)?.items {
+        let Item::Impl(block) = item else { continue };
+        for item in &block.items {
+            let ImplItem::Const(constant) = item else { continue };
+            let Expr::Struct(ExprStruct { fields, .. }) = &constant.expr else { continue };
+            urls.extend(fields.iter().filter_map(|field| match (&field.member, &field.expr) {
+                (Member::Named(name), Expr::Lit(ExprLit { lit: Lit::Str(url), .. }))
+                    if name == "url" =>
+                {
+                    Some(url.value())
+                }
+                _ => None,
+            }));
+        }
+    }
+    Ok(urls)
 }
 
 /// The lines of the contract, to find where something stands. Lines count from 1.
@@ -296,22 +325,24 @@ impl<'a> Lines<'a> {
         Self(text.lines().collect())
     }
 
-    /// The line of the node with these keys, or of the last of them that has a line of its own.
-    fn of_place(&self, keys: &[&str]) -> usize {
+    /// Returns the line of the node at this place, or of the last key of the place that has a line
+    /// of its own.
+    fn of_place(&self, place: &str) -> usize {
         let (mut found, mut outer) = (0, None);
-        for key in keys {
-            let rest = self.0.iter().enumerate().skip(found);
-            let inner = rest
-                .take_while(|(index, line)| {
-                    *index == found
-                        || outer.is_none_or(|outer| is_blank(line) || indent(line) > outer)
-                })
-                .find(|(_, line)| {
-                    let line = line.trim_start();
-                    line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+        let mut rest = place;
+        while !rest.is_empty() {
+            let below = |line: &str| outer.is_none_or(|outer| indent(line) > outer);
+            let lines = self.0.iter().enumerate().skip(found);
+            let inner = lines
+                .take_while(|(index, line)| *index == found || is_blank(line) || below(line))
+                .find_map(|(index, line)| {
+                    // A key may have dots in it.
+                    let (key, _) = line.trim_start().split_once(':')?;
+                    let after = rest.strip_prefix(key.trim_matches(['\'', '"']))?;
+                    (after.is_empty() || after.starts_with('.')).then_some((index, line, after))
                 });
-            let Some((index, line)) = inner else { break };
-            (found, outer) = (index + 1, Some(indent(line)));
+            let Some((index, line, after)) = inner else { break };
+            (found, outer, rest) = (index + 1, Some(indent(line)), after.trim_start_matches('.'));
         }
         found.max(1)
     }
@@ -329,23 +360,4 @@ fn is_blank(line: &str) -> bool {
 
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
-}
-
-fn mapping(node: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
-    let entries = node.and_then(Value::as_mapping).into_iter().flatten();
-    entries.filter_map(|(key, value)| Some((key.as_str()?, value)))
-}
-
-fn text<'a>(node: &'a Value, key: &str) -> Option<&'a str> {
-    node.get(key)?.as_str()
-}
-
-/// The keys of the node that this one refers to.
-fn reference(node: &Value) -> Option<Vec<&str>> {
-    Some(text(node, "$ref")?.strip_prefix("#/")?.split('/').collect())
-}
-
-fn resolve<'a>(node: &'a Value, document: &'a Value) -> &'a Value {
-    let keys = reference(node);
-    keys.and_then(|keys| keys.iter().try_fold(document, |node, key| node.get(*key))).unwrap_or(node)
 }

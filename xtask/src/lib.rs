@@ -3,4 +3,6 @@
 
 pub mod changes;
 pub mod facade;
+#[path = "../../openapi/names.rs"]
+mod names;
 pub mod report;

@@ -1,6 +1,6 @@
 //! The check of the facade: each way in which it can fall behind the contract, and only those.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use xtask::facade::gaps;
 
@@ -112,19 +112,19 @@ fn each_gap_is_found_with_its_line_of_the_contract() {
             none,
             ("name: impl Into<String>", ""),
             "openapi/apikeys.yaml:36: `create_key` has no argument for the required field of the \
-             body `name`; add it to `Client::create_key`",
+             body `name`; add `name` to `Client::create_key`",
         ),
         (
             none,
             ("id: &str", ""),
             "openapi/apikeys.yaml:23: `get_key` has no argument for the required path parameter \
-             `id`; add it to `Client::get_key`",
+             `id`; add `id` to `Client::get_key`",
         ),
         (
             ("      x-default: self\n", ""),
             none,
             "openapi/apikeys.yaml:26: `create_key` has no argument for the required path parameter \
-             `user`; add it to `Client::create_key`",
+             `user`; add `user` to `Client::create_key`",
         ),
         (
             none,
@@ -160,11 +160,66 @@ fn servers_are_regions_and_regions_are_servers() {
     let found = gaps(CONTRACT, OPERATIONS, &region).unwrap();
     let found: Vec<_> = found.iter().map(ToString::to_string).collect();
     let wanted = [
-        "openapi/apikeys.yaml:3: server https://two.example.com is no region; add it to \
+        "openapi/apikeys.yaml:3: server https://two.example.com is not a region; add it to \
          src/region.rs",
-        "region https://three.example.com in src/region.rs is no server of the contract; remove it",
+        "region https://three.example.com in src/region.rs is not a server; remove it",
     ];
     assert_eq!(found, wanted);
+}
+
+#[test]
+fn the_first_server_is_the_default_region() {
+    let region = "impl Region {
+        pub const TWO: Self = Self { url: \"https://two.example.com\" };
+        pub const ONE: Self = Self { name: \"https://other\", url: \"https://one.example.com\" };
+    }";
+    let found = gaps(CONTRACT, OPERATIONS, region).unwrap();
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let wanted = "openapi/apikeys.yaml:2: server https://one.example.com is the default, and region \
+                  https://two.example.com in src/region.rs; make the first of both the same";
+    assert_eq!(found, [wanted]);
+}
+
+#[test]
+fn names_are_compared_as_rust_has_them() {
+    let contract = CONTRACT
+        .replace("operationId: get_key", "operationId: getKey")
+        .replace("name: limit\n          in: query", "name: If-Match\n          in: header")
+        .replace("note: {", "type: {");
+    let operations = OPERATIONS.replace("fn limit", "fn if_match").replace("fn note", "fn type_");
+    assert_eq!(gaps(&contract, &operations, REGION), Ok(Vec::new()));
+
+    let contract = contract.replace("operationId: getKey", "operationId: replaceKey");
+    let found = gaps(&contract, OPERATIONS, REGION).unwrap();
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    for wanted in [
+        "operation `replaceKey` has no method; add `Client::replace_key`",
+        "`list_keys` has no setter for the header `If-Match`; add `Call<ListKeys>::if_match`",
+        "`create_key` has no setter for the field of the body `type`; add \
+         `Call<CreateKey>::type_`",
+    ] {
+        assert!(found.iter().any(|gap| gap.ends_with(wanted)), "{wanted} is not in {found:#?}");
+    }
+}
+
+#[test]
+fn a_body_is_all_that_it_joins_and_one_of_another_kind_is_a_gap_of_its_own() {
+    let schema = "schema: { $ref: '#/components/schemas/CreateKey' }";
+    let joined = "schema: { allOf: [{ $ref: '#/components/schemas/CreateKey' }, \
+                  { type: object, properties: { more: { type: string } } }] }";
+    let found = gaps(&CONTRACT.replace(schema, joined), OPERATIONS, REGION).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].text.contains("field of the body `more`"), "{found:?}");
+
+    let list = "schema: { type: array, items: { type: string } }";
+    for contract in
+        [CONTRACT.replace(schema, list), CONTRACT.replace("application/json:", "text/plain:")]
+    {
+        let found = gaps(&contract, OPERATIONS, REGION).unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        let text = "the body of `create_key` is not an object in JSON; check it by hand";
+        assert_eq!((found[0].text.as_str(), found[0].line), (text, Some(10)));
+    }
 }
 
 #[test]

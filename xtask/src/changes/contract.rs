@@ -17,17 +17,17 @@ impl Contract {
         yaml_serde::from_str::<Value>(text).map(Self::from).map_err(|error| error.to_string())
     }
 
-    pub(super) fn root(&self) -> Node<'_> {
+    pub(crate) fn root(&self) -> Node<'_> {
         Node { value: &self.document, place: String::new() }
     }
 
     /// Returns the named component, absent if there is none.
-    pub(super) fn component(&self, kind: &str, name: &str) -> Node<'_> {
+    pub(crate) fn component(&self, kind: &str, name: &str) -> Node<'_> {
         self.root().get("components").get(kind).get(name)
     }
 
     /// Follows references until there is none. A reference to itself or to nowhere is absent.
-    pub(super) fn resolve<'a>(&'a self, node: &Node<'a>) -> Node<'a> {
+    pub(crate) fn resolve<'a>(&'a self, node: &Node<'a>) -> Node<'a> {
         let mut node = node.clone();
         let mut followed = BTreeSet::new();
         while let Some(reference) = node.reference() {
@@ -64,7 +64,7 @@ impl From<Value> for Contract {
 
 /// A part of a document and its place in it.
 #[derive(Clone)]
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     pub value: &'a Value,
     pub place: String,
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Contract;
 use super::schema::Schema;
+use crate::names::pascal_case;
 
 /// Schemas for which the crate has types of its own. All other texts are plain strings.
 pub const OWN_TYPES: [&str; 2] = ["ApiKeyValue", "Timestamp"];
@@ -27,7 +28,7 @@ pub(super) fn type_name(name: &str) -> String {
 }
 
 /// `createdAt` as `created_at`; a keyword gets an underscore.
-pub(super) fn field_name(name: &str) -> String {
+pub(crate) fn field_name(name: &str) -> String {
     let name = name.to_snake_case();
     match syn::parse_str::<syn::Ident>(&name) {
         Ok(_) => name,
@@ -130,5 +131,5 @@ pub(super) fn field_type(value: &str, is_optional: bool, schema: &Schema<'_>) ->
 pub(super) fn variant(schema: &Schema<'_>, value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let given = schema.get("x-enumNames").text(&text);
-    given.map_or_else(|| text.to_upper_camel_case(), str::to_owned)
+    given.map_or_else(|| pascal_case(&text), str::to_owned)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Contract, Node};
 
-pub(super) struct Schema<'a> {
+pub(crate) struct Schema<'a> {
     /// The schema itself, followed by what it joins with `allOf`; references are followed.
     parts: Vec<Node<'a>>,
     /// The name of the component that it refers to.
