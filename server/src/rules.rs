@@ -105,10 +105,11 @@ impl Refusal {
     }
 }
 
-/// Who signs a request.
+/// An authenticated caller.
 pub(crate) struct Signer {
-    pub(crate) user: String,
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) key_id: i64,
+    user: String,
     key_name: String,
     /// What the key may do: the lesser of its own role and its owner's.
     role: Role,
@@ -127,7 +128,7 @@ pub(crate) struct Key {
 }
 
 /// All of a key but its secrets.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Terms {
     pub(crate) owner: String,
     pub(crate) name: String,
@@ -241,6 +242,19 @@ impl Rules {
         keys.filter(|key| key.last_access().is_some_and(|last| last >= time)).cloned().collect()
     }
 
+    pub(crate) fn find(&self, fingerprint: &Fingerprint) -> Option<&Arc<Key>> {
+        self.fingerprints.get(fingerprint)
+    }
+
+    /// Takes over the last uses of keys that are not stored yet.
+    pub(crate) fn keep_last_access(&self, former: &Self) {
+        for key in self.fingerprints.values() {
+            if let Some(last) = former.find(&key.fingerprint).and_then(|key| key.last_access()) {
+                key.last_access.fetch_max(last, Relaxed);
+            }
+        }
+    }
+
     /// Who the key belongs to, unless it signs nothing.
     pub(crate) fn signer(
         &self,
@@ -254,6 +268,7 @@ impl Rules {
         }
         key.last_access.fetch_max(now.as_millisecond(), Relaxed);
         Ok(Signer {
+            fingerprint: key.fingerprint,
             user: key.terms.owner.clone(),
             key_id: key.id,
             key_name: key.terms.name.clone(),
@@ -264,10 +279,11 @@ impl Rules {
     /// The terms of the key to create; its value is not made yet, and its identifier is empty.
     pub(crate) fn create(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         request: &CreateApiKeyRequest,
         now: Timestamp,
     ) -> Result<Terms, Refusal> {
+        let signer = &self.signer(caller, now)?;
         must_manage(signer)?;
         let (owner, user) = self.owner(signer, request.created_by.as_deref().unwrap_or(SELF))?;
         let role = request.role.as_deref().map(Role::from_str).transpose();
@@ -300,22 +316,25 @@ impl Rules {
 
     pub(crate) fn list(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         now: Timestamp,
     ) -> Result<Vec<ApiKey>, Refusal> {
-        let (_, user) = self.owner(signer, user)?;
+        let signer = self.signer(caller, now)?;
+        let (_, user) = self.owner(&signer, user)?;
         Ok(user.keys.values().map(|key| key.short_view(now)).collect())
     }
 
     /// The key, if the signer may see it, and its full value too if that is asked for.
     pub(crate) fn get(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         name: &str,
         reveal: bool,
+        now: Timestamp,
     ) -> Result<Arc<Key>, Refusal> {
+        let signer = &self.signer(caller, now)?;
         let (owner, user) = self.owner(signer, user)?;
         let key = user.names.get(name).and_then(|id| user.keys.get(id));
         let key = key.ok_or_else(|| {
@@ -333,14 +352,14 @@ impl Rules {
     /// The key to update, and its terms after that.
     pub(crate) fn update(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         name: &str,
         changes: &UpdateApiKeyRequest,
         now: Timestamp,
     ) -> Result<(Arc<Key>, Terms), Refusal> {
-        must_manage(signer)?;
-        let key = self.get(signer, user, name, false)?;
+        must_manage(&self.signer(caller, now)?)?;
+        let key = self.get(caller, user, name, false, now)?;
         let mut terms = key.terms.clone();
         terms.suspended = terms.is_suspended(now);
         terms.expires_at = match (&changes.expiry_time, changes.clear_expiry_time) {
@@ -378,12 +397,13 @@ impl Rules {
     /// The key to delete.
     pub(crate) fn delete(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         name: &str,
+        now: Timestamp,
     ) -> Result<Arc<Key>, Refusal> {
-        must_manage(signer)?;
-        self.get(signer, user, name, false)
+        must_manage(&self.signer(caller, now)?)?;
+        self.get(caller, user, name, false, now)
     }
 
     /// The user whose keys a request is about, if the signer may touch them.

@@ -16,6 +16,7 @@ use reqwest::{Method, StatusCode};
 use rockset_apikeys::{ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
 use rockset_apikeys_server::{ADMIN, Clock, Fault, Role, Server};
 use serde_json::{Value, json};
+use sqlx::Connection;
 use support::{Contract, client_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -561,4 +562,29 @@ async fn a_user_is_given_once_and_is_a_name_that_a_url_can_carry() {
     for bad in ["", ".", "..", "self", ADMIN] {
         assert!(Server::builder().user(bad, Role::Member).start().await.is_err(), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a_database_in_memory_survives_a_statement_that_fails() {
+    // The name lets this test connect to the same database.
+    let database = "sqlite:file:survives-a-failure?mode=memory";
+    let server = Server::builder().database(database).start().await.unwrap();
+    let client = client_of_user(&server, ADMIN);
+    let kept = client.create_api_key("kept").await.unwrap().key;
+    let mut other = sqlx::SqliteConnection::connect(database).await.unwrap();
+    let trigger = "CREATE TRIGGER fails BEFORE INSERT ON api_keys WHEN NEW.name = 'fails'
+                   BEGIN SELECT RAISE(ABORT, 'it fails'); END";
+    sqlx::raw_sql(trigger).execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+
+    for _ in 0..3 {
+        let error = client.create_api_key("fails").await.unwrap_err();
+        assert_eq!(error.status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
+    }
+    signed_by(&server, &kept).list_api_keys().await.unwrap();
+    client.create_api_key("later").await.unwrap();
+    let keys = client.list_api_keys().await.unwrap();
+    let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["initial", "kept", "later"]);
+    client.delete_api_key("kept").await.unwrap();
 }

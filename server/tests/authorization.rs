@@ -2,9 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
+use rockset_apikeys::{ApiKeyValue, Client, KeyState, RetryPolicy};
 use rockset_apikeys_server::{ADMIN, Clock, Role, Server};
 use serde_json::json;
+use sqlx::Connection;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const MEMBER: &str = "member@me.com";
 const READER: &str = "reader@me.com";
@@ -111,4 +117,73 @@ async fn every_signer_may_do_what_the_matrix_says_and_no_more() {
             }
         }
     }
+}
+
+fn client(server: &Server, key: &ApiKeyValue) -> Client {
+    let builder = Client::builder().api_server(server.url()).api_key(key.clone());
+    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+}
+
+/// Waits until the server has authenticated a request with this key, which it has not before.
+async fn authenticated(admin: &Client, name: &str) {
+    while admin.get_api_key(name).await.unwrap().last_access_time.is_none() {}
+}
+
+#[tokio::test]
+async fn a_caller_whose_key_is_revoked_before_its_body_arrives_is_401() {
+    for (path, body) in [("", r#"{"name":"new"}"#), ("/target", r#"{"state":"SUSPENDED"}"#)] {
+        for is_deleted in [true, false] {
+            let server = Server::start().await.unwrap();
+            let admin = client(&server, server.admin_key());
+            admin.create_api_key("target").await.unwrap();
+            let key = admin.create_api_key("caller").await.unwrap().key;
+            let head = format!(
+                "POST /v1/orgs/self/users/self/apikeys{path} HTTP/1.1\r\nhost: h\r\n\
+                 authorization: ApiKey {}\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\nconnection: close\r\n\r\n",
+                key.expose_secret(),
+                body.len(),
+            );
+            let address = server.url().strip_prefix("http://").unwrap();
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(head.as_bytes()).await.unwrap();
+            authenticated(&admin, "caller").await;
+            if is_deleted {
+                admin.delete_api_key("caller").await.unwrap();
+            } else {
+                admin.update_api_key("caller").state(KeyState::Suspended).await.unwrap();
+            }
+            connection.write_all(body.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            connection.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 401 "), "{response}");
+            assert!(admin.get_api_key("new").await.unwrap_err().is_not_found());
+            let target = admin.get_api_key("target").await.unwrap();
+            assert_eq!(target.state, Some(KeyState::Active));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_key_is_revoked_while_its_delete_waits_is_401() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let server = Server::builder().database(&database).start().await.unwrap();
+    let admin = client(&server, server.admin_key());
+    admin.create_api_key("target").await.unwrap();
+    let key = admin.create_api_key("caller").await.unwrap().key;
+
+    // A write by another process keeps both deletes waiting, one behind the other.
+    let mut other = sqlx::SqliteConnection::connect(&database).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut revocation = admin.delete_api_key("caller").into_future();
+    let half_a_second = Duration::from_millis(500);
+    assert!(tokio::time::timeout(half_a_second, &mut revocation).await.is_err(), "it waits");
+    let caller = client(&server, &key);
+    let delete = tokio::spawn(async move { caller.delete_api_key("target").await });
+    authenticated(&admin, "caller").await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    revocation.await.unwrap();
+    assert!(delete.await.unwrap().unwrap_err().is_unauthorized());
+    admin.get_api_key("target").await.unwrap();
 }
