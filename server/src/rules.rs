@@ -15,6 +15,10 @@ use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
 
 use crate::vault::Fingerprint;
 
+/// The longest name of a key or user, in bytes of UTF-8. Percent-encoded, a key's and its user's
+/// then take up at most 6,000 bytes of a URL: less than the 64 KiB that this server reads, and than
+/// the 8 KiB that many proxies allow a request line.
+const LONGEST_NAME: usize = 1000;
 /// The name of the key that a user has from the start.
 pub(crate) const FIRST_KEY: &str = "initial";
 /// The user of a request's path who is whoever owns the key that signs the request.
@@ -443,6 +447,9 @@ fn check_segment(what: &str, text: &str) -> Result<(), String> {
     match text {
         "" => Err(format!("the {what} is empty")),
         "." | ".." => Err(format!("the {what} is {text:?}, which URLs resolve as a relative path")),
+        _ if text.len() > LONGEST_NAME => {
+            Err(format!("the {what} has {} bytes; at most {LONGEST_NAME} are allowed", text.len()))
+        }
         _ => Ok(()),
     }
 }

@@ -565,6 +565,27 @@ async fn a_user_is_given_once_and_is_a_name_that_a_url_can_carry() {
 }
 
 #[tokio::test]
+async fn every_name_that_can_be_created_can_be_read_updated_and_deleted() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    // Of all characters, these take up the most room in a URL for each byte.
+    let create = |name: &str| json!({ "name": name }).to_string();
+    let longest = " ".repeat(1000);
+    for too_long in [format!("{longest} "), "ü".repeat(501), " ".repeat(22_000)] {
+        let body = create(&too_long);
+        let (status, _, body) =
+            raw.send("create_api_key", &Method::POST, KEYS, &[JSON], &body).await;
+        assert_eq!((status, &body["type"]), (400, &json!("INVALIDINPUT")));
+    }
+    let body = create(&longest);
+    assert_eq!(raw.send("create_api_key", &Method::POST, KEYS, &[JSON], &body).await.0, 200);
+    let client = client_of_user(&server, ADMIN);
+    assert_eq!(client.get_api_key(&longest).await.unwrap().name, longest);
+    client.update_api_key(&longest).state(KeyState::Suspended).await.unwrap();
+    client.delete_api_key(&longest).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_database_in_memory_survives_a_statement_that_fails() {
     // The name lets this test connect to the same database.
     let database = "sqlite:file:survives-a-failure?mode=memory";
