@@ -27,8 +27,9 @@ use serde_json::json;
 
 use crate::fault::{self, Fault, Faults, Kind};
 use crate::listen::DropConnection;
-use crate::rules::{Refusal, Signer};
+use crate::rules::Refusal;
 use crate::service::Service;
+use crate::vault::Fingerprint;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// The largest body of a request, in bytes. What the API takes is far smaller.
@@ -213,10 +214,10 @@ async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Success<CreateApiKeyResponse>, Refusal> {
-    let signer = signer(&app, &headers)?;
+    let caller = caller(&app, &headers)?;
     let optional = ["role", "expiry_time", "created_by"];
     let request = document(&headers, body, &optional).await?;
-    let created = async move { app.service.create(&signer, &request).await };
+    let created = async move { app.service.create(&caller, &request).await };
     Ok(Success(CreateApiKeyResponse { data: to_its_end(created).await? }))
 }
 
@@ -233,8 +234,8 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Success<ListApiKeysResponse>, Refusal> {
     let Path(user) = user.map_err(|error| Refusal::invalid(error.body_text()))?;
-    let signer = signer(&app, &headers)?;
-    Ok(Success(ListApiKeysResponse { data: app.service.list(&signer, &user)? }))
+    let caller = caller(&app, &headers)?;
+    Ok(Success(ListApiKeysResponse { data: app.service.list(&caller, &user)? }))
 }
 
 #[derive(Deserialize)]
@@ -249,14 +250,14 @@ async fn retrieve(
     headers: HeaderMap,
 ) -> Result<Success<GetApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let signer = signer(&app, &headers)?;
+    let caller = caller(&app, &headers)?;
     let Query(query) = query.map_err(|error| Refusal::invalid(error.body_text()))?;
     let reveal = match query.reveal.map(|text| text.to_ascii_lowercase()).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Refusal::invalid("reveal is neither true nor false")),
     };
-    Ok(Success(GetApiKeyResponse { data: app.service.get(&signer, &user, &name, reveal)? }))
+    Ok(Success(GetApiKeyResponse { data: app.service.get(&caller, &user, &name, reveal)? }))
 }
 
 async fn update(
@@ -266,10 +267,10 @@ async fn update(
     body: Body,
 ) -> Result<Success<UpdateApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let signer = signer(&app, &headers)?;
+    let caller = caller(&app, &headers)?;
     let optional = ["state", "expiry_time", "clear_expiry_time"];
     let changes = document(&headers, body, &optional).await?;
-    let updated = async move { app.service.update(&signer, &user, &name, &changes).await };
+    let updated = async move { app.service.update(&caller, &user, &name, &changes).await };
     Ok(Success(UpdateApiKeyResponse { data: to_its_end(updated).await? }))
 }
 
@@ -279,8 +280,8 @@ async fn delete(
     headers: HeaderMap,
 ) -> Result<Success<DeleteApiKeyResponse>, Refusal> {
     let (user, name) = self::names(names)?;
-    let signer = signer(&app, &headers)?;
-    let deleted = async move { app.service.delete(&signer, &user, &name).await };
+    let caller = caller(&app, &headers)?;
+    let deleted = async move { app.service.delete(&caller, &user, &name).await };
     Ok(Success(DeleteApiKeyResponse { data: to_its_end(deleted).await? }))
 }
 
@@ -300,8 +301,9 @@ async fn to_its_end<T: Send + 'static>(
     tokio::spawn(change).await.map_err(std::io::Error::other)?
 }
 
-/// Who signs the request, once it is known that the answer can be read.
-fn signer(app: &App, headers: &HeaderMap) -> Result<Signer, Refusal> {
+/// Authenticates the caller, and checks the rate limit and what the caller accepts. What the
+/// caller may do is decided with the operation itself.
+fn caller(app: &App, headers: &HeaderMap) -> Result<Fingerprint, Refusal> {
     let refused = |message: &str| Refusal::new(401, ErrorType::AuthException, message);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         refused("the request is not signed; send the header `Authorization: ApiKey <key>`")
@@ -322,7 +324,7 @@ fn signer(app: &App, headers: &HeaderMap) -> Result<Signer, Refusal> {
         });
     }
     if accepts_json(headers) {
-        return Ok(signer);
+        return Ok(signer.fingerprint);
     }
     let message = "the server answers in application/json alone, which the request does not accept";
     Err(Refusal::new(406, ErrorType::NotAcceptable, message))

@@ -15,6 +15,10 @@ use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
 
 use crate::vault::Fingerprint;
 
+/// The longest name of a key or user, in bytes of UTF-8. Percent-encoded, a key's and its user's
+/// then take up at most 6,000 bytes of a URL: less than the 64 KiB that this server reads, and than
+/// the 8 KiB that many proxies allow a request line.
+const LONGEST_NAME: usize = 1000;
 /// The name of the key that a user has from the start.
 pub(crate) const FIRST_KEY: &str = "initial";
 /// The user of a request's path who is whoever owns the key that signs the request.
@@ -105,13 +109,53 @@ impl Refusal {
     }
 }
 
-/// Who signs a request.
+/// An authenticated caller.
 pub(crate) struct Signer {
-    pub(crate) user: String,
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) key_id: i64,
+    user: String,
     key_name: String,
     /// What the key may do: the lesser of its own role and its owner's.
     role: Role,
+}
+
+/// What an operation does to a key, as far as permission depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Shows it without its full value: list, and get.
+    Read,
+    /// Shows its full value: get with `reveal`.
+    Reveal,
+    /// Creates, updates or deletes it.
+    Manage,
+}
+
+impl Signer {
+    /// The permission rule, for all operations: callers below an administrator touch their own
+    /// user's keys alone, callers below a member manage none, and no caller reveals or manages a
+    /// key that may do more than the caller's.
+    ///
+    /// `target` is what the key may do; `None` where there is no such key.
+    fn permit(&self, access: Access, owner: &str, target: Option<Role>) -> Result<(), Refusal> {
+        if access == Access::Manage && self.role < Role::Member {
+            return Err(Refusal::forbidden("the caller's key is read-only"));
+        }
+        if owner != self.user && self.role < Role::Admin {
+            return Err(Refusal::forbidden("only an administrator may touch the keys of others"));
+        }
+        if access != Access::Read && target > Some(self.role) {
+            return Err(Refusal::forbidden(format!(
+                "the key may do more than the caller's, which is {}",
+                self.role
+            )));
+        }
+        Ok(())
+    }
+
+    /// The user in a request's path or body, with `self` resolved.
+    fn resolve<'a>(&'a self, user: &'a str) -> &'a str {
+        if user == SELF { &self.user } else { user }
+    }
 }
 
 /// A key as it is stored. Its full value is not in it.
@@ -127,7 +171,7 @@ pub(crate) struct Key {
 }
 
 /// All of a key but its secrets.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Terms {
     pub(crate) owner: String,
     pub(crate) name: String,
@@ -241,6 +285,19 @@ impl Rules {
         keys.filter(|key| key.last_access().is_some_and(|last| last >= time)).cloned().collect()
     }
 
+    pub(crate) fn find(&self, fingerprint: &Fingerprint) -> Option<&Arc<Key>> {
+        self.fingerprints.get(fingerprint)
+    }
+
+    /// Takes over the last uses of keys that are not stored yet.
+    pub(crate) fn keep_last_access(&self, former: &Self) {
+        for key in self.fingerprints.values() {
+            if let Some(last) = former.find(&key.fingerprint).and_then(|key| key.last_access()) {
+                key.last_access.fetch_max(last, Relaxed);
+            }
+        }
+    }
+
     /// Who the key belongs to, unless it signs nothing.
     pub(crate) fn signer(
         &self,
@@ -254,6 +311,7 @@ impl Rules {
         }
         key.last_access.fetch_max(now.as_millisecond(), Relaxed);
         Ok(Signer {
+            fingerprint: key.fingerprint,
             user: key.terms.owner.clone(),
             key_id: key.id,
             key_name: key.terms.name.clone(),
@@ -264,24 +322,21 @@ impl Rules {
     /// The terms of the key to create; its value is not made yet, and its identifier is empty.
     pub(crate) fn create(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         request: &CreateApiKeyRequest,
         now: Timestamp,
     ) -> Result<Terms, Refusal> {
-        must_manage(signer)?;
-        let (owner, user) = self.owner(signer, request.created_by.as_deref().unwrap_or(SELF))?;
+        let signer = self.signer(caller, now)?;
+        let name = request.name.clone();
+        check_segment("name", &name).map_err(Refusal::invalid)?;
         let role = request.role.as_deref().map(Role::from_str).transpose();
         let role = role.map_err(|error| Refusal::invalid(error.to_string()))?;
         let expires_at = request.expiry_time.as_ref().map(instant).transpose()?;
-        if role.unwrap_or(user.role).min(user.role) > signer.role {
-            return Err(Refusal::forbidden(format!(
-                "the new key could do more than the one that signs the request, which is {}; give \
-                 it a role of no more than that",
-                signer.role
-            )));
-        }
-        let name = request.name.clone();
-        check_segment("name", &name).map_err(Refusal::invalid)?;
+        let owner = signer.resolve(request.created_by.as_deref().unwrap_or(SELF));
+        let user = self.users.get(owner);
+        let target = user.map(|user| effective_role(role, user.role));
+        signer.permit(Access::Manage, owner, target)?;
+        let user = user.ok_or_else(|| no_user(owner))?;
         if user.names.contains_key(&name) {
             let message = format!("{owner} has an API key named {name:?} already");
             return Err(Refusal::new(409, ErrorType::AlreadyExists, message));
@@ -292,7 +347,7 @@ impl Rules {
             identifier: String::new(),
             role,
             created_at: now,
-            created_by_key: Some(signer.key_name.clone()),
+            created_by_key: Some(signer.key_name),
             expires_at,
             suspended: false,
         })
@@ -300,47 +355,40 @@ impl Rules {
 
     pub(crate) fn list(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         now: Timestamp,
     ) -> Result<Vec<ApiKey>, Refusal> {
-        let (_, user) = self.owner(signer, user)?;
+        let signer = self.signer(caller, now)?;
+        let owner = signer.resolve(user);
+        signer.permit(Access::Read, owner, None)?;
+        let user = self.users.get(owner).ok_or_else(|| no_user(owner))?;
         Ok(user.keys.values().map(|key| key.short_view(now)).collect())
     }
 
-    /// The key, if the signer may see it, and its full value too if that is asked for.
+    /// The key, if the caller may see it, and its full value too if that is asked for.
     pub(crate) fn get(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         name: &str,
         reveal: bool,
+        now: Timestamp,
     ) -> Result<Arc<Key>, Refusal> {
-        let (owner, user) = self.owner(signer, user)?;
-        let key = user.names.get(name).and_then(|id| user.keys.get(id));
-        let key = key.ok_or_else(|| {
-            let message = format!("{owner} has no API key named {name:?}");
-            Refusal::new(404, ErrorType::NotFound, message)
-        })?;
-        if reveal && self.effective_role(&key.terms) > signer.role {
-            return Err(Refusal::forbidden(
-                "the key that signs the request may do less than the one to reveal",
-            ));
-        }
-        Ok(Arc::clone(key))
+        let access = if reveal { Access::Reveal } else { Access::Read };
+        self.permitted(caller, access, user, name, now)
     }
 
     /// The key to update, and its terms after that.
     pub(crate) fn update(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         name: &str,
         changes: &UpdateApiKeyRequest,
         now: Timestamp,
     ) -> Result<(Arc<Key>, Terms), Refusal> {
-        must_manage(signer)?;
-        let key = self.get(signer, user, name, false)?;
+        let key = self.permitted(caller, Access::Manage, user, name, now)?;
         let mut terms = key.terms.clone();
         terms.suspended = terms.is_suspended(now);
         terms.expires_at = match (&changes.expiry_time, changes.clear_expiry_time) {
@@ -372,42 +420,82 @@ impl Rules {
                 )));
             }
         };
+        if terms.is_suspended(now) {
+            self.check_not_last(&key, now)?;
+        }
         Ok((key, terms))
     }
 
     /// The key to delete.
     pub(crate) fn delete(
         &self,
-        signer: &Signer,
+        caller: &Fingerprint,
         user: &str,
         name: &str,
+        now: Timestamp,
     ) -> Result<Arc<Key>, Refusal> {
-        must_manage(signer)?;
-        self.get(signer, user, name, false)
+        let key = self.permitted(caller, Access::Manage, user, name, now)?;
+        self.check_not_last(&key, now)?;
+        Ok(key)
     }
 
-    /// The user whose keys a request is about, if the signer may touch them.
-    fn owner<'a>(
-        &'a self,
-        signer: &'a Signer,
-        user: &'a str,
-    ) -> Result<(&'a str, &'a User), Refusal> {
-        let email = if user == SELF { &signer.user } else { user };
-        if email != signer.user && signer.role < Role::Admin {
-            return Err(Refusal::forbidden("only an administrator may touch the keys of others"));
-        }
-        match self.users.get(email) {
-            Some(user) => Ok((email, user)),
-            None => {
-                Err(Refusal::new(404, ErrorType::NotFound, format!("there is no user {email:?}")))
+    /// The key with this name, if the caller may access it in this way.
+    fn permitted(
+        &self,
+        caller: &Fingerprint,
+        access: Access,
+        user: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Key>, Refusal> {
+        let signer = self.signer(caller, now)?;
+        let owner = signer.resolve(user);
+        let user = self.users.get(owner);
+        let key = user.and_then(|user| user.keys.get(user.names.get(name)?));
+        signer.permit(access, owner, key.map(|key| self.effective_role(&key.terms)))?;
+        match (user, key) {
+            (None, _) => Err(no_user(owner)),
+            (_, None) => {
+                let message = format!("{owner} has no API key named {name:?}");
+                Err(Refusal::new(404, ErrorType::NotFound, message))
             }
+            (_, Some(key)) => Ok(Arc::clone(key)),
         }
+    }
+
+    /// Refuses to take from the administrators the last key with which they can call the API.
+    fn check_not_last(&self, key: &Key, now: Timestamp) -> Result<(), Refusal> {
+        let works = |key: &Key| {
+            !key.terms.is_suspended(now) && self.effective_role(&key.terms) == Role::Admin
+        };
+        let admins = self.users.values().filter(|user| user.role == Role::Admin);
+        let has_other = || {
+            let mut keys = admins.flat_map(|user| user.keys.values());
+            keys.any(|other| other.id != key.id && works(other))
+        };
+        if !works(key) || has_other() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            409,
+            ErrorType::Conflict,
+            "the key is the last working one of an administrator; create another one first",
+        ))
     }
 
     fn effective_role(&self, terms: &Terms) -> Role {
         let owners = self.users.get(&terms.owner).map_or(Role::ReadOnly, |user| user.role);
-        terms.role.map_or(owners, |role| role.min(owners))
+        effective_role(terms.role, owners)
     }
+}
+
+/// What a key may do: the lesser of its own role, if it has one, and its owner's.
+fn effective_role(own: Option<Role>, owners: Role) -> Role {
+    own.map_or(owners, |role| role.min(owners))
+}
+
+fn no_user(email: &str) -> Refusal {
+    Refusal::new(404, ErrorType::NotFound, format!("there is no user {email:?}"))
 }
 
 /// Refuses what can be no user's e-mail address.
@@ -423,15 +511,11 @@ fn check_segment(what: &str, text: &str) -> Result<(), String> {
     match text {
         "" => Err(format!("the {what} is empty")),
         "." | ".." => Err(format!("the {what} is {text:?}, which URLs resolve as a relative path")),
+        _ if text.len() > LONGEST_NAME => {
+            Err(format!("the {what} has {} bytes; at most {LONGEST_NAME} are allowed", text.len()))
+        }
         _ => Ok(()),
     }
-}
-
-fn must_manage(signer: &Signer) -> Result<(), Refusal> {
-    if signer.role < Role::Member {
-        return Err(Refusal::forbidden("the key that signs the request is read-only"));
-    }
-    Ok(())
 }
 
 /// The time as it is kept: in milliseconds.

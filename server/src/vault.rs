@@ -125,7 +125,14 @@ impl PartialEq for Fingerprint {
     }
 }
 
-/// Recognizes, seals and opens the keys of one database.
+/// A key that is not stored yet.
+pub(crate) struct NewKey {
+    pub(crate) value: ApiKeyValue,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// Makes, recognizes, seals and opens the keys of one database.
 pub(crate) struct Vault {
     finding: Zeroizing<[u8; 32]>,
     proof: [u8; 32],
@@ -151,9 +158,17 @@ impl Vault {
         Fingerprint(keyed_hash(&self.finding, key.as_bytes()))
     }
 
+    /// Makes a key with what is stored of it.
+    pub(crate) fn generate(&self) -> io::Result<NewKey> {
+        let value = new_key()?;
+        let fingerprint = self.fingerprint(value.expose_secret());
+        let sealed = self.seal(&value, &fingerprint)?;
+        Ok(NewKey { value, fingerprint, sealed })
+    }
+
     /// The key, encrypted. It can be opened together with its own fingerprint only, so that two
     /// rows of a database cannot swap their keys.
-    pub(crate) fn seal(&self, key: &ApiKeyValue, fingerprint: &Fingerprint) -> io::Result<Vec<u8>> {
+    fn seal(&self, key: &ApiKeyValue, fingerprint: &Fingerprint) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LENGTH];
         fill(&mut nonce)?;
         let payload = Payload { msg: key.expose_secret().as_bytes(), aad: &fingerprint.0 };
@@ -176,7 +191,7 @@ impl Vault {
 
 /// A new key: letters and digits, each as likely as the others, from the operating system's
 /// generator.
-pub(crate) fn new_key() -> io::Result<ApiKeyValue> {
+fn new_key() -> io::Result<ApiKeyValue> {
     let mut key = Zeroizing::new(String::with_capacity(KEY_LENGTH));
     let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
     loop {

@@ -16,6 +16,7 @@ use reqwest::{Method, StatusCode};
 use rockset_apikeys::{ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
 use rockset_apikeys_server::{ADMIN, Clock, Fault, Role, Server};
 use serde_json::{Value, json};
+use sqlx::Connection;
 use support::{Contract, client_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -561,4 +562,50 @@ async fn a_user_is_given_once_and_is_a_name_that_a_url_can_carry() {
     for bad in ["", ".", "..", "self", ADMIN] {
         assert!(Server::builder().user(bad, Role::Member).start().await.is_err(), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn every_name_that_can_be_created_can_be_read_updated_and_deleted() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    // Of all characters, these take up the most room in a URL for each byte.
+    let create = |name: &str| json!({ "name": name }).to_string();
+    let longest = " ".repeat(1000);
+    for too_long in [format!("{longest} "), "ü".repeat(501), " ".repeat(22_000)] {
+        let body = create(&too_long);
+        let (status, _, body) =
+            raw.send("create_api_key", &Method::POST, KEYS, &[JSON], &body).await;
+        assert_eq!((status, &body["type"]), (400, &json!("INVALIDINPUT")));
+    }
+    let body = create(&longest);
+    assert_eq!(raw.send("create_api_key", &Method::POST, KEYS, &[JSON], &body).await.0, 200);
+    let client = client_of_user(&server, ADMIN);
+    assert_eq!(client.get_api_key(&longest).await.unwrap().name, longest);
+    client.update_api_key(&longest).state(KeyState::Suspended).await.unwrap();
+    client.delete_api_key(&longest).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_in_memory_survives_a_statement_that_fails() {
+    // The name lets this test connect to the same database.
+    let database = "sqlite:file:survives-a-failure?mode=memory";
+    let server = Server::builder().database(database).start().await.unwrap();
+    let client = client_of_user(&server, ADMIN);
+    let kept = client.create_api_key("kept").await.unwrap().key;
+    let mut other = sqlx::SqliteConnection::connect(database).await.unwrap();
+    let trigger = "CREATE TRIGGER fails BEFORE INSERT ON api_keys WHEN NEW.name = 'fails'
+                   BEGIN SELECT RAISE(ABORT, 'it fails'); END";
+    sqlx::raw_sql(trigger).execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+
+    for _ in 0..3 {
+        let error = client.create_api_key("fails").await.unwrap_err();
+        assert_eq!(error.status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
+    }
+    signed_by(&server, &kept).list_api_keys().await.unwrap();
+    client.create_api_key("later").await.unwrap();
+    let keys = client.list_api_keys().await.unwrap();
+    let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["initial", "kept", "later"]);
+    client.delete_api_key("kept").await.unwrap();
 }

@@ -2,9 +2,15 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
+use rockset_apikeys::{ApiKeyValue, Client, KeyState, RetryPolicy};
 use rockset_apikeys_server::{ADMIN, Clock, Role, Server};
 use serde_json::json;
+use sqlx::Connection;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const MEMBER: &str = "member@me.com";
 const READER: &str = "reader@me.com";
@@ -111,4 +117,229 @@ async fn every_signer_may_do_what_the_matrix_says_and_no_more() {
             }
         }
     }
+}
+
+fn client(server: &Server, key: &ApiKeyValue) -> Client {
+    let builder = Client::builder().api_server(server.url()).api_key(key.clone());
+    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+}
+
+/// Waits until the server has authenticated a request with this key, which it has not before.
+async fn authenticated(admin: &Client, name: &str) {
+    while admin.get_api_key(name).await.unwrap().last_access_time.is_none() {}
+}
+
+#[tokio::test]
+async fn a_caller_whose_key_is_revoked_before_its_body_arrives_is_401() {
+    for (path, body) in [("", r#"{"name":"new"}"#), ("/target", r#"{"state":"SUSPENDED"}"#)] {
+        for is_deleted in [true, false] {
+            let server = Server::start().await.unwrap();
+            let admin = client(&server, server.admin_key());
+            admin.create_api_key("target").await.unwrap();
+            let key = admin.create_api_key("caller").await.unwrap().key;
+            let head = format!(
+                "POST /v1/orgs/self/users/self/apikeys{path} HTTP/1.1\r\nhost: h\r\n\
+                 authorization: ApiKey {}\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\nconnection: close\r\n\r\n",
+                key.expose_secret(),
+                body.len(),
+            );
+            let address = server.url().strip_prefix("http://").unwrap();
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(head.as_bytes()).await.unwrap();
+            authenticated(&admin, "caller").await;
+            if is_deleted {
+                admin.delete_api_key("caller").await.unwrap();
+            } else {
+                admin.update_api_key("caller").state(KeyState::Suspended).await.unwrap();
+            }
+            connection.write_all(body.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            connection.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 401 "), "{response}");
+            assert!(admin.get_api_key("new").await.unwrap_err().is_not_found());
+            let target = admin.get_api_key("target").await.unwrap();
+            assert_eq!(target.state, Some(KeyState::Active));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_key_is_revoked_while_its_delete_waits_is_401() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let server = Server::builder().database(&database).start().await.unwrap();
+    let admin = client(&server, server.admin_key());
+    admin.create_api_key("target").await.unwrap();
+    let key = admin.create_api_key("caller").await.unwrap().key;
+
+    // A write by another process keeps both deletes waiting, one behind the other.
+    let mut other = sqlx::SqliteConnection::connect(&database).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut revocation = admin.delete_api_key("caller").into_future();
+    let half_a_second = Duration::from_millis(500);
+    assert!(tokio::time::timeout(half_a_second, &mut revocation).await.is_err(), "it waits");
+    let caller = client(&server, &key);
+    let delete = tokio::spawn(async move { caller.delete_api_key("target").await });
+    authenticated(&admin, "caller").await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    revocation.await.unwrap();
+    assert!(delete.await.unwrap().unwrap_err().is_unauthorized());
+    admin.get_api_key("target").await.unwrap();
+}
+
+/// Six users, so that each role has one's own keys and another's.
+const USERS: [(&str, Role); 6] = [
+    ("a1@me.com", Role::Admin),
+    ("a2@me.com", Role::Admin),
+    ("m1@me.com", Role::Member),
+    ("m2@me.com", Role::Member),
+    ("r1@me.com", Role::ReadOnly),
+    ("r2@me.com", Role::ReadOnly),
+];
+const ROLES: [Role; 3] = [Role::ReadOnly, Role::Member, Role::Admin];
+
+/// What a caller with this role may do: the most privileged key that it may touch with each
+/// operation, of its own user and of another. What a key may do is the lesser of its own role and
+/// its owner's.
+type Permitted = (&'static str, Role, Option<Role>, Option<Role>);
+const READ: Option<Role> = Some(Role::ReadOnly);
+const MEMBERS: Option<Role> = Some(Role::Member);
+const ANY: Option<Role> = Some(Role::Admin);
+const PERMITTED: [Permitted; 18] = [
+    ("list", Role::ReadOnly, ANY, None),
+    ("list", Role::Member, ANY, None),
+    ("list", Role::Admin, ANY, ANY),
+    ("get", Role::ReadOnly, ANY, None),
+    ("get", Role::Member, ANY, None),
+    ("get", Role::Admin, ANY, ANY),
+    ("reveal", Role::ReadOnly, READ, None),
+    ("reveal", Role::Member, MEMBERS, None),
+    ("reveal", Role::Admin, ANY, ANY),
+    ("create", Role::ReadOnly, None, None),
+    ("create", Role::Member, MEMBERS, None),
+    ("create", Role::Admin, ANY, ANY),
+    ("update", Role::ReadOnly, None, None),
+    ("update", Role::Member, MEMBERS, None),
+    ("update", Role::Admin, ANY, ANY),
+    ("delete", Role::ReadOnly, None, None),
+    ("delete", Role::Member, MEMBERS, None),
+    ("delete", Role::Admin, ANY, ANY),
+];
+
+/// Sends this operation on the key `target` of this owner.
+async fn attempt(
+    client: &Client,
+    operation: &str,
+    owner: &str,
+    role: Role,
+) -> Result<(), rockset_apikeys::Error> {
+    match operation {
+        "list" => client.list_api_keys().user(owner).await.map(drop),
+        "get" => client.get_api_key("target").user(owner).await.map(drop),
+        "reveal" => client.get_api_key("target").user(owner).reveal(true).await.map(drop),
+        "create" => {
+            let create = client.create_api_key("target").role(role.as_str());
+            create.created_by(owner).await.map(drop)
+        }
+        "update" => {
+            // The key is suspended: this would make it work again.
+            let update = client.update_api_key("target").user(owner);
+            update.state(KeyState::Active).await.map(drop)
+        }
+        "delete" => client.delete_api_key("target").user(owner).await.map(drop),
+        _ => panic!("there is no operation {operation}"),
+    }
+}
+
+#[tokio::test]
+async fn no_operation_reads_in_full_or_changes_a_key_that_may_do_more_than_its_caller() {
+    let builder =
+        USERS.iter().fold(Server::builder(), |builder, (user, role)| builder.user(*user, *role));
+    let server = builder.start().await.unwrap();
+    let admin = client(&server, server.admin_key());
+    let mut wrong = Vec::new();
+    for (caller_user, users_role) in USERS {
+        for caller_role in ROLES {
+            let key = admin.create_api_key("caller").created_by(caller_user);
+            let key = key.role(caller_role.as_str()).await.unwrap().key;
+            let caller = client(&server, &key);
+            for (owner, owners_role) in USERS {
+                for role in ROLES {
+                    for (operation, with, own, others) in PERMITTED {
+                        if with != caller_role.min(users_role) {
+                            continue;
+                        }
+                        if operation != "create" {
+                            let target = admin.create_api_key("target").created_by(owner);
+                            target.role(role.as_str()).await.unwrap();
+                            let suspend = admin.update_api_key("target").user(owner);
+                            suspend.state(KeyState::Suspended).await.unwrap();
+                        }
+                        let most = if caller_user == owner { own } else { others };
+                        let is_permitted = most >= Some(role.min(owners_role));
+                        let outcome = attempt(&caller, operation, owner, role).await;
+                        let was_permitted = outcome.is_ok();
+                        assert!(was_permitted || outcome.unwrap_err().is_forbidden());
+
+                        // What was refused has no effect.
+                        let left = admin.get_api_key("target").user(owner).await.ok();
+                        let left = left.and_then(|key| key.state);
+                        let expected = match operation {
+                            "create" | "update" if was_permitted => Some(KeyState::Active),
+                            "delete" if was_permitted => None,
+                            "create" => None,
+                            _ => Some(KeyState::Suspended),
+                        };
+                        assert_eq!(left, expected, "{operation}");
+                        if left.is_some() {
+                            admin.delete_api_key("target").user(owner).await.unwrap();
+                        }
+                        if was_permitted != is_permitted {
+                            wrong.push(format!(
+                                "{operation} by {caller_user} as {caller_role}: {role} of {owner}"
+                            ));
+                        }
+                    }
+                }
+            }
+            admin.delete_api_key("caller").user(caller_user).await.unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{} against the table:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_last_working_administrator_key_is_neither_suspended_nor_deleted() {
+    let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
+    let builder = Server::builder().user("second@me.com", Role::Admin).clock(&clock);
+    let server = builder.start().await.unwrap();
+    let admin = client(&server, server.admin_key());
+    admin.create_api_key("limited").role("member").await.unwrap();
+    admin.create_api_key("suspended").await.unwrap();
+    admin.update_api_key("suspended").state(KeyState::Suspended).await.unwrap();
+    let an_hour = SignedDuration::from_hours(1);
+    let expiring = admin.create_api_key("expiring").expiry_time(clock.now() + an_hour);
+    expiring.await.unwrap();
+    // The second administrator's key works, so the first's is not the last one.
+    let update = admin.update_api_key("expiring").state(KeyState::Suspended).await;
+    update.unwrap();
+    admin.update_api_key("expiring").state(KeyState::Active).await.unwrap();
+    admin.delete_api_key("initial").user("second@me.com").await.unwrap();
+    clock.advance(an_hour);
+
+    let suspend = admin.update_api_key("initial").state(KeyState::Suspended);
+    assert!(suspend.await.unwrap_err().is_conflict());
+    let expire = admin.update_api_key("initial").expiry_time(clock.now());
+    assert!(expire.await.unwrap_err().is_conflict());
+    assert!(admin.delete_api_key("initial").await.unwrap_err().is_conflict());
+    // Keys that do not work are no last ones.
+    admin.delete_api_key("suspended").await.unwrap();
+    admin.delete_api_key("expiring").await.unwrap();
+    admin.update_api_key("initial").expiry_time(clock.now() + an_hour).await.unwrap();
+
+    let successor = admin.create_api_key("successor").await.unwrap().key;
+    admin.delete_api_key("initial").await.unwrap();
+    let successor = client(&server, &successor);
+    assert!(successor.delete_api_key("successor").await.unwrap_err().is_conflict());
 }

@@ -13,8 +13,13 @@ pub fn client_of(url: &str, key: &str) -> Client {
     builder.retry_policy(RetryPolicy::none()).build().unwrap()
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
+
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys-server"));
+    in_folder(folder, Command::new(PROGRAM))
+}
+
+fn in_folder(folder: &Path, mut command: Command) -> Command {
     let settings = std::env::vars().map(|(name, _)| name);
     for name in settings.filter(|name| name.starts_with("ROCKSET_")) {
         command.env_remove(name);
@@ -44,11 +49,24 @@ impl Program {
     }
 
     pub fn serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = command(folder);
+        command.envs(variables.iter().copied());
+        Self::start(command, folder, arguments)
+    }
+
+    /// Serves with no file larger than this, so that further writes fail as on a full disk.
+    pub fn serve_limited(folder: &Path, kibibytes: u32, arguments: &[&str]) -> Self {
+        let limited = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
+        let mut bash = Command::new("bash");
+        bash.args(["-c", limited, &kibibytes.to_string(), PROGRAM]);
+        Self::start(in_folder(folder, bash), folder, arguments)
+    }
+
+    fn start(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
         let log = folder.join("log.txt");
-        let child = command(folder)
+        let child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
-            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
