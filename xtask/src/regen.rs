@@ -135,7 +135,8 @@ fn report(options: &Options, baseline: &Baseline) -> Result<Option<String>, Stri
     let Some(limit) = options.fail_on else { return Ok(None) };
     let count = changes.iter().filter(|change| change.class >= limit).count();
     let class = limit.as_str();
-    Ok((count > 0).then(|| format!("{count} changes fail `--fail-on {class}`")))
+    let changes = if count == 1 { "change fails" } else { "changes fail" };
+    Ok((count > 0).then(|| format!("{count} {changes} `--fail-on {class}`")))
 }
 
 /// Says which version the changes ask for.

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use xtask::changes::{Change, Class, OWN_TYPES, compare};
+use serde_json::{Map, Value, json};
+use xtask::changes::{Change, Class, Contract, OWN_TYPES, compare};
 
 const BASE: &str = include_str!("contracts/base.yaml");
 const EDITS: &str = include_str!("contracts/edits.yaml");
@@ -274,4 +274,34 @@ fn references_in_a_circle_end() {
 fn the_types_of_the_crate_are_those_of_the_generator() {
     let settings = include_str!("../../openapi/generate.rs");
     assert!(settings.contains(&format!("= {OWN_TYPES:?};")), "{OWN_TYPES:?}");
+}
+
+#[test]
+fn a_header_has_no_type_in_rust_that_a_bound_could_change() {
+    let contract = |minimum: u64| {
+        Contract::from(json!({ "paths": { "/books": { "get": {
+            "operationId": "list_books",
+            "responses": { "429": { "headers": { "Retry-After": {
+                "schema": { "type": "integer", "minimum": minimum },
+            } } } },
+        } } } }))
+    };
+    let changes = compare(&contract(0), &contract(1));
+    assert_eq!(changes.len(), 1, "{changes:#?}");
+    assert_eq!(
+        (changes[0].class, changes[0].meaning.as_str()),
+        (Class::Additive, "the server returns fewer values",)
+    );
+}
+
+#[test]
+fn variants_have_the_names_that_are_generated() {
+    let contract = |value: &str| {
+        Contract::from(json!({ "components": { "schemas": {
+            "State": { "type": "string", "enum": ["ON", value] },
+        } } }))
+    };
+    let changes = compare(&contract("OFF"), &contract("HTTPError"));
+    let meanings: Vec<_> = changes.iter().map(|change| change.meaning.as_str()).collect();
+    assert!(meanings.iter().any(|it| it.contains("`State::HTTPError`")), "{meanings:?}");
 }

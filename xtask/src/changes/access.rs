@@ -75,7 +75,10 @@ impl<'a> Walk<'a> {
         }
         for requirement in after.difference(&before) {
             let change = format!("security added: {requirement}");
-            let meaning = format!("the server accepts {requirement}");
+            let meaning = match requirement.as_str() {
+                ANONYMOUS => "the server does not require a key".to_owned(),
+                _ => format!("the server accepts {requirement}"),
+            };
             self.add(Class::Additive, new.place.clone(), change, meaning);
         }
     }

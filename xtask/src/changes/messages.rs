@@ -142,9 +142,9 @@ impl<'a> Walk<'a> {
     fn path_default(&mut self, old: &Node<'a>, new: &Node<'a>, subject: &str) {
         if old.value != new.value {
             let (class, meaning) = if old.is_absent() {
-                (Class::Additive, "may be left out")
+                (Class::Additive, "has a default")
             } else {
-                (Class::Breaking, "goes elsewhere where it is left out")
+                (Class::Breaking, "has another default")
             };
             let change = difference("x-default", old, new);
             self.add(class, new.place.clone(), change, format!("{subject} {meaning}"));
@@ -157,13 +157,13 @@ impl<'a> Walk<'a> {
         if before != after {
             let class = requiredness(direction, after, true);
             let change = if after { "optional -> required" } else { "required -> optional" };
-            let state = match (direction, after) {
-                (Direction::Request, true) => "must be set",
-                (Direction::Request, false) => "may be left out",
-                (_, true) => "is always present",
-                (_, false) => "may be absent",
+            let meaning = match (direction, after) {
+                (Direction::Request, true) => format!("the server requires {subject}"),
+                (Direction::Request, false) => format!("the server does not require {subject}"),
+                (_, true) => format!("{subject} is always present"),
+                (_, false) => format!("{subject} may be absent"),
             };
-            self.add(class, new.place.clone(), change, format!("{subject} {state}"));
+            self.add(class, new.place.clone(), change, meaning);
         }
     }
 
@@ -277,6 +277,7 @@ impl<'a> Walk<'a> {
             let subject = format!("header {name} of {}", usage.subject);
             self.required(&old, &new, Direction::Response, &subject);
             let usage = Use::new(Direction::Response, subject, format!("{}Header", usage.owner));
+            let usage = Use { in_rust: false, ..usage };
             self.carried(&old, &new, &usage);
             self.rest(&old, &new, &["content", "required", "schema"]);
         }

@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
         if kinds.0 != kinds.1 {
             let (mut class, mut meaning) = rules::others(usage.direction, kinds.0, kinds.1);
             if shape(old) != shape(new) {
-                (class, meaning) = (Class::Breaking, "the type of the map is another");
+                (class, meaning) = (Class::Breaking, "the map has another type");
             }
             let meaning = format!("{}: {meaning}", usage.subject);
             self.add(class, after.place.clone(), difference(key, &before, &after), meaning);

@@ -40,11 +40,21 @@ pub(super) struct Use {
     pub owner: String,
     /// Whether the value may be absent.
     pub is_optional: bool,
+    /// Whether the value has a type in Rust; headers of responses do not.
+    pub in_rust: bool,
 }
 
 impl Use {
     pub fn new(direction: Direction, subject: String, owner: String) -> Self {
-        Self { direction, subject, owner, is_optional: false }
+        Self { direction, subject, owner, is_optional: false, in_rust: true }
+    }
+
+    /// Says that the value has another type.
+    pub fn takes(&self, after: &str, before: &str) -> String {
+        match after == before {
+            true => format!("{} has another form under the same name", self.subject),
+            false => format!("{} takes {after} in place of {before}", self.subject),
+        }
     }
 
     /// The use of what is inside, such as the items of a list.
@@ -144,7 +154,7 @@ impl<'a> Walk<'a> {
         let after = value_type(self.new, new, &usage.owner);
         let name = |schema: &Schema<'a>| schema.name.unwrap_or(schema.kind()).to_owned();
         let change = format!("type {} -> {}", name(old), name(new));
-        let meaning = format!("{} takes {after} in place of {before}", usage.subject);
+        let meaning = usage.takes(&after, &before);
         self.add(Class::Breaking, place, change, meaning);
     }
 
@@ -197,7 +207,7 @@ impl<'a> Walk<'a> {
         let (before, after) =
             (value_type(self.old, old, &usage.owner), value_type(self.new, new, &usage.owner));
         if shape(old) != shape(new) || old.kind() != new.kind() {
-            let meaning = format!("{} takes {after} in place of {before}", usage.subject);
+            let meaning = usage.takes(&after, &before);
             return self.add(Class::Breaking, place, change, meaning);
         }
         let movement = rules::format_movement(old.format(), new.format());
@@ -225,7 +235,7 @@ impl<'a> Walk<'a> {
         }
         let (before, after) = (old.get("default"), new.get("default"));
         if before.value != after.value {
-            let meaning = format!("{} is another value where it is left out", usage.subject);
+            let meaning = format!("{} has another default", usage.subject);
             let change = difference("default", &before, &after);
             self.add(Class::Breaking, after.place, change, meaning);
         }
@@ -233,8 +243,8 @@ impl<'a> Walk<'a> {
             let (before, after) = (old.flag(key), new.flag(key));
             if before != after {
                 let class = rules::one_way(usage.direction, key, after);
-                let meaning = format!("{} travels in one direction only", usage.subject);
-                let meaning = if after { meaning } else { meaning.replace("one", "either") };
+                let way = if after { "in one direction only" } else { "in both directions" };
+                let meaning = format!("{} travels {way}", usage.subject);
                 self.add(class, new.get(key).place, format!("{key} {before} -> {after}"), meaning);
             }
         }
@@ -252,10 +262,11 @@ impl<'a> Walk<'a> {
             let mut meaning = rules::values_meaning(usage.direction, movement).to_owned();
             // The bounds of an integer choose its type.
             let is_bound = matches!(key, "minimum" | "maximum");
-            if is_bound && shape(old) != shape(new) && old.format() == new.format() {
+            if usage.in_rust && is_bound && shape(old) != shape(new) && old.format() == new.format()
+            {
                 let (before, after) = (shape(old), shape(new));
                 class = Class::Breaking;
-                meaning = format!("{} takes {after} in place of {before}", usage.subject);
+                meaning = usage.takes(after, before);
             }
             self.add(class, after.place.clone(), difference(key, &before, &after), meaning);
         }
