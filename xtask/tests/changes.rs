@@ -241,6 +241,69 @@ fn a_meaning_names_what_users_write() {
     }
 }
 
+/// Each row edits the base contract twice, and says what the second edit means.
+#[test]
+fn a_meaning_names_the_generated_type_at_any_depth() {
+    let at = |place: &str| format!("/components/schemas/{place}");
+    for (place, before, after, class, meaning) in [
+        (
+            at("Room/properties/number"),
+            r#"{"minimum": 0}"#,
+            r#"{"minimum": 1}"#,
+            Class::Breaking,
+            "`Room::number` takes NonZeroU64 in place of u64",
+        ),
+        (
+            at("Timestamp"),
+            "{}",
+            r#"{"format": null}"#,
+            Class::Breaking,
+            "`Timestamp` has another form under the same name",
+        ),
+        (
+            at("Book/properties/details/properties"),
+            r#"{"moods": {"type": "array", "items": {"type": "string", "enum": ["SAD"]}}}"#,
+            r#"{"moods": {"items": {"enum": ["SAD", "GLAD"]}}}"#,
+            Class::Additive,
+            "`BookDetailsMoods::Glad` is new; older clients keep it as `Unknown`",
+        ),
+        (
+            at("Problem/properties"),
+            r#"{"of": {"type": "object", "additionalProperties": {"type": "string",
+                "enum": ["A"]}}}"#,
+            r#"{"of": {"additionalProperties": {"enum": ["A", "B"]}}}"#,
+            Class::Additive,
+            "`ProblemOfValue::B` is new; older clients keep it as `Unknown`",
+        ),
+        (
+            "/components/parameters/Reveal/schema".to_owned(),
+            r#"{"type": "string", "enum": ["ALL"]}"#,
+            r#"{"enum": ["ALL", "SOME"]}"#,
+            Class::Additive,
+            "`RevealParameter::Some` is new; older clients keep it as `Unknown`",
+        ),
+        (
+            "/components/responses/Conflict/content/application~1json".to_owned(),
+            r#"{"schema": {"$ref": null, "properties": {"why": {"type": "string",
+                "enum": ["A"]}}}}"#,
+            r#"{"schema": {"properties": {"why": {"enum": ["A", "B"]}}}}"#,
+            Class::Additive,
+            "`ConflictBodyWhy::B` is new; older clients keep it as `Unknown`",
+        ),
+    ] {
+        let mut old = base();
+        let edit = |document: &mut Value, patch| {
+            merge(document.pointer_mut(&place).unwrap(), &serde_json::from_str(patch).unwrap());
+        };
+        edit(&mut old, before);
+        let mut new = old.clone();
+        edit(&mut new, after);
+        let found = changes(&old, &new);
+        let found: Vec<_> = found.iter().map(|it| (it.class, it.meaning.as_str())).collect();
+        assert_eq!(found, [(class, meaning)]);
+    }
+}
+
 #[test]
 fn a_long_text_shows_where_it_differs() {
     let text = |word: &str| format!("{} {word} {}", "before ".repeat(30), "after ".repeat(30));

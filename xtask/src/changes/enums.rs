@@ -21,7 +21,8 @@ impl<'a> Walk<'a> {
             }
         };
         let is_open = new.kind() == "string";
-        let path = |schema, value| format!("`{}::{}`", usage.owner, rust::variant(schema, value));
+        let path =
+            |schema, value| format!("`{}::{}`", usage.enum_name, rust::variant(schema, value));
         for value in after.iter().filter(|value| !before.contains(value)) {
             let class = rules::value_added(usage.direction, is_open);
             let older = if is_open { "keep it as `Unknown`" } else { "fail on it" };
@@ -45,7 +46,7 @@ impl<'a> Walk<'a> {
                 self.documentation(&old_names.get(key), &new_names.get(key));
                 continue;
             }
-            let owner = &usage.owner;
+            let owner = &usage.enum_name;
             let meaning = format!("`{owner}::{before}` is now `{owner}::{after}`");
             let change = format!("variant {before} -> {after}");
             self.add(Class::Breaking, new_names.below(key), change, meaning);

@@ -122,7 +122,10 @@ impl<'a> Walk<'a> {
         self.required(&a, &b, Direction::Request, &subject);
         self.path_default(&a.get("x-default"), &b.get("x-default"), &subject);
         let owner = format!("{builder}{}", type_name(new.name()));
-        let usage = Use::new(Direction::Request, subject, owner);
+        let mut usage = Use::new(Direction::Request, subject, owner);
+        if let Some(name) = new.listed.reference().and_then(|it| it.rsplit('/').next()) {
+            usage.enum_name = format!("{name}Parameter");
+        }
         self.carried(&a, &b, &usage);
         let known =
             ["content", "explode", "in", "name", "required", "schema", "style", "x-default"];
@@ -170,6 +173,7 @@ impl<'a> Walk<'a> {
     pub(super) fn request_body(&mut self, old: &Operation<'a>, new: &Operation<'a>) {
         let subject = format!("`{}::body`", new.builder());
         let usage = Use::new(Direction::Request, subject.clone(), format!("{}Body", new.builder()));
+        let usage = Use { enum_name: new.builder(), ..usage };
         let (old, new) = self.resolve(&old.node.get("requestBody"), &new.node.get("requestBody"));
         let (class, change, meaning) = match (old.is_absent(), new.is_absent()) {
             (true, true) => return,
@@ -215,11 +219,14 @@ impl<'a> Walk<'a> {
                     format!("{status} of `{function}` is undocumented; its mock is gone"),
                 ),
                 _ => {
-                    let usage = Use::new(
+                    let mut usage = Use::new(
                         Direction::Response,
                         format!("the response of `{function}`"),
                         format!("{builder}Response"),
                     );
+                    let shared = new.reference().and_then(|it| it.rsplit('/').next());
+                    usage.enum_name =
+                        shared.map_or_else(|| builder.clone(), |name| format!("{name}Body"));
                     self.response(&old, &new, &usage);
                     continue;
                 }

@@ -7,6 +7,7 @@ use super::rust::{field_name, field_type, shape, type_name, value_type};
 use super::schema::Schema;
 use super::schemas::Use;
 use super::{Class, Walk, take_pairs};
+use crate::names::pascal_case;
 
 impl<'a> Walk<'a> {
     pub(super) fn properties(&mut self, old: &Schema<'a>, new: &Schema<'a>, usage: &Use) {
@@ -18,7 +19,7 @@ impl<'a> Walk<'a> {
         for (name, node) in &after {
             let required = new.requires(name);
             let field = format!("`{}::{}`", usage.owner, field_name(name));
-            let mut inner = usage.inner(&type_name(name));
+            let mut inner = usage.inner(&type_name(name), &pascal_case(name));
             inner.subject.clone_from(&field);
             let Some(old_node) = before.get(name) else {
                 let (word, meaning) = match required {
@@ -68,7 +69,7 @@ impl<'a> Walk<'a> {
         let (before, after) = (old.get(key), new.get(key));
         let kinds = (Others::of(before.value), Others::of(after.value));
         if kinds == (Others::Kept, Others::Kept) {
-            return self.schema(&before, &after, &usage.inner("Extra"));
+            return self.schema(&before, &after, &usage.inner("Extra", "Value"));
         }
         if kinds.0 != kinds.1 {
             let (mut class, mut meaning) = rules::others(usage.direction, kinds.0, kinds.1);
@@ -84,13 +85,13 @@ impl<'a> Walk<'a> {
     pub(super) fn inner(&mut self, old: &Schema<'a>, new: &Schema<'a>, usage: &Use) {
         let (before, after) = (old.get("items"), new.get("items"));
         if !before.is_absent() || !after.is_absent() {
-            self.schema(&before, &after, &usage.inner("Item"));
+            self.schema(&before, &after, &usage.inner("Item", ""));
         }
         for key in ["oneOf", "anyOf"] {
             let (mut before, mut after) = (old.get(key).items(), new.get(key).items());
             let same = |a: &Node<'a>, b: &Node<'a>| a.reference() == b.reference();
             for (before, after) in take_pairs(&mut before, &mut after, same) {
-                self.schema(&before, &after, &usage.inner("Variant"));
+                self.schema(&before, &after, &usage.inner("Variant", ""));
             }
             let lists = [(before, "removed", "gone"), (after, "added", "new")];
             for (nodes, verb, state) in lists {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::contract::Node;
 use super::documentation::difference;
 use super::rules::{self, Movement};
-use super::rust::{self, field_type, named_type, shape, type_name, value_type};
+use super::rust::{self, OWN_TYPES, field_type, named_type, shape, type_name, value_type};
 use super::schema::Schema;
 use super::{Class, Direction, Walk};
 
@@ -42,25 +42,30 @@ pub(super) struct Use {
     pub is_optional: bool,
     /// Whether the value has a type in Rust; headers of responses do not.
     pub in_rust: bool,
+    /// The name of the type that an enum of texts without a name becomes.
+    pub enum_name: String,
 }
 
 impl Use {
     pub fn new(direction: Direction, subject: String, owner: String) -> Self {
-        Self { direction, subject, owner, is_optional: false, in_rust: true }
+        let enum_name = owner.clone();
+        Self { direction, subject, owner, is_optional: false, in_rust: true, enum_name }
     }
 
     /// Says that the value has another type.
     pub fn takes(&self, after: &str, before: &str) -> String {
-        match after == before {
+        let is_own = OWN_TYPES.iter().any(|name| self.subject == format!("`{name}`"));
+        match is_own || after == before {
             true => format!("{} has another form under the same name", self.subject),
             false => format!("{} takes {after} in place of {before}", self.subject),
         }
     }
 
     /// The use of what is inside, such as the items of a list.
-    pub fn inner(&self, name: &str) -> Self {
+    pub fn inner(&self, name: &str, enum_name: &str) -> Self {
         let owner = format!("{}{name}", self.owner);
-        Self { owner, is_optional: false, ..self.clone() }
+        let enum_name = format!("{}{enum_name}", self.enum_name);
+        Self { owner, enum_name, is_optional: false, ..self.clone() }
     }
 }
 
@@ -121,7 +126,8 @@ impl<'a> Walk<'a> {
         }
         let mut usage = usage.clone();
         if let Some(name) = named_type(&new).filter(|_| named_type(&old).is_some()) {
-            (usage.subject, usage.owner) = (format!("`{name}`"), name);
+            usage.subject = format!("`{name}`");
+            (usage.owner, usage.enum_name) = (name.clone(), name);
         }
         self.kind(&old, &new, &usage);
         if old.kind() == new.kind() {
