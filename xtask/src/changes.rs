@@ -33,7 +33,7 @@ use serde::Serialize;
 pub use contract::Contract;
 pub(crate) use contract::Node;
 pub use rust::OWN_TYPES;
-pub(crate) use rust::field_name;
+pub(crate) use rust::{field_name, is_struct};
 pub(crate) use schema::Schema;
 
 /// How much a change asks of users, from the least to the most.

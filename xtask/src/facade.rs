@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::{
-    Expr, ExprLit, ExprStruct, FnArg, GenericArgument, ImplItem, Item, ItemImpl, Lit, Member,
+    Expr, ExprLit, ExprStruct, FnArg, GenericArgument, Ident, ImplItem, Item, ItemImpl, Lit, Member,
 };
 use syn::{Pat, PathArguments, ReturnType, Type, Visibility};
 
-use crate::changes::{Contract, Node, Schema, field_name};
+use crate::changes::{Contract, Node, Schema, field_name, is_struct};
 use crate::names::shouting_case;
 
 const JSON: &str = "application/json";
@@ -83,7 +84,9 @@ fn operation_gaps(operation: &Wanted, facade: &Facade, gaps: &mut Vec<Gap>) {
         }
     }
     if let Some(line) = operation.unknown_body {
-        let text = format!("the body of `{id}` is not an object in JSON; check it by hand");
+        let text = format!(
+            "the body of `{id}` is not an object with named fields in JSON; check it by hand"
+        );
         return gap(line, text);
     }
     let known = |name: &String| operation.inputs.iter().any(|input| input.rust == *name);
@@ -102,7 +105,7 @@ struct Wanted {
     method: String,
     line: usize,
     inputs: Vec<Input>,
-    /// The line of a body that is not an object in JSON.
+    /// The line of a body that is not an object with named fields in JSON.
     unknown_body: Option<usize>,
 }
 
@@ -168,7 +171,7 @@ fn body(operation: &Node<'_>, contract: &Contract, lines: &Lines<'_>) -> Result<
     }
     let content = contract.resolve(&listed).get("content");
     let schema = Schema::new(contract, &content.get(JSON).get("schema"));
-    if content.keys() != BTreeSet::from([JSON]) || schema.kind() != "object" {
+    if content.keys() != BTreeSet::from([JSON]) || !is_struct(&schema) {
         return Err(lines.of_place(&listed.place));
     }
     let fields = schema.properties().into_iter().map(|(wire, node)| Input {
@@ -220,13 +223,13 @@ impl Facade {
             };
             let arguments = function.sig.inputs.iter().filter_map(|argument| match argument {
                 FnArg::Typed(typed) => match &*typed.pat {
-                    Pat::Ident(name) => Some(name.ident.to_string()),
+                    Pat::Ident(name) => Some(rust_name(&name.ident)),
                     _ => None,
                 },
                 FnArg::Receiver(_) => None,
             });
             let method = Method { call, arguments: arguments.collect() };
-            self.methods.insert(function.sig.ident.to_string(), method);
+            self.methods.insert(rust_name(&function.sig.ident), method);
         }
     }
 
@@ -234,14 +237,11 @@ impl Facade {
         let Some(call) = call_of(of) else { return };
         let setters = block.items.iter().filter_map(|item| match item {
             ImplItem::Fn(function) if matches!(function.vis, Visibility::Public(_)) => {
-                Some(function.sig.ident.to_string())
+                Some(rust_name(&function.sig.ident))
             }
             _ => None,
         });
-        // What every call has is generic over the request.
-        if block.generics.params.is_empty() {
-            self.setters.entry(call).or_default().extend(setters);
-        }
+        self.setters.entry(call).or_default().extend(setters);
     }
 
     fn add_row(&mut self, block: &ItemImpl, of: &Type) {
@@ -254,6 +254,12 @@ impl Facade {
             }
         }
     }
+}
+
+/// The name as the generator writes it: a keyword ends in `_` and does not begin with `r#`.
+fn rust_name(name: &Ident) -> String {
+    let text = name.unraw().to_string();
+    if *name == text { text } else { text + "_" }
 }
 
 /// `X` of `Call<X>`.
@@ -337,11 +343,15 @@ impl<'a> Lines<'a> {
                 .take_while(|(index, line)| *index == found || is_blank(line) || below(line))
                 .find_map(|(index, line)| {
                     // A key may have dots in it.
-                    let (key, _) = line.trim_start().split_once(':')?;
+                    let (key, _) = line.trim_start_matches([' ', '-']).split_once(':')?;
                     let after = rest.strip_prefix(key.trim_matches(['\'', '"']))?;
                     (after.is_empty() || after.starts_with('.')).then_some((index, line, after))
                 });
-            let Some((index, line, after)) = inner else { break };
+            let Some((index, line, after)) = inner else {
+                // The index of an item, or a key in a line with others.
+                rest = rest.split_once('.').map_or("", |(_, rest)| rest);
+                continue;
+            };
             (found, outer, rest) = (index + 1, Some(indent(line)), after.trim_start_matches('.'));
         }
         found.max(1)

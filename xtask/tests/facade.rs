@@ -187,7 +187,9 @@ fn names_are_compared_as_rust_has_them() {
         .replace("name: limit\n          in: query", "name: If-Match\n          in: header")
         .replace("note: {", "type: {");
     let operations = OPERATIONS.replace("fn limit", "fn if_match").replace("fn note", "fn type_");
-    assert_eq!(gaps(&contract, &operations, REGION), Ok(Vec::new()));
+    for operations in [&operations, &operations.replace("fn type_", "fn r#type")] {
+        assert_eq!(gaps(&contract, operations, REGION), Ok(Vec::new()));
+    }
 
     let contract = contract.replace("operationId: getKey", "operationId: replaceKey");
     let found = gaps(&contract, OPERATIONS, REGION).unwrap();
@@ -211,13 +213,34 @@ fn a_body_is_all_that_it_joins_and_one_of_another_kind_is_a_gap_of_its_own() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].text.contains("field of the body `more`"), "{found:?}");
 
+    let block = "
+    CreateKey:
+      required: [name]
+      allOf:
+        - properties:
+            name: { type: string }
+        - properties:
+            more: { type: string }
+";
+    let contract = CONTRACT.split("\n    CreateKey:").next().unwrap().to_owned() + block;
+    let found = gaps(&contract, &OPERATIONS.replace("fn note", "fn more"), REGION);
+    assert_eq!(found, Ok(Vec::new()));
+    let found = gaps(&contract, &OPERATIONS.replace("name: impl Into<String>", ""), REGION);
+    assert!(found.unwrap().iter().any(|gap| gap.line == Some(36)));
+
     let list = "schema: { type: array, items: { type: string } }";
-    for contract in
-        [CONTRACT.replace(schema, list), CONTRACT.replace("application/json:", "text/plain:")]
-    {
+    let map = "schema: { type: object, additionalProperties: { type: string } }";
+    let union = "schema: { oneOf: [{ $ref: '#/components/schemas/CreateKey' }] }";
+    for contract in [
+        CONTRACT.replace(schema, list),
+        CONTRACT.replace(schema, map),
+        CONTRACT.replace(schema, union),
+        CONTRACT.replace("application/json:", "text/plain:"),
+    ] {
         let found = gaps(&contract, OPERATIONS, REGION).unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
-        let text = "the body of `create_key` is not an object in JSON; check it by hand";
+        let text =
+            "the body of `create_key` is not an object with named fields in JSON; check it by hand";
         assert_eq!((found[0].text.as_str(), found[0].line), (text, Some(10)));
     }
 }

@@ -73,6 +73,12 @@ pub(super) fn shape(schema: &Schema<'_>) -> &'static str {
     }
 }
 
+/// Whether a schema becomes a struct with fields that are all named.
+pub(crate) fn is_struct(schema: &Schema<'_>) -> bool {
+    let has_variants = ["oneOf", "anyOf"].iter().any(|key| !schema.get(key).is_absent());
+    shape(schema) == "a struct" && !has_variants
+}
+
 /// The smallest type of a known format or with exactly these bounds, as the generator chooses it.
 fn integer(schema: &Schema<'_>) -> &'static str {
     let bound = |key: &str| schema.get(key).value.as_f64();
