@@ -176,10 +176,16 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries() {
     }
 
     let telemetry = Telemetry::default();
-    let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    let recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     client_of(&format!("http://{free}")).list_api_keys().await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "connect");
+    drop(recording);
+
+    let telemetry = Telemetry::default();
+    let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    client_of("http://127.0.0.1:1").get_api_key("..").await.unwrap_err();
+    assert_eq!(telemetry.span().fields["error.type"], "rejected");
 }
 
 #[tokio::test]

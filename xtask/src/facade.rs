@@ -8,9 +8,9 @@ use std::fmt;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{
-    Expr, ExprLit, ExprStruct, FnArg, GenericArgument, Ident, ImplItem, Item, ItemImpl, Lit, Member,
+    Expr, ExprLit, ExprStruct, FnArg, GenericArgument, Ident, ImplItem, Item, ItemImpl, Lit,
+    Member, Pat, PathArguments, ReturnType, Type, Visibility,
 };
-use syn::{Pat, PathArguments, ReturnType, Type, Visibility};
 
 use crate::changes::{Contract, Node, Schema, field_name, is_struct};
 use crate::names::shouting_case;
