@@ -1,33 +1,24 @@
-//! The server as a program: `serve`, and `users` to say who may use it.
+//! The command line: `serve`, and `users` to manage who may use the API.
 
-use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::path::PathBuf;
+mod serve;
+mod users;
+
+use std::io;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::Timestamp;
-use serde_json::json;
-use tokio::net::TcpListener;
-use tracing_subscriber::filter::LevelFilter;
+use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::clock::Clock;
-use crate::fault::Faults;
-use crate::http::{self, App};
-use crate::service::Service;
-use crate::store::Store;
-use crate::vault::MasterKey;
-use crate::{ADMIN, Role, listen, rules};
+use crate::master_key::MasterKey;
+use crate::store::{Location, Store};
 
 const MASTER_KEY: &str = "ROCKSET_SERVER_MASTER_KEY";
 
 /// A server of Rockset's API-keys API, which keeps users and keys in an SQLite database.
 ///
-/// The keys in a database are sealed with a master key: 64 hexadecimal digits, from the variable
-/// ROCKSET_SERVER_MASTER_KEY or else from a file beside the database, which is created with it. A
-/// database without its master key is of no use, to anybody.
+/// The keys in a database are encrypted with secrets of a master key: 64 hexadecimal digits, from
+/// the variable ROCKSET_SERVER_MASTER_KEY, or else from a file beside the database, which is created
+/// with it. Keep a copy of it: a database without its master key is useless.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -37,18 +28,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API until Ctrl-C or SIGTERM, and then finish what is in flight
-    Serve(Serve),
-    /// Add, list and remove the users of a database, also while a server has it open
+    /// Serve the API until Ctrl-C or SIGTERM, then finish the requests in flight
+    Serve(serve::Serve),
+    /// Manage the users of a database, also while a server uses it
     Users {
         #[command(subcommand)]
-        command: Users,
+        command: users::Users,
     },
 }
 
 #[derive(Args)]
 struct Database {
-    /// Database to keep users and keys in; `sqlite::memory:` forgets them at the end
+    /// Database of users and keys; `sqlite::memory:` is forgotten at the end
     #[arg(
         long = "database",
         value_name = "URL",
@@ -58,239 +49,36 @@ struct Database {
     url: String,
 }
 
-#[derive(Args)]
-struct Serve {
-    #[command(flatten)]
-    database: Database,
-
-    /// Address to listen at; port 0 stands for a free one
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "ROCKSET_SERVER_LISTEN",
-        default_value = "127.0.0.1:8080"
-    )]
-    listen: SocketAddr,
-
-    /// A user to add where there is none yet, with a role: read-only, member or admin
-    #[arg(long = "user", value_name = "EMAIL=ROLE", value_parser = user)]
-    users: Vec<(String, Role)>,
-
-    /// PEM file of the certificates, the server's own first, to serve https
-    #[arg(long, value_name = "FILE", env = "ROCKSET_SERVER_TLS_CERT", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-
-    /// PEM file of the certificate's private key
-    #[arg(long, value_name = "FILE", env = "ROCKSET_SERVER_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-
-    /// Requests per second that each key may sign; 0 for any number
-    #[arg(long, value_name = "NUMBER", env = "ROCKSET_SERVER_RATE_LIMIT", default_value_t = 100)]
-    rate_limit: u32,
-
-    /// Let anybody make the next answers fail, with POST /faults; for tests
-    #[arg(long)]
-    faults: bool,
-
-    /// The least severe messages to log to standard error: error, warn, info, debug or off
-    #[arg(long, value_name = "LEVEL", env = "ROCKSET_SERVER_LOG", default_value = "info")]
-    log: LevelFilter,
-
-    /// How log messages are written
-    #[arg(long, value_name = "FORMAT", env = "ROCKSET_SERVER_LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
+impl Database {
+    fn open(&self, may_create: bool) -> io::Result<Store> {
+        let master_key = match std::env::var(MASTER_KEY) {
+            Ok(text) => {
+                let key = MasterKey::parse(&Zeroizing::new(text));
+                Some(key.map_err(|error| invalid(format!("{MASTER_KEY}: {error}")))?)
+            }
+            Err(std::env::VarError::NotPresent) => None,
+            Err(error) => return Err(invalid(format!("{MASTER_KEY}: {error}"))),
+        };
+        Store::open(Location { url: self.url.clone(), master_key, may_create })
+    }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Subcommand)]
-enum Users {
-    /// Add a user, and print the user's first key
-    Add {
-        #[command(flatten)]
-        database: Database,
-        email: String,
-        /// What the user may do: read-only, member or admin
-        #[arg(long, default_value = "member")]
-        role: Role,
-    },
-    /// List the users with their roles and how many keys they have
-    List {
-        #[command(flatten)]
-        database: Database,
-        /// Print JSON, for programs
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove a user with all keys
-    Remove {
-        #[command(flatten)]
-        database: Database,
-        email: String,
-    },
-}
-
-fn user(text: &str) -> Result<(String, Role), String> {
-    let (email, role) = text.rsplit_once('=').ok_or("give a user as EMAIL=ROLE")?;
-    let role = role.parse::<Role>().map_err(|error| error.to_string())?;
-    Ok((email.to_owned(), role))
-}
-
-/// Runs the program that its arguments ask for.
-pub fn main() -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error),
-    };
-    let outcome = match Arguments::parse().command {
-        Command::Serve(arguments) => runtime.block_on(serve(arguments)),
-        Command::Users { command } => runtime.block_on(users(command)),
-    };
-    outcome.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
-}
-
-fn failed(error: &io::Error) -> ExitCode {
-    eprintln!("rockset-apikeys-server: {error}");
-    ExitCode::FAILURE
-}
-
-fn refused(reason: impl Into<String>) -> io::Error {
+fn invalid(reason: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, reason.into())
 }
 
-async fn open(database: &Database, may_create: bool) -> io::Result<Store> {
-    let master = match std::env::var(MASTER_KEY) {
-        Ok(text) => {
-            let key = MasterKey::parse(&Zeroizing::new(text));
-            Some(key.map_err(|error| refused(format!("{MASTER_KEY}: {error}")))?)
-        }
-        Err(std::env::VarError::NotPresent) => None,
-        Err(error) => return Err(refused(format!("{MASTER_KEY}: {error}"))),
-    };
-    Store::open(&database.url, master, may_create).await
-}
-
-async fn serve(arguments: Serve) -> io::Result<()> {
-    let log = tracing_subscriber::fmt()
-        .with_max_level(arguments.log)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    match arguments.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    let tls = match (&arguments.tls_cert, &arguments.tls_key) {
-        (Some(certificates), Some(key)) => Some(listen::tls(certificates, key)?),
-        _ => None,
-    };
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let address = arguments.listen;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot serve at {address}: {error}"))
-    })?;
-    let mut store = open(&arguments.database, true).await?;
-    let now = Timestamp::now();
-    let mut keys = Vec::new();
-    if store.users().await?.is_empty() {
-        keys.push((ADMIN.to_owned(), store.add_user(ADMIN, Role::Admin, now).await?));
-    }
-    for (email, role) in arguments.users {
-        rules::check_email(&email).map_err(refused)?;
-        if !store.has_user(&email).await? {
-            let key = store.add_user(&email, role, now).await?;
-            keys.push((email, key));
+/// Runs the program with its arguments.
+pub fn main() -> ExitCode {
+    let outcome =
+        tokio::runtime::Runtime::new().and_then(|runtime| match Arguments::parse().command {
+            Command::Serve(arguments) => runtime.block_on(arguments.run()),
+            Command::Users { command } => runtime.block_on(command.run()),
+        });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rockset-apikeys-server: {error}");
+            ExitCode::FAILURE
         }
     }
-    let service = Service::new(store, Clock::default()).await?;
-    let limit = NonZeroU32::new(arguments.rate_limit);
-    let app = App::new(service.clone(), Faults::default().into(), limit);
-    let router = http::router(app, arguments.faults);
-
-    let stop = stop()?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "Rockset API-keys server, users and keys in {}", arguments.database.url)?;
-    writeln!(out, "\n  export ROCKSET_APISERVER={scheme}://{}", listener.local_addr()?)?;
-    for (email, key) in &keys {
-        let key = key.expose_secret();
-        if email == ADMIN {
-            writeln!(out, "  export ROCKSET_APIKEY={key}")?;
-            writeln!(out, "\nThe key is {ADMIN}'s. Keep it: it is not shown again.")?;
-        } else {
-            writeln!(out, "\nKey of {email}, not shown again:\n\n  {key}")?;
-        }
-    }
-    writeln!(out, "\nCtrl-C stops it.")?;
-    out.flush()?;
-    drop(out);
-
-    listen::serve(listener, tls, router, stop).await;
-    tracing::info!("the server has stopped");
-    service.catch_up().await
-}
-
-/// Done when the process is asked to stop, from now on.
-#[cfg(unix)]
-fn stop() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
-}
-
-async fn users(command: Users) -> io::Result<()> {
-    match command {
-        Users::Add { database, email, role } => {
-            rules::check_email(&email).map_err(refused)?;
-            let mut store = open(&database, true).await?;
-            if store.has_user(&email).await? {
-                return Err(refused(format!("the user {email:?} is there already")));
-            }
-            let key = store.add_user(&email, role, Timestamp::now()).await?;
-            println!("{}", key.expose_secret());
-            eprintln!(
-                "This is the first key of {email}, a {role}. Keep it: it is not shown again."
-            );
-        }
-        Users::List { database, json } => {
-            let users = open(&database, false).await?.users().await?;
-            if json {
-                let users = users.into_iter().map(|(email, role, keys)| {
-                    json!({ "email": email, "role": role.as_str(), "keys": keys })
-                });
-                println!("{:#}", users.collect::<serde_json::Value>());
-            } else {
-                let width = users.iter().map(|(email, ..)| email.chars().count()).max();
-                let width = width.unwrap_or_default().max("USER".len());
-                println!("{:width$}  {:9}  KEYS", "USER", "ROLE");
-                for (email, role, keys) in users {
-                    println!("{email:width$}  {role:9}  {keys:>4}");
-                }
-            }
-        }
-        Users::Remove { database, email } => {
-            if !open(&database, false).await?.remove_user(&email).await? {
-                return Err(refused(format!("there is no user {email:?}")));
-            }
-            eprintln!(
-                "{email} is removed with all keys; a running server notices within a second."
-            );
-        }
-    }
-    Ok(())
 }

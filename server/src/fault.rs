@@ -66,7 +66,12 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((fault, responses));
     }
 
-    /// The fault of the next response, if it has one.
+    /// Withdraws all faults.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Returns the fault of the next response, if it has one.
     pub(crate) fn next(&self) -> Option<Fault> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((fault, left)) = faults.front_mut() {

@@ -1,7 +1,7 @@
 //! A server of Rockset's API-keys API, from the same contract as the client `rockset-apikeys`.
 //!
-//! The hosted service was retired; this is what a client of the API talks to today, in a test, on a
-//! laptop, or in a small installation. It keeps what it is told in an SQLite database, in memory
+//! The hosted service was retired; a client of the API talks to this server today, in a test, on a
+//! laptop, or in a small installation. It keeps users and keys in an SQLite database, in memory
 //! unless a file is given.
 //!
 //! ```
@@ -22,19 +22,25 @@
 //! # }
 //! ```
 //!
-//! A request goes down this list: `listen.rs` has the connections, `http.rs` speaks the API,
-//! `service.rs` brings decisions and storage together, `rules.rs` decides, `store.rs` keeps,
-//! `vault.rs` makes and seals keys. This file starts and stops all of it.
+//! A request passes through four files: `listen.rs` has the connections, `http.rs` speaks the API,
+//! `service.rs` decides, `store.rs` keeps. This file starts and stops all of it.
 
 #[doc(hidden)]
 pub mod cli;
 mod clock;
+mod directory;
+mod error;
 mod fault;
 mod http;
 mod listen;
-mod rules;
+mod master_key;
+mod permission;
+mod rate_limit;
+mod record;
 mod service;
 mod store;
+mod time;
+mod usage;
 mod vault;
 
 use std::collections::HashSet;
@@ -43,19 +49,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use rockset_apikeys::ApiKeyValue;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use fault::Faults;
-use http::App;
+use http::{App, RequestLimits};
 use service::Service;
-use store::Store;
+use store::{Location, Store};
 
 pub use clock::Clock;
 pub use fault::Fault;
-pub use rules::{ParseRoleError, Role};
+pub use permission::{ParseRoleError, Role};
 
 /// The e-mail address of the administrator that every server has.
 pub const ADMIN: &str = "admin@me.com";
@@ -90,6 +95,8 @@ impl Server {
             database: IN_MEMORY.to_owned(),
             clock: Clock::default(),
             rate_limit: None,
+            bad_key_limit: None,
+            keys_per_user: None,
             users: Vec::new(),
         }
     }
@@ -110,8 +117,8 @@ impl Server {
         self.keys().find(|(email, _)| *email == user).map(|(_, key)| key)
     }
 
-    /// Makes the next answers, this many, go wrong in this way. Faults that were asked for earlier
-    /// come first.
+    /// Injects a fault into the next responses, this many. Faults that were injected before come
+    /// first.
     ///
     /// ```
     /// use rockset_apikeys::{Client, RetryPolicy};
@@ -132,8 +139,13 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn inject(&self, fault: Fault, answers: usize) {
-        self.faults.add(fault, answers);
+    pub fn inject(&self, fault: Fault, responses: usize) {
+        self.faults.add(fault, responses);
+    }
+
+    /// Withdraws all injected faults that no response has had yet.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
     }
 
     /// Every user's key from the start, the administrator's first.
@@ -151,6 +163,8 @@ pub struct ServerBuilder {
     database: String,
     clock: Clock,
     rate_limit: Option<NonZeroU32>,
+    bad_key_limit: Option<NonZeroU32>,
+    keys_per_user: Option<NonZeroU32>,
     users: Vec<(String, Role)>,
 }
 
@@ -176,9 +190,22 @@ impl ServerBuilder {
         self
     }
 
-    /// How many requests a key may sign in a second; any number unless given.
+    /// How many requests a key may make in any second; defaults to any number. More are 429.
     pub fn rate_limit(mut self, requests: NonZeroU32) -> Self {
         self.rate_limit = Some(requests);
+        self
+    }
+
+    /// How many requests without a valid key an address may make in any minute; defaults to any
+    /// number. More are 429 in place of 401.
+    pub fn bad_key_limit(mut self, requests: NonZeroU32) -> Self {
+        self.bad_key_limit = Some(requests);
+        self
+    }
+
+    /// How many keys a user may have; defaults to any number. Creating more is 403.
+    pub fn keys_per_user(mut self, keys: NonZeroU32) -> Self {
+        self.keys_per_user = Some(keys);
         self
     }
 
@@ -196,27 +223,28 @@ impl ServerBuilder {
     /// carry; and when the database cannot be opened, was written with another master key than the
     /// one beside it, or no longer has the first key of one of the users.
     pub async fn start(self) -> io::Result<Server> {
-        let refused = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
         let mut seen = HashSet::from([ADMIN]);
         for (email, _) in &self.users {
-            rules::check_email(email).map_err(refused)?;
             if !seen.insert(email) {
-                return Err(refused(format!("the user {email:?} is there already")));
+                let reason = format!("the user {email:?} is given twice");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
             }
         }
-        let mut store = Store::open(&self.database, None, true).await?;
-        let now = self.clock.now();
-        let admin_key = first_key(&mut store, ADMIN, Role::Admin, now).await?;
+        let location = Location { url: self.database, master_key: None, may_create: true };
+        let store = Store::open(location)?;
+        let now = self.clock.now().into();
+        let admin_key = directory::first_key(&store, ADMIN, Role::Admin, now).await?;
         let mut keys = Vec::with_capacity(self.users.len());
         for (email, role) in self.users {
-            let key = first_key(&mut store, &email, role, now).await?;
+            let key = directory::first_key(&store, &email, role, now).await?;
             keys.push((email, key));
         }
-        let service = Service::new(store, self.clock).await?;
+        let service = Service::new(store, self.clock, self.keys_per_user);
         let listener = TcpListener::bind(self.listen).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let faults = Arc::<Faults>::default();
-        let app = App::new(Arc::clone(&service), Arc::clone(&faults), self.rate_limit);
+        let limits = RequestLimits { per_key: self.rate_limit, bad_keys: self.bad_key_limit };
+        let app = App::new(Arc::clone(&service), Arc::clone(&faults), limits);
         let router = http::router(app, false);
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {
@@ -225,29 +253,12 @@ impl ServerBuilder {
                 let _ = stopped.await;
             };
             listen::serve(listener, None, router, stopped).await;
-            if let Err(error) = service.catch_up().await {
-                tracing::error!(%error, "what was late has been lost");
+            if let Err(error) = service.close().await {
+                tracing::error!(%error, "the database was not closed cleanly");
             }
         });
         Ok(Server { url, admin_key, keys, faults, _stop: stop })
     }
-}
-
-/// The key that this user has from the start, and the user too where there is none yet.
-async fn first_key(
-    store: &mut Store,
-    email: &str,
-    role: Role,
-    now: Timestamp,
-) -> io::Result<ApiKeyValue> {
-    if !store.has_user(email).await? {
-        return store.add_user(email, role, now).await;
-    }
-    let key = store.first_key(email).await?;
-    key.ok_or_else(|| {
-        let reason = format!("the first key of {email:?} was deleted from the database");
-        io::Error::new(io::ErrorKind::NotFound, reason)
-    })
 }
 
 /// Compiles and runs README's code with the documentation's.

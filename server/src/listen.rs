@@ -26,14 +26,12 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceExt;
 
+use crate::http::DropConnection;
+
 /// How long a client may take for a request's head, and for TLS before that.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what is in flight at the end may still take.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// In an answer's extensions: it is not sent, and its connection is closed.
-#[derive(Clone)]
-pub(crate) struct DropConnection;
 
 /// Serves until `stop` is done, and then what is in flight.
 pub(crate) async fn serve(

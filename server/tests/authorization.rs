@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rockset_apikeys::{ApiKeyValue, Client, KeyState, RetryPolicy};
 use rockset_apikeys_server::{ADMIN, Clock, Role, Server};
+use rusqlite::Connection;
 use serde_json::json;
-use sqlx::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -167,22 +167,23 @@ async fn a_caller_whose_key_is_revoked_before_its_body_arrives_is_401() {
 #[tokio::test]
 async fn a_caller_whose_key_is_revoked_while_its_delete_waits_is_401() {
     let folder = tempfile::tempdir().unwrap();
-    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let file = folder.path().join("keys.db");
+    let database = format!("sqlite:{}", file.display());
     let server = Server::builder().database(&database).start().await.unwrap();
     let admin = client(&server, server.admin_key());
     admin.create_api_key("target").await.unwrap();
     let key = admin.create_api_key("caller").await.unwrap().key;
 
     // A write by another process keeps both deletes waiting, one behind the other.
-    let mut other = sqlx::SqliteConnection::connect(&database).await.unwrap();
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut revocation = admin.delete_api_key("caller").into_future();
     let half_a_second = Duration::from_millis(500);
     assert!(tokio::time::timeout(half_a_second, &mut revocation).await.is_err(), "it waits");
     let caller = client(&server, &key);
     let delete = tokio::spawn(async move { caller.delete_api_key("target").await });
     authenticated(&admin, "caller").await;
-    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
     revocation.await.unwrap();
     assert!(delete.await.unwrap().unwrap_err().is_unauthorized());
     admin.get_api_key("target").await.unwrap();

@@ -95,7 +95,7 @@ fn a_master_key_that_is_missing_another_or_for_all_to_read_is_refused() {
     };
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(refusal().contains("others can read it"), "{}", refusal());
+    assert!(refusal().contains("accessible to other users"), "{}", refusal());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&file, "00".repeat(32)).unwrap();
     assert!(refusal().contains("written with another master key"), "{}", refusal());
@@ -142,7 +142,7 @@ async fn users_are_managed_beside_a_running_server() {
     assert!(dev.list_api_keys().await.unwrap_err().is_unauthorized());
 
     for (arguments, complaint) in [
-        (["users", "add", "admin@me.com"], "is there already"),
+        (["users", "add", "admin@me.com"], "already exists"),
         (["users", "add", "self"], "cannot be \"self\""),
         (["users", "add", ".."], "relative path"),
         (["users", "remove", "dev@me.com"], "there is no user"),

@@ -1,6 +1,10 @@
--- The master key that sealed this database's keys, as a keyed hash of a fixed text: enough to
--- recognize it, and nothing to find it by.
-CREATE TABLE master (proof BLOB NOT NULL) STRICT;
+-- One row: what the whole database has.
+CREATE TABLE directory (
+    -- Tells one master key from another, and says nothing about it.
+    key_check BLOB NOT NULL,
+    -- Counts up when a write is only made to see whether it is kept.
+    probes INTEGER NOT NULL DEFAULT 0
+) STRICT;
 
 CREATE TABLE users (
     email TEXT NOT NULL PRIMARY KEY,
@@ -14,10 +18,10 @@ CREATE TABLE api_keys (
     owner TEXT NOT NULL REFERENCES users (email) ON DELETE CASCADE,
     name TEXT NOT NULL,
     -- A keyed hash of the value, by which a request's key is found.
-    fingerprint BLOB NOT NULL UNIQUE,
+    lookup_hash BLOB NOT NULL UNIQUE,
     -- The value, encrypted.
-    sealed BLOB NOT NULL,
-    -- The first characters of the value, which are no secret.
+    encrypted BLOB NOT NULL,
+    -- The first characters of the value, which are not secret.
     identifier TEXT NOT NULL,
     role TEXT CHECK (role IN ('read-only', 'member', 'admin')),
     created_at INTEGER NOT NULL,
@@ -27,3 +31,9 @@ CREATE TABLE api_keys (
     suspended INTEGER NOT NULL CHECK (suspended IN (0, 1)),
     UNIQUE (owner, name)
 ) STRICT;
+
+-- Lists the keys of a user in the order of creation.
+CREATE INDEX api_keys_by_owner ON api_keys (owner, id);
+
+-- Finds the keys that expire.
+CREATE INDEX api_keys_by_expiry ON api_keys (expires_at) WHERE suspended = 0 AND expires_at NOTNULL;

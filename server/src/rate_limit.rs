@@ -1,0 +1,51 @@
+//! A limit of events in any window of time, for each of many sources. Limiters that refill a bucket
+//! let twice their limit pass in one window; this one counts.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub(crate) struct RateLimiter<S> {
+    limit: NonZeroU32,
+    window: Duration,
+    recent: Mutex<Recent<S>>,
+}
+
+struct Recent<S> {
+    /// The times of the latest events, oldest first and never more than the limit.
+    events: HashMap<S, VecDeque<Instant>>,
+    /// When sources without recent events are forgotten next.
+    cleaned: Instant,
+}
+
+impl<S: Eq + Hash> RateLimiter<S> {
+    pub(crate) fn new(limit: NonZeroU32, window: Duration) -> Self {
+        let recent = Recent { events: HashMap::new(), cleaned: Instant::now() };
+        Self { limit, window, recent: Mutex::new(recent) }
+    }
+
+    /// Counts an event, or tells how long to wait for it.
+    pub(crate) fn check(&self, source: S) -> Result<(), Duration> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if now.duration_since(recent.cleaned) >= self.window {
+            recent.cleaned = now;
+            let is_recent = |last: &Instant| now.duration_since(*last) < self.window;
+            recent.events.retain(|_, events| events.back().is_some_and(is_recent));
+        }
+        let events = recent.events.entry(source).or_default();
+        if events.len() >= self.limit.get() as usize
+            && let Some(oldest) = events.front()
+        {
+            let age = now.duration_since(*oldest);
+            if age < self.window {
+                return Err(self.window - age);
+            }
+            events.pop_front();
+        }
+        events.push_back(now);
+        Ok(())
+    }
+}
