@@ -16,16 +16,16 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::http::{self, App};
+use crate::master_key::MasterKey;
 use crate::service::Service;
 use crate::store::Store;
-use crate::vault::MasterKey;
 use crate::{ADMIN, Role, listen, rules};
 
 const MASTER_KEY: &str = "ROCKSET_SERVER_MASTER_KEY";
 
 /// A server of Rockset's API-keys API, which keeps users and keys in an SQLite database.
 ///
-/// The keys in a database are sealed with a master key: 64 hexadecimal digits, from the variable
+/// The keys in a database are encrypted with a master key: 64 hexadecimal digits, from the variable
 /// ROCKSET_SERVER_MASTER_KEY or else from a file beside the database, which is created with it. A
 /// database without its master key is of no use, to anybody.
 #[derive(Parser)]

@@ -29,7 +29,7 @@ use crate::fault::{self, Fault, Faults, Kind};
 use crate::listen::DropConnection;
 use crate::rules::Refusal;
 use crate::service::Service;
-use crate::vault::Fingerprint;
+use crate::vault::LookupHash;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// The largest body of a request, in bytes. What the API takes is far smaller.
@@ -303,7 +303,7 @@ async fn to_its_end<T: Send + 'static>(
 
 /// Authenticates the caller, and checks the rate limit and what the caller accepts. What the
 /// caller may do is decided with the operation itself.
-fn caller(app: &App, headers: &HeaderMap) -> Result<Fingerprint, Refusal> {
+fn caller(app: &App, headers: &HeaderMap) -> Result<LookupHash, Refusal> {
     let refused = |message: &str| Refusal::new(401, ErrorType::AuthException, message);
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         refused("the request is not signed; send the header `Authorization: ApiKey <key>`")

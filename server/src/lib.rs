@@ -24,7 +24,7 @@
 //!
 //! A request goes down this list: `listen.rs` has the connections, `http.rs` speaks the API,
 //! `service.rs` brings decisions and storage together, `rules.rs` decides, `store.rs` keeps,
-//! `vault.rs` makes and seals keys. This file starts and stops all of it.
+//! `vault.rs` generates and encrypts keys. This file starts and stops all of it.
 
 #[doc(hidden)]
 pub mod cli;
@@ -32,6 +32,7 @@ mod clock;
 mod fault;
 mod http;
 mod listen;
+mod master_key;
 mod rules;
 mod service;
 mod store;
@@ -163,8 +164,8 @@ impl ServerBuilder {
 
     /// The database to keep users and keys in, such as `sqlite:keys.db`; in memory unless given.
     ///
-    /// The file is created where there is none, and beside it one with the master key that seals
-    /// the keys in it.
+    /// The file is created where there is none, and beside it one with the master key that
+    /// encrypts the keys in it.
     pub fn database(mut self, url: impl Into<String>) -> Self {
         self.database = url.into();
         self

@@ -26,6 +26,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceExt;
 
+use crate::master_key::require_private;
+
 /// How long a client may take for a request's head, and for TLS before that.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what is in flight at the end may still take.
@@ -106,6 +108,7 @@ pub(crate) fn tls(certificates: &Path, key: &Path) -> io::Result<TlsAcceptor> {
         let reason = format!("{}: {error}", file.display());
         io::Error::new(io::ErrorKind::InvalidInput, reason)
     };
+    require_private(key).map_err(|error| bad(key, &error))?;
     let chain = CertificateDer::pem_file_iter(certificates)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| bad(certificates, &error))?;

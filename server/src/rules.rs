@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
 use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
 
-use crate::vault::Fingerprint;
+use crate::vault::LookupHash;
 
 /// The longest name of a key or user, in bytes of UTF-8. Percent-encoded, a key's and its user's
 /// then take up at most 6,000 bytes of a URL: less than the 64 KiB that this server reads, and than
@@ -111,7 +111,7 @@ impl Refusal {
 
 /// An authenticated caller.
 pub(crate) struct Signer {
-    pub(crate) fingerprint: Fingerprint,
+    pub(crate) fingerprint: LookupHash,
     pub(crate) key_id: i64,
     user: String,
     key_name: String,
@@ -162,7 +162,7 @@ impl Signer {
 pub(crate) struct Key {
     /// In the order of creation.
     pub(crate) id: i64,
-    pub(crate) fingerprint: Fingerprint,
+    pub(crate) fingerprint: LookupHash,
     pub(crate) sealed: Vec<u8>,
     pub(crate) terms: Terms,
     /// Milliseconds since 1970; [`Key::NEVER`] before the first use. It changes with every request
@@ -196,7 +196,7 @@ impl Key {
 
     pub(crate) fn new(
         id: i64,
-        fingerprint: Fingerprint,
+        fingerprint: LookupHash,
         sealed: Vec<u8>,
         terms: Terms,
         last_access: Option<i64>,
@@ -252,7 +252,7 @@ struct User {
 #[derive(Default)]
 pub(crate) struct Rules {
     users: BTreeMap<String, User>,
-    fingerprints: HashMap<Fingerprint, Arc<Key>>,
+    fingerprints: HashMap<LookupHash, Arc<Key>>,
 }
 
 impl Rules {
@@ -285,7 +285,7 @@ impl Rules {
         keys.filter(|key| key.last_access().is_some_and(|last| last >= time)).cloned().collect()
     }
 
-    pub(crate) fn find(&self, fingerprint: &Fingerprint) -> Option<&Arc<Key>> {
+    pub(crate) fn find(&self, fingerprint: &LookupHash) -> Option<&Arc<Key>> {
         self.fingerprints.get(fingerprint)
     }
 
@@ -301,7 +301,7 @@ impl Rules {
     /// Who the key belongs to, unless it signs nothing.
     pub(crate) fn signer(
         &self,
-        fingerprint: &Fingerprint,
+        fingerprint: &LookupHash,
         now: Timestamp,
     ) -> Result<Signer, Refusal> {
         let key = self.fingerprints.get(fingerprint);
@@ -322,7 +322,7 @@ impl Rules {
     /// The terms of the key to create; its value is not made yet, and its identifier is empty.
     pub(crate) fn create(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         request: &CreateApiKeyRequest,
         now: Timestamp,
     ) -> Result<Terms, Refusal> {
@@ -355,7 +355,7 @@ impl Rules {
 
     pub(crate) fn list(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         now: Timestamp,
     ) -> Result<Vec<ApiKey>, Refusal> {
@@ -369,7 +369,7 @@ impl Rules {
     /// The key, if the caller may see it, and its full value too if that is asked for.
     pub(crate) fn get(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         name: &str,
         reveal: bool,
@@ -382,7 +382,7 @@ impl Rules {
     /// The key to update, and its terms after that.
     pub(crate) fn update(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         name: &str,
         changes: &UpdateApiKeyRequest,
@@ -429,7 +429,7 @@ impl Rules {
     /// The key to delete.
     pub(crate) fn delete(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         name: &str,
         now: Timestamp,
@@ -442,7 +442,7 @@ impl Rules {
     /// The key with this name, if the caller may access it in this way.
     fn permitted(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         access: Access,
         user: &str,
         name: &str,

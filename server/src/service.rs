@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::clock::Clock;
 use crate::rules::{Key, Refusal, Rules, Signer, kept};
 use crate::store::Store;
-use crate::vault::{Fingerprint, Vault};
+use crate::vault::{LookupHash, Vault};
 
 /// How often what may be late is done: storing when keys were last used, and looking for changes
 /// by another process.
@@ -41,16 +41,16 @@ impl Service {
 
     /// Authenticates the caller with this key.
     pub(crate) fn signer(&self, key: &str) -> Result<Signer, Refusal> {
-        self.read().signer(&self.vault.fingerprint(key), self.now())
+        self.read().signer(&self.vault.lookup_hash(key), self.now())
     }
 
-    pub(crate) fn list(&self, caller: &Fingerprint, user: &str) -> Result<Vec<ApiKey>, Refusal> {
+    pub(crate) fn list(&self, caller: &LookupHash, user: &str) -> Result<Vec<ApiKey>, Refusal> {
         self.read().list(caller, user, self.now())
     }
 
     pub(crate) fn get(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         name: &str,
         reveal: bool,
@@ -60,7 +60,7 @@ impl Service {
         if !reveal {
             return Ok(key.short_view(now));
         }
-        Ok(key.view(self.vault.open(&key.sealed, &key.fingerprint)?, now))
+        Ok(key.view(self.vault.decrypt(&key.sealed, &key.fingerprint)?, now))
     }
 
     // A change that has begun has to end, whatever becomes of the request: between the database and
@@ -73,7 +73,7 @@ impl Service {
 
     pub(crate) async fn create(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         request: &CreateApiKeyRequest,
     ) -> Result<ApiKey, Refusal> {
         let mut store = self.writer().await?;
@@ -84,13 +84,13 @@ impl Service {
         terms.identifier = new.value.identifier().to_owned();
         let key = match store.insert(&new, &terms).await {
             Ok(id) => {
-                let key = Key::new(id, new.fingerprint, new.sealed, terms, None);
+                let key = Key::new(id, new.lookup_hash, new.encrypted, terms, None);
                 self.change(|rules| rules.put(key))
             }
             Err(error) => {
                 self.look_up(&mut store, &error).await?;
                 let rules = self.read();
-                match rules.find(&new.fingerprint) {
+                match rules.find(&new.lookup_hash) {
                     Some(key) => Arc::clone(key),
                     None => return Err(decide(&rules).err().unwrap_or_else(|| error.into())),
                 }
@@ -101,7 +101,7 @@ impl Service {
 
     pub(crate) async fn update(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         name: &str,
         changes: &UpdateApiKeyRequest,
@@ -124,7 +124,7 @@ impl Service {
 
     pub(crate) async fn delete(
         &self,
-        caller: &Fingerprint,
+        caller: &LookupHash,
         user: &str,
         name: &str,
     ) -> Result<ApiKey, Refusal> {

@@ -15,8 +15,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use crate::Role;
+use crate::master_key::MasterKey;
 use crate::rules::{FIRST_KEY, Key, Rules, Terms};
-use crate::vault::{Fingerprint, MasterKey, NewKey, Vault};
+use crate::vault::{LookupHash, NewKey, Vault};
 
 /// SQLite's result codes for a database that is busy, locked, out of memory, read-only, on a disk
 /// that fails or is full, cannot be opened, or has a lock protocol error.
@@ -67,16 +68,16 @@ impl Store {
             (None, Some(file)) => MasterKey::from_file(&beside(file), proof.is_none())?,
             (None, None) => MasterKey::generate()?,
         };
-        let vault = Arc::new(Vault::new(&master));
+        let vault = Arc::new(Vault::new(&master)?);
         match proof {
             None => {
                 sqlx::query("INSERT INTO master (proof) VALUES (?)")
-                    .bind(vault.proof().as_slice())
+                    .bind(vault.key_check().as_slice())
                     .execute(&mut connection)
                     .await
                     .map_err(broken)?;
             }
-            Some(proof) if proof == vault.proof() => {}
+            Some(proof) if proof == vault.key_check() => {}
             Some(_) => {
                 let reason = format!("the database {url} was written with another master key");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
@@ -160,7 +161,7 @@ impl Store {
             .with(async |link| key.fetch_optional(&mut link.connection).await.map_err(broken))
             .await?;
         let key = key.as_ref().map(key_of).transpose()?;
-        key.map(|key| self.vault.open(&key.sealed, &key.fingerprint)).transpose()
+        key.map(|key| self.vault.decrypt(&key.sealed, &key.fingerprint)).transpose()
     }
 
     /// Adds a user with a first key, and gives the key's value.
@@ -353,8 +354,8 @@ async fn insert(connection: &mut SqliteConnection, key: &NewKey, terms: &Terms) 
     )
     .bind(&terms.owner)
     .bind(&terms.name)
-    .bind(key.fingerprint.0.as_slice())
-    .bind(&key.sealed)
+    .bind(key.lookup_hash.0.as_slice())
+    .bind(&key.encrypted)
     .bind(&terms.identifier)
     .bind(terms.role.map(Role::as_str))
     .bind(terms.created_at.as_millisecond())
@@ -394,7 +395,7 @@ fn key_of(row: &SqliteRow) -> io::Result<Key> {
         expires_at: get::<Option<i64>>(row, "expires_at")?.map(time).transpose()?,
         suspended: get(row, "suspended")?,
     };
-    let fingerprint = Fingerprint(fingerprint);
+    let fingerprint = LookupHash(fingerprint);
     let (id, sealed) = (get(row, "id")?, get(row, "sealed")?);
     Ok(Key::new(id, fingerprint, sealed, terms, get(row, "last_access")?))
 }

@@ -1,5 +1,7 @@
 //! How it runs: what is in flight at the end, TLS, the log, the limit of requests, faults.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +50,12 @@ async fn https_is_served_from_a_certificate_and_its_key() {
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let key = folder.path().join("key.pem");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let output = run(folder.path(), &[&["serve"], &IN_MEMORY[..], &files].concat());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("chmod 600 key.pem"), "{error}");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &files].concat());
     let address = server.url.strip_prefix("https://").unwrap();
 
@@ -67,6 +75,8 @@ async fn https_is_served_from_a_certificate_and_its_key() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 
+    let certificate = folder.path().join("cert.pem");
+    std::fs::set_permissions(certificate, Permissions::from_mode(0o600)).unwrap();
     let swapped = ["serve", "--tls-cert", "key.pem", "--tls-key", "cert.pem"];
     let output = run(folder.path(), &swapped);
     assert!(String::from_utf8(output.stderr).unwrap().contains(".pem: "));

@@ -95,7 +95,7 @@ fn a_master_key_that_is_missing_another_or_for_all_to_read_is_refused() {
     };
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(refusal().contains("others can read it"), "{}", refusal());
+    assert!(refusal().contains("readable by other users"), "{}", refusal());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&file, "00".repeat(32)).unwrap();
     assert!(refusal().contains("written with another master key"), "{}", refusal());
