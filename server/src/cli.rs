@@ -1,12 +1,15 @@
 //! The server as a program: `serve`, and `users` to say who may use it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -16,10 +19,11 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::http::{self, App};
+use crate::listen::Limits;
 use crate::master_key::MasterKey;
 use crate::service::Service;
 use crate::store::Store;
-use crate::{ADMIN, Role, listen, rules};
+use crate::{ADMIN, Role, listen, log, rules};
 
 const MASTER_KEY: &str = "ROCKSET_SERVER_MASTER_KEY";
 
@@ -37,7 +41,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API until Ctrl-C or SIGTERM, and then finish what is in flight
+    /// Serve the API until Ctrl-C or SIGTERM, and then finish what is in flight; a second one ends it
+    /// at once
     Serve(Serve),
     /// Add, list and remove the users of a database, also while a server has it open
     Users {
@@ -88,6 +93,23 @@ struct Serve {
     #[arg(long, value_name = "NUMBER", env = "ROCKSET_SERVER_RATE_LIMIT", default_value_t = 100)]
     rate_limit: u32,
 
+    /// Connections that may be open at once; further ones wait
+    #[arg(long, value_name = "NUMBER", env = "ROCKSET_SERVER_CONNECTIONS", default_value = "512")]
+    connections: NonZeroUsize,
+
+    /// Seconds until a client that does not read its response is disconnected
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "ROCKSET_SERVER_RESPONSE_TIMEOUT",
+        default_value_t = 30
+    )]
+    response_timeout: u32,
+
+    /// Seconds that requests in flight may take when the server stops
+    #[arg(long, value_name = "SECONDS", env = "ROCKSET_SERVER_GRACE", default_value_t = 30)]
+    grace: u32,
+
     /// Let anybody make the next answers fail, with POST /faults; for tests
     #[arg(long)]
     faults: bool,
@@ -98,13 +120,7 @@ struct Serve {
 
     /// How log messages are written
     #[arg(long, value_name = "FORMAT", env = "ROCKSET_SERVER_LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
+    log_format: log::Format,
 }
 
 #[derive(Subcommand)]
@@ -154,7 +170,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(error: &io::Error) -> ExitCode {
-    eprintln!("rockset-apikeys-server: {error}");
+    log::print(format!("rockset-apikeys-server: {error}"));
     ExitCode::FAILURE
 }
 
@@ -175,14 +191,7 @@ async fn open(database: &Database, may_create: bool) -> io::Result<Store> {
 }
 
 async fn serve(arguments: Serve) -> io::Result<()> {
-    let log = tracing_subscriber::fmt()
-        .with_max_level(arguments.log)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    match arguments.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    let _log = log::start(arguments.log, arguments.log_format);
     let tls = match (&arguments.tls_cert, &arguments.tls_key) {
         (Some(certificates), Some(key)) => Some(listen::tls(certificates, key)?),
         _ => None,
@@ -227,15 +236,29 @@ async fn serve(arguments: Serve) -> io::Result<()> {
     out.flush()?;
     drop(out);
 
-    listen::serve(listener, tls, router, stop).await;
+    let limits = Limits {
+        connections: arguments.connections,
+        response_timeout: Duration::from_secs(arguments.response_timeout.into()),
+        grace: Duration::from_secs(arguments.grace.into()),
+    };
+    listen::serve(listener, tls, router, limits, stop).await;
     tracing::info!("the server has stopped");
     service.catch_up().await
 }
 
-/// Done when the process is asked to stop, from now on.
+/// Done when the process is asked to stop, from now on. When it is asked again, it ends at once,
+/// in the signal handler, whatever its threads wait for.
 #[cfg(unix)]
 fn stop() -> io::Result<impl Future<Output = ()>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag;
     use tokio::signal::unix::{SignalKind, signal};
+    let stopping = Arc::new(AtomicBool::new(false));
+    for number in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&stopping))?;
+        // After the one above, so that the first signal finds the flag unset.
+        flag::register(number, Arc::clone(&stopping))?;
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

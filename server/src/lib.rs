@@ -32,6 +32,7 @@ mod clock;
 mod fault;
 mod http;
 mod listen;
+mod log;
 mod master_key;
 mod rules;
 mod service;
@@ -51,6 +52,7 @@ use tokio::sync::oneshot;
 
 use fault::Faults;
 use http::App;
+use listen::Limits;
 use service::Service;
 use store::Store;
 
@@ -225,7 +227,8 @@ impl ServerBuilder {
                 // Ends when the sender is dropped, together with the server.
                 let _ = stopped.await;
             };
-            listen::serve(listener, None, router, stopped).await;
+            let limits = Limits::default();
+            listen::serve(listener, None, router, limits, stopped).await;
             if let Err(error) = service.catch_up().await {
                 tracing::error!(%error, "what was late has been lost");
             }

@@ -92,7 +92,7 @@ async fn each_request_is_logged_with_the_trace_id_of_its_answer() {
     let trace_id = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["trace_id"], trace_id.as_str());
-    let log = server.log();
+    let log = server.log_with(&trace_id);
     let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!((&line["status"], &line["error"]), (&json!(401), &json!("AUTHEXCEPTION")));
@@ -153,7 +153,8 @@ async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
     assert_eq!(error.status().unwrap().as_u16(), 500, "{error}");
     let details = error.details().unwrap();
     assert!(!details.message.as_ref().unwrap().contains("api_keys"), "{error}");
-    let (log, trace_id) = (server.log(), details.trace_id.as_ref().unwrap());
+    let trace_id = details.trace_id.as_ref().unwrap();
+    let log = server.log_with(trace_id);
     let cause = log.lines().find(|line| line.contains(trace_id) && line.contains("ERROR"));
     assert!(cause.expect("the cause").contains("no such table: api_keys"), "{log}");
     let health = reqwest::get(format!("{}/health", server.url)).await.unwrap();

@@ -76,7 +76,7 @@ async fn no_file_has_a_key_in_the_clear_and_others_read_none_of_them() {
             }
         }
     };
-    assert!(server.log().contains("status=401"), "the log is heard: {}", server.log());
+    server.log_with("status=401");
     assert_sealed();
     server.stop();
     assert_sealed();
