@@ -41,8 +41,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API until Ctrl-C or SIGTERM, and then finish what is in flight; a second one ends it
-    /// at once
+    /// Serve the API until Ctrl-C or SIGTERM, and then finish what is in flight; a second one
+    /// ends the process at once
     Serve(Serve),
     /// Add, list and remove the users of a database, also while a server has it open
     Users {

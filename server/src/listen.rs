@@ -76,10 +76,11 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
+        let has_room = connections.len() < limits.connections.get();
         let (stream, peer) = tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener), if connections.len() < limits.connections.get() => accepted,
+            accepted = accept(&listener), if has_room => accepted,
         };
         // Small responses are not held back for more to come.
         let _ = stream.set_nodelay(true);
