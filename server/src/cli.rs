@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
+use crate::log;
 use crate::master_key::MasterKey;
 use crate::store::{Location, Store};
 
@@ -28,7 +29,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API until Ctrl-C or SIGTERM, then finish the requests in flight
+    /// Serve the API until Ctrl-C or SIGTERM, then finish the requests in flight; a second signal
+    /// ends the process at once
     Serve(serve::Serve),
     /// Manage the users of a database, also while a server uses it
     Users {
@@ -77,7 +79,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rockset-apikeys-server: {error}");
+            log::print(format!("rockset-apikeys-server: {error}"));
             ExitCode::FAILURE
         }
     }

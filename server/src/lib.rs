@@ -33,6 +33,7 @@ mod error;
 mod fault;
 mod http;
 mod listen;
+mod log;
 mod master_key;
 mod permission;
 mod rate_limit;
@@ -55,6 +56,7 @@ use tokio::sync::oneshot;
 
 use fault::Faults;
 use http::{App, RequestLimits};
+use listen::Limits;
 use service::Service;
 use store::{Location, Store};
 
@@ -252,7 +254,7 @@ impl ServerBuilder {
                 // Ends when the sender is dropped, together with the server.
                 let _ = stopped.await;
             };
-            listen::serve(listener, None, router, stopped).await;
+            listen::serve(listener, None, router, Limits::default(), stopped).await;
             if let Err(error) = service.close().await {
                 tracing::error!(%error, "the database was not closed cleanly");
             }

@@ -115,7 +115,7 @@ pub(crate) fn require_private(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let file = path.display();
-    let reason = format!("accessible to other users (mode {mode:o}); run `chmod 600 {file}`");
+    let reason = format!("readable by other users (mode {mode:o}); run `chmod 600 {file}`");
     Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
 }
 

@@ -1,11 +1,14 @@
 //! `serve`: the server as a process.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use rockset_apikeys::ApiKeyValue;
 use tokio::net::TcpListener;
@@ -16,10 +19,11 @@ use super::users::not_printed;
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::http::{self, App, RequestLimits};
+use crate::listen::Limits;
 use crate::permission::Role;
 use crate::service::Service;
 use crate::store::{Rows, Store};
-use crate::{ADMIN, directory, listen};
+use crate::{ADMIN, directory, listen, log};
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -64,6 +68,23 @@ pub(super) struct Serve {
     )]
     keys_per_user: u32,
 
+    /// Connections that may be open at once; further ones wait
+    #[arg(long, value_name = "NUMBER", env = "ROCKSET_SERVER_CONNECTIONS", default_value = "512")]
+    connections: NonZeroUsize,
+
+    /// Seconds until a client that does not read its response is disconnected
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "ROCKSET_SERVER_RESPONSE_TIMEOUT",
+        default_value_t = 30
+    )]
+    response_timeout: u32,
+
+    /// Seconds that requests in flight may take when the server stops
+    #[arg(long, value_name = "SECONDS", env = "ROCKSET_SERVER_GRACE", default_value_t = 30)]
+    grace: u32,
+
     /// Let anyone inject faults with POST /faults; for tests
     #[arg(long)]
     faults: bool,
@@ -74,13 +95,7 @@ pub(super) struct Serve {
 
     /// Format of log messages
     #[arg(long, value_name = "FORMAT", env = "ROCKSET_SERVER_LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
+    log_format: log::Format,
 }
 
 fn user(text: &str) -> Result<(String, Role), String> {
@@ -91,14 +106,7 @@ fn user(text: &str) -> Result<(String, Role), String> {
 
 impl Serve {
     pub(super) async fn run(self) -> io::Result<()> {
-        let log = tracing_subscriber::fmt()
-            .with_max_level(self.log)
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr);
-        match self.log_format {
-            LogFormat::Text => log.init(),
-            LogFormat::Json => log.json().flatten_event(true).init(),
-        }
+        let _log = log::start(self.log, self.log_format);
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificates), Some(key)) => Some(listen::tls(certificates, key)?),
             _ => None,
@@ -126,7 +134,13 @@ impl Serve {
             bad_keys: NonZeroU32::new(self.bad_keys),
         };
         let app = App::new(service.clone(), Faults::default().into(), limits);
-        listen::serve(listener, tls, http::router(app, self.faults), stop).await;
+        let router = http::router(app, self.faults);
+        let limits = Limits {
+            connections: self.connections,
+            response_timeout: Duration::from_secs(self.response_timeout.into()),
+            grace: Duration::from_secs(self.grace.into()),
+        };
+        listen::serve(listener, tls, router, limits, stop).await;
         service.close().await?;
         tracing::info!("the server has stopped");
         Ok(())
@@ -170,10 +184,19 @@ fn print(database: &str, url: &str, keys: &[(String, ApiKeyValue)]) -> io::Resul
     out.flush()
 }
 
-/// Ends when the process is asked to stop, from now on.
+/// Ends when the process is asked to stop, from now on. When it is asked again, it ends at once, in
+/// the signal handler, whatever its threads wait for.
 #[cfg(unix)]
 fn stop() -> io::Result<impl Future<Output = ()>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag;
     use tokio::signal::unix::{SignalKind, signal};
+    let stopping = Arc::new(AtomicBool::new(false));
+    for number in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&stopping))?;
+        // After the one above, so that the first signal finds the flag unset.
+        flag::register(number, Arc::clone(&stopping))?;
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

@@ -3,8 +3,10 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod connections;
 mod crash;
 mod database;
+mod log;
 mod program;
 mod running;
 mod storage;

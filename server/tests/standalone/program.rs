@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rockset_apikeys::{Client, RetryPolicy};
 
@@ -62,13 +63,28 @@ impl Program {
         Self::start(in_folder(folder, bash), folder, arguments)
     }
 
-    fn start(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
+    /// Serves with this as standard error.
+    pub fn serve_logging_to(folder: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
+        Self::start_logging_to(command(folder), folder, arguments, log.into())
+    }
+
+    fn start(command: Command, folder: &Path, arguments: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(folder.join("log.txt")).unwrap();
+        Self::start_logging_to(command, folder, arguments, log.into())
+    }
+
+    fn start_logging_to(
+        mut command: Command,
+        folder: &Path,
+        arguments: &[&str],
+        stderr: Stdio,
+    ) -> Self {
         let log = folder.join("log.txt");
         let child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut program = Self { child, log, url: String::new(), admin_key: None };
@@ -93,10 +109,39 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// The log when it contains this; another thread writes it, soon after the response.
+    pub fn log_with(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "{text:?} is not logged: {log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let arguments = [format!("-{name}"), self.child.id().to_string()];
+        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+    }
+
+    /// Waits until it has stopped, but no longer than this.
+    pub fn wait_at_most(mut self, time: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + time;
+        loop {
+            let status = self.child.try_wait().unwrap();
+            if status.is_some() || Instant::now() > deadline {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until it has stopped.

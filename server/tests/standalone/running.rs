@@ -1,5 +1,7 @@
 //! How it runs: what is in flight at the end, TLS, the log, the limit of requests, faults.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +49,12 @@ async fn https_is_served_from_a_certificate_and_its_key() {
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let key = folder.path().join("key.pem");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let output = run(folder.path(), &[&["serve"], &IN_MEMORY[..], &files].concat());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("chmod 600 key.pem"), "{error}");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &files].concat());
     let address = server.url.strip_prefix("https://").unwrap();
 
@@ -66,6 +74,8 @@ async fn https_is_served_from_a_certificate_and_its_key() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 
+    let certificate = folder.path().join("cert.pem");
+    std::fs::set_permissions(certificate, Permissions::from_mode(0o600)).unwrap();
     let swapped = ["serve", "--tls-cert", "key.pem", "--tls-key", "cert.pem"];
     let output = run(folder.path(), &swapped);
     assert!(String::from_utf8(output.stderr).unwrap().contains(".pem: "));
@@ -81,7 +91,7 @@ async fn each_request_is_logged_with_the_trace_id_of_its_answer() {
     let trace_id = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["trace_id"], trace_id.as_str());
-    let log = server.log();
+    let log = server.log_with(&trace_id);
     let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!((&line["status"], &line["error"]), (&json!(401), &json!("AUTHEXCEPTION")));
@@ -141,7 +151,8 @@ async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
     assert_eq!(error.status().unwrap().as_u16(), 500, "{error}");
     let details = error.details().unwrap();
     assert!(!details.message.as_ref().unwrap().contains("api_keys"), "{error}");
-    let (log, trace_id) = (server.log(), details.trace_id.as_ref().unwrap());
+    let trace_id = details.trace_id.as_ref().unwrap();
+    let log = server.log_with(trace_id);
     let cause = log.lines().find(|line| line.contains(trace_id) && line.contains("ERROR"));
     assert!(cause.expect("the cause").contains("no such table: api_keys"), "{log}");
 }

@@ -1,0 +1,63 @@
+//! The log never stops the server: neither a reader that stands still nor a full disk.
+
+use std::fs::File;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::program::Program;
+
+const DEBUG: [&str; 6] = ["--database", "sqlite::memory:", "--log", "debug", "--rate-limit", "0"];
+
+/// Serves more requests than a pipe has room for lines, and stops.
+async fn serves_and_stops(server: Program) {
+    let client = server.client(&server.admin_key.clone().unwrap());
+    for _ in 0..800 {
+        let listed =
+            tokio::time::timeout(Duration::from_secs(5), client.list_api_keys().into_future());
+        assert_eq!(listed.await.expect("no request waits for the log").unwrap().len(), 1);
+    }
+    server.terminate();
+    let status = server.wait_at_most(Duration::from_secs(5));
+    assert!(status.expect("the server stops").success());
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_stops_neither_requests_nor_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    serves_and_stops(Program::serve_logging_to(folder.path(), &DEBUG, writer)).await;
+    drop(reader);
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_neither_requests_nor_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    serves_and_stops(Program::serve_logging_to(folder.path(), &DEBUG, full)).await;
+}
+
+#[tokio::test]
+async fn lines_that_were_lost_are_counted_when_the_reader_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let server = Program::serve_logging_to(folder.path(), &DEBUG, writer);
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
+    // More than the pipe and the queue have room for.
+    for _ in 0..120 {
+        let requests = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
+        stream.write_all(&requests).await.unwrap();
+        let mut responses = 0;
+        while responses < 100 {
+            let mut buffer = vec![0; 1 << 16];
+            let length = stream.read(&mut buffer).await.unwrap();
+            responses += buffer[..length].iter().filter(|byte| **byte == b'{').count();
+        }
+    }
+    let read = std::thread::spawn(move || std::io::read_to_string(&mut reader).unwrap());
+    server.stop();
+    let log = read.join().unwrap();
+    assert!(log.contains("log lines have been lost since the start"), "{}", log.len());
+    assert!(log.contains("the server has stopped"), "what is queued is written at the end");
+}
