@@ -81,7 +81,7 @@ async fn a_connection_too_many_waits_until_another_is_closed() {
 /// A server with a request in flight that takes longer than any test.
 async fn stuck(folder: &std::path::Path, arguments: &[&str]) -> (Program, TcpStream) {
     let server = Program::serve(folder, &[&IN_MEMORY[..], &["--faults"], arguments].concat());
-    let fault = json!({ "delay_ms": 600_000, "answers": 1 });
+    let fault = json!({ "delay_ms": 600_000, "responses": 1 });
     let http = reqwest::Client::new().post(format!("{}/faults", server.url));
     assert_eq!(http.json(&fault).send().await.unwrap().status().as_u16(), 204);
     let mut stream = TcpStream::connect(address(&server)).await.unwrap();
