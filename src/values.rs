@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::fmt::temporal::Pieces;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
@@ -97,7 +98,7 @@ pub struct Timestamp(String);
 
 impl Timestamp {
     /// Parses the text; `None` if the server sent something that is not a date and time with an
-    /// offset.
+    /// offset, or a time within the last 26 hours of the year 9999, which jiff has no instant for.
     pub fn instant(&self) -> Option<jiff::Timestamp> {
         self.0.parse().ok()
     }
@@ -119,7 +120,17 @@ impl FromStr for Timestamp {
 
     /// Parses a date and time with an offset, such as `2030-01-01T00:00:00Z`, and keeps the text.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(|_| Self(text.to_owned()))
+        let is_complete = |pieces: Pieces<'_>| {
+            pieces.time().is_some()
+                && pieces.to_numeric_offset().is_some()
+                && pieces.time_zone_annotation().is_none()
+        };
+        match text.parse::<jiff::Timestamp>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            // The API has times for which jiff has no instant.
+            Err(_) if Pieces::parse(text).is_ok_and(is_complete) => Ok(Self(text.to_owned())),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! The five operations. Each is one transaction: it reads the caller, the key and its owner,
-//! decides on them, and carries out the decision.
+//! The operations. Each is one transaction: it reads the caller, the key and its owner, decides on
+//! them, and carries out the decision. `listing.rs` has the fifth.
+
+mod listing;
+mod maintenance;
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use rockset_apikeys::ErrorType;
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
@@ -19,14 +22,7 @@ use crate::time::{ExpiryClock, Millis};
 use crate::usage::Usage;
 use crate::vault::LookupHash;
 
-/// How often the maintenance task runs.
-const MAINTENANCE: Duration = Duration::from_secs(1);
-/// How many keys the maintenance task changes in one transaction.
-const CHUNK: usize = 1000;
-/// How long an outcome of the health check is used again, and how long the check may take.
-const HEALTH: Duration = Duration::from_secs(1);
-/// How many keys of a listing are read at a time.
-const PAGE: usize = 64;
+pub(crate) use listing::Listing;
 
 pub(crate) struct Service {
     store: Store,
@@ -61,7 +57,7 @@ impl Service {
             listings: Semaphore::new(1),
             health: Mutex::default(),
         });
-        tokio::spawn(maintain(Arc::downgrade(&service)));
+        tokio::spawn(maintenance::maintain(Arc::downgrade(&service)));
         service
     }
 
@@ -74,15 +70,6 @@ impl Service {
         let principal = record.principal(now)?;
         self.usage.record(record.id, now);
         Ok((Caller { hash, key_id: record.id }, Reader { principal, snapshot }))
-    }
-
-    pub(crate) fn list(self: &Arc<Self>, reader: Reader, user: &str) -> Result<Listing, ApiError> {
-        let owner = resolve(&reader.principal, user);
-        reader.principal.authorize(Access::Read, owner, None)?;
-        let rows = reader.snapshot.rows()?;
-        rows.role(owner)?.ok_or_else(|| no_user(owner))?;
-        let first = rows.keys(owner, 0, PAGE)?;
-        Ok(Listing { service: Arc::clone(self), owner: owner.to_owned(), page: Some(first) })
     }
 
     pub(crate) fn get(
@@ -216,59 +203,6 @@ impl Service {
         self.store.change(decide).await
     }
 
-    /// Whether a change can be made. It is tried at most once a second, however many ask.
-    pub(crate) async fn is_healthy(&self) -> bool {
-        let mut health = self.health.lock().await;
-        if let Some((checked, is_healthy)) = *health
-            && checked.elapsed() < HEALTH
-        {
-            return is_healthy;
-        }
-        let probe = self.store.change(|_| Ok((Change::Probe, ())));
-        let is_healthy = match tokio::time::timeout(HEALTH, probe).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::error!(cause = error.cause, "the health check failed");
-                false
-            }
-            Err(_) => {
-                tracing::error!("the health check took too long");
-                false
-            }
-        };
-        *health = Some((Instant::now(), is_healthy));
-        is_healthy
-    }
-
-    /// Writes what is collected, and closes the database.
-    pub(crate) async fn close(&self) -> std::io::Result<()> {
-        let written = self.record_usage().await;
-        self.store.close().await?;
-        Ok(written?)
-    }
-
-    async fn record_usage(&self) -> Result<(), ApiError> {
-        loop {
-            let uses = self.usage.some(CHUNK);
-            if uses.is_empty() {
-                return Ok(());
-            }
-            let change = uses.clone();
-            self.store.change(move |_| Ok((Change::RecordUse(change.clone()), ()))).await?;
-            self.usage.forget(&uses);
-        }
-    }
-
-    /// Suspends keys that have expired, so that they stay so whatever becomes of the clock.
-    async fn suspend_expired(&self) -> Result<(), ApiError> {
-        let now = self.clock.now();
-        while self.store.snapshot()?.rows()?.has_expired_keys(now)? {
-            self.store.change(move |_| Ok((Change::SuspendExpired(now, CHUNK), ()))).await?;
-        }
-        self.clock.settle(now);
-        Ok(())
-    }
-
     fn with_last_access(&self, mut key: KeyRecord) -> KeyRecord {
         key.last_access = self.usage.latest(key.id, key.last_access);
         key
@@ -276,57 +210,6 @@ impl Service {
 
     fn show(&self, key: KeyRecord, now: Millis) -> ApiKey {
         self.with_last_access(key).show_identifier(now)
-    }
-}
-
-/// The keys of a user, read a page at a time. A key that is there from the beginning to the end is
-/// listed; one that is created or deleted meanwhile may or may not be.
-pub(crate) struct Listing {
-    service: Arc<Service>,
-    owner: String,
-    page: Option<Vec<KeyRecord>>,
-}
-
-impl Listing {
-    /// Returns some more keys; `None` after the last ones.
-    pub(crate) fn next_page(&mut self) -> Result<Option<Vec<ApiKey>>, ApiError> {
-        let Some(page) = self.page.take() else { return Ok(None) };
-        if let (PAGE, Some(last)) = (page.len(), page.last()) {
-            let snapshot = self.service.store.snapshot()?;
-            self.page = Some(snapshot.rows()?.keys(&self.owner, last.id, PAGE)?);
-        }
-        let now = self.service.clock.now();
-        Ok(Some(page.into_iter().map(|key| self.service.show(key, now)).collect()))
-    }
-
-    /// Like `next_page`, when no other listing reads a page and other requests have had their
-    /// turn, so that they do not wait for listings, however many there are.
-    pub(crate) async fn next_page_in_turn(&mut self) -> Result<Option<Vec<ApiKey>>, ApiError> {
-        let service = Arc::clone(&self.service);
-        // The semaphore is never closed.
-        let _turn = service.listings.acquire().await.ok();
-        tokio::task::yield_now().await;
-        self.next_page()
-    }
-
-    /// Whether there are no more pages.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.page.is_none()
-    }
-}
-
-async fn maintain(service: Weak<Service>) {
-    loop {
-        tokio::time::sleep(MAINTENANCE).await;
-        let Some(service) = service.upgrade() else { return };
-        let outcomes = [
-            service.store.check_in_place().map_err(ApiError::from),
-            service.record_usage().await,
-            service.suspend_expired().await,
-        ];
-        for error in outcomes.into_iter().filter_map(Result::err) {
-            tracing::error!(cause = error.cause, "maintenance failed");
-        }
     }
 }
 

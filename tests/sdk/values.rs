@@ -82,6 +82,16 @@ fn a_timestamp_has_an_instant_and_keeps_its_text() {
 }
 
 #[test]
+fn a_timestamp_in_the_last_day_of_9999_can_be_sent() {
+    for text in ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59+05:30"] {
+        assert_eq!(text.parse::<Timestamp>().unwrap().as_str(), text);
+    }
+    for invalid in ["9999-12-31", "9999-12-31T23:59:59", "9999-12-32T00:00:00Z"] {
+        assert!(invalid.parse::<Timestamp>().is_err(), "{invalid}");
+    }
+}
+
+#[test]
 fn an_invalid_timestamp_does_not_fail_the_key() {
     for invalid in
         [json!("yesterday"), json!(""), json!(1_709_208_000), json!({ "s": 1 }), json!(null)]

@@ -19,12 +19,8 @@ const STATEMENTS: usize = 32;
 pub(super) enum Place {
     File(PathBuf),
     /// In memory, under a name that connections share. SQLite lets nobody read such a database
-    /// while it is written, so it has one connection in use at a time. The first connection is
-    /// kept unused: the database lives as long as a connection to it.
-    Memory {
-        name: String,
-        _anchor: Mutex<Connection>,
-    },
+    /// while it is written, so it has one connection in use at a time.
+    Memory(String),
 }
 
 pub(super) struct Pool {
@@ -34,12 +30,15 @@ pub(super) struct Pool {
     returned: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     idle: Vec<Link>,
     in_use: usize,
-    /// The file of the database, as connections have it open.
+    /// The file that was opened last, and that the write-ahead log belongs to.
     file: Option<FileId>,
+    /// A connection that is never used, while that file is in its place. SQLite creates the
+    /// write-ahead log with the first connection and removes it with the last one; on a full disk
+    /// it could not create it again. A database in memory ends with its last connection.
+    anchor: Option<Connection>,
 }
 
 /// A connection, and the file that it has open.
@@ -51,8 +50,15 @@ pub(super) struct Link {
 }
 
 impl Pool {
-    pub(super) fn new(place: Place, vault: Arc<Vault>) -> Self {
-        Self { place, vault, state: Mutex::default(), returned: Condvar::new() }
+    /// The pool of a database that this connection has open.
+    pub(super) fn new(
+        place: Place,
+        vault: Arc<Vault>,
+        connection: Connection,
+    ) -> Result<Self, Error> {
+        let file = place.file()?;
+        let state = State { idle: Vec::new(), in_use: 0, file, anchor: Some(connection) };
+        Ok(Self { place, vault, state: state.into(), returned: Condvar::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -60,7 +66,7 @@ impl Pool {
     }
 
     fn is_in_memory(&self) -> bool {
-        matches!(self.place, Place::Memory { .. })
+        matches!(self.place, Place::Memory(_))
     }
 
     /// Takes a connection out, and opens one where none is idle.
@@ -77,60 +83,78 @@ impl Pool {
         self.connect().inspect_err(|_| self.put_back(None))
     }
 
-    /// Puts a connection back, or says that it is gone.
+    /// Puts a connection back, or reports that it is gone.
     pub(super) fn put_back(&self, link: Option<Link>) {
         let mut state = self.state();
         state.in_use -= 1;
-        if let Some(link) = link
-            && link.failure.get().is_none()
-            && link.connection.is_autocommit()
-            && link.file == state.file
-            && state.idle.len() < IDLE
-        {
-            state.idle.push(link);
+        match link {
+            // What failed for one may fail for the others, and they may not notice its end.
+            Some(link) if link.failure.get().is_some() => state.idle.clear(),
+            Some(link)
+                if link.connection.is_autocommit()
+                    && link.file == state.file
+                    && state.anchor.is_some()
+                    && state.idle.len() < IDLE =>
+            {
+                state.idle.push(link);
+            }
+            _ => {}
         }
         drop(state);
         self.returned.notify_one();
     }
 
     fn connect(&self) -> Result<Link, Error> {
-        let before = self.file()?;
-        let connection = connect(&self.place)?;
-        check(&connection, &self.vault)?;
-        if self.file()? != before {
+        let file = self.place.file()?;
+        if self.state().file != file && self.place.has_log() {
+            // SQLite would apply it to the new file.
+            return Err(Error::unavailable(
+                "the database's file was replaced, and its write-ahead log was not",
+            ));
+        }
+        let open = || {
+            let connection = connect(&self.place)?;
+            check(&connection, &self.vault)?;
+            Ok::<_, Error>(connection)
+        };
+        let connection = open()?;
+        if self.place.file()? != file {
             return Err(Error::unavailable("the database's file was replaced"));
         }
         let mut state = self.state();
-        if state.file != before {
+        if state.file != file || state.anchor.is_none() {
             state.idle.clear();
-            state.file = before;
+            state.anchor = Some(open()?);
+            state.file = file;
         }
-        Ok(Link { connection, file: before, failure: OnceCell::new() })
+        Ok(Link { connection, file, failure: OnceCell::new() })
     }
 
     /// Fails if the database's file is no longer the one that this connection has open. What is
     /// written to it then is lost.
     pub(super) fn check_in_place(&self, link: &Link) -> Result<(), Error> {
-        match self.file() {
+        match self.place.file() {
             Ok(file) if file == link.file => Ok(()),
             _ => {
-                let mut state = self.state();
-                state.idle.clear();
-                state.file = None;
+                self.close();
                 Err(Error::unavailable("the database's file was removed or replaced"))
             }
         }
     }
 
-    /// Closes all idle connections.
+    /// Closes all connections that are not in use.
     pub(super) fn close(&self) {
-        self.state().idle.clear();
+        let mut state = self.state();
+        state.idle.clear();
+        state.anchor = None;
     }
+}
 
+impl Place {
     #[cfg(unix)]
     fn file(&self) -> Result<Option<FileId>, Error> {
         use std::os::unix::fs::MetadataExt;
-        let Place::File(path) = &self.place else { return Ok(None) };
+        let Self::File(path) = self else { return Ok(None) };
         let file = std::fs::metadata(path).map_err(|error| {
             Error::unavailable(format!("the database's file {}: {error}", path.display()))
         })?;
@@ -140,6 +164,14 @@ impl Pool {
     #[cfg(not(unix))]
     fn file(&self) -> Result<Option<FileId>, Error> {
         Ok(None)
+    }
+
+    /// Whether there is a write-ahead log that has something.
+    fn has_log(&self) -> bool {
+        let Self::File(path) = self else { return false };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
     }
 }
 
@@ -151,7 +183,7 @@ pub(super) fn connect(place: &Place) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match place {
         Place::File(path) => Connection::open_with_flags(path, flags)?,
-        Place::Memory { name, .. } => open_in_memory(name)?,
+        Place::Memory(name) => open_in_memory(name)?,
     };
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // A commit is on the disk before it is reported.

@@ -88,7 +88,7 @@ fn open(location: Location) -> io::Result<Store> {
         io::Error::new(io::ErrorKind::InvalidInput, "give a URL such as sqlite:keys.db")
     })?;
     let name = name.strip_prefix("//").unwrap_or(name);
-    let (place, vault) = match name {
+    let (place, vault, connection) = match name {
         ":memory:" => create_in_memory(location.master_key)?,
         "" => return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has no name")),
         _ if name.contains('?') => {
@@ -97,24 +97,24 @@ fn open(location: Location) -> io::Result<Store> {
         }
         file => open_file(file.into(), location.master_key, location.may_create)?,
     };
-    let pool = Arc::new(Pool::new(place, Arc::new(vault)));
+    let pool = Arc::new(Pool::new(place, Arc::new(vault), connection)?);
     let writer = Writer::start(Arc::clone(&pool))?;
     Ok(Store { pool, writer })
 }
 
-fn create_in_memory(master_key: Option<MasterKey>) -> io::Result<(Place, Vault)> {
+fn create_in_memory(master_key: Option<MasterKey>) -> io::Result<(Place, Vault, Connection)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = format!("file:/rockset-apikeys-{}?vfs=memdb", NUMBER.fetch_add(1, Relaxed));
-    let mut anchor = open_in_memory(&name)?;
-    let vault = prepare(&mut anchor, |_| master_key.map_or_else(MasterKey::generate, Ok))?;
-    Ok((Place::Memory { name, _anchor: anchor.into() }, vault))
+    let mut connection = open_in_memory(&name)?;
+    let vault = prepare(&mut connection, |_| master_key.map_or_else(MasterKey::generate, Ok))?;
+    Ok((Place::Memory(name), vault, connection))
 }
 
 fn open_file(
     file: PathBuf,
     master_key: Option<MasterKey>,
     may_create: bool,
-) -> io::Result<(Place, Vault)> {
+) -> io::Result<(Place, Vault, Connection)> {
     if !file.exists() {
         if !may_create {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is none"));
@@ -129,7 +129,7 @@ fn open_file(
     let vault = prepare(&mut connection, |is_new| {
         master_key.map_or_else(|| MasterKey::from_file(&beside, is_new), Ok)
     })?;
-    Ok((place, vault))
+    Ok((place, vault, connection))
 }
 
 /// Lets reads and a write go on at once. SQLite does not wait for a process that does the same.

@@ -176,9 +176,11 @@ impl Thread {
             }
             self.carry_out(&turns);
             if let Some(reply) = close {
-                // Whoever asked may not wait for the outcome.
-                let _ = reply.send(self.checkpoint());
-                break;
+                let outcome = self.checkpoint();
+                self.pool.close();
+                // The request for it may have been given up.
+                let _ = reply.send(outcome);
+                return;
             }
         }
         self.pool.close();
@@ -272,7 +274,7 @@ impl Thread {
 
     /// Makes the database's file whole without its write-ahead log.
     fn checkpoint(&self) -> io::Result<()> {
-        if let Place::Memory { .. } = self.pool.place {
+        if let Place::Memory(_) = self.pool.place {
             return Ok(());
         }
         let link = self.pool.take()?;

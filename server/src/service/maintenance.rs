@@ -1,0 +1,85 @@
+//! What is done beside requests: the health check, the maintenance task, and the end.
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use super::Service;
+use crate::error::ApiError;
+use crate::store::{Change, Rows};
+
+/// How often the maintenance task runs.
+const MAINTENANCE: Duration = Duration::from_secs(1);
+/// How many keys the maintenance task changes in one transaction.
+const CHUNK: usize = 1000;
+/// How long an outcome of the health check is used again, and how long the check may take.
+const HEALTH: Duration = Duration::from_secs(1);
+impl Service {
+    /// Whether a change can be made. It is tried at most once a second, however many ask.
+    pub(crate) async fn is_healthy(&self) -> bool {
+        let mut health = self.health.lock().await;
+        if let Some((checked, is_healthy)) = *health
+            && checked.elapsed() < HEALTH
+        {
+            return is_healthy;
+        }
+        let probe = self.store.change(|_| Ok((Change::Probe, ())));
+        let is_healthy = match tokio::time::timeout(HEALTH, probe).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::error!(cause = error.cause, "the health check failed");
+                false
+            }
+            Err(_) => {
+                tracing::error!("the health check took too long");
+                false
+            }
+        };
+        *health = Some((Instant::now(), is_healthy));
+        is_healthy
+    }
+
+    /// Writes what is collected, and closes the database.
+    pub(crate) async fn close(&self) -> std::io::Result<()> {
+        let written = self.record_usage().await;
+        self.store.close().await?;
+        Ok(written?)
+    }
+
+    async fn record_usage(&self) -> Result<(), ApiError> {
+        loop {
+            let uses = self.usage.some(CHUNK);
+            if uses.is_empty() {
+                return Ok(());
+            }
+            let change = uses.clone();
+            self.store.change(move |_| Ok((Change::RecordUse(change.clone()), ()))).await?;
+            self.usage.forget(&uses);
+        }
+    }
+
+    /// Suspends keys that have expired, so that they stay so whatever becomes of the clock.
+    async fn suspend_expired(&self) -> Result<(), ApiError> {
+        let now = self.clock.now();
+        while self.store.snapshot()?.rows()?.has_expired_keys(now)? {
+            self.store.change(move |_| Ok((Change::SuspendExpired(now, CHUNK), ()))).await?;
+        }
+        self.clock.settle(now);
+        Ok(())
+    }
+}
+
+/// Runs every second until the service is gone.
+pub(super) async fn maintain(service: Weak<Service>) {
+    loop {
+        tokio::time::sleep(MAINTENANCE).await;
+        let Some(service) = service.upgrade() else { return };
+        let outcomes = [
+            service.store.check_in_place().map_err(ApiError::from),
+            service.record_usage().await,
+            service.suspend_expired().await,
+        ];
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            tracing::error!(cause = error.cause, "maintenance failed");
+        }
+    }
+}
