@@ -94,7 +94,8 @@ impl Ledger {
         if states.remove("initial") != Some(ACTIVE) {
             errors.push("the administrator's key is not active".to_owned());
         }
-        for (name, record) in std::mem::take(&mut *self.0.lock().unwrap()) {
+        let records = std::mem::take(&mut *self.0.lock().unwrap());
+        for (name, record) in records {
             let state = states.remove(&name).flatten();
             if !record.states.contains(&state) {
                 errors.push(format!("{name} is {state:?}, not one of {:?}", record.states));
