@@ -328,23 +328,31 @@ async fn test_changes_during(fault: Fault, end: End) {
 
 #[tokio::test]
 async fn on_a_full_disk_changes_are_503_and_the_server_recovers() {
-    for end in [End::Killed, End::PowerLost, End::Stopped, End::KilledDuringTheFault] {
-        test_changes_during(Fault::Full, end).await;
-    }
+    tokio::join!(
+        test_changes_during(Fault::Full, End::KilledDuringTheFault),
+        test_changes_during(Fault::Full, End::Killed),
+        test_changes_during(Fault::Full, End::PowerLost),
+        test_changes_during(Fault::Full, End::Stopped),
+    );
 }
 
 #[tokio::test]
 async fn on_a_read_only_disk_changes_are_503_and_the_server_recovers() {
-    for end in [End::Killed, End::PowerLost, End::Stopped, End::KilledDuringTheFault] {
-        test_changes_during(Fault::ReadOnly, end).await;
-    }
+    tokio::join!(
+        test_changes_during(Fault::ReadOnly, End::KilledDuringTheFault),
+        test_changes_during(Fault::ReadOnly, End::Killed),
+        test_changes_during(Fault::ReadOnly, End::PowerLost),
+        test_changes_during(Fault::ReadOnly, End::Stopped),
+    );
 }
 
 #[tokio::test]
 async fn while_syncs_fail_changes_are_503_and_the_server_recovers() {
-    for end in [End::Killed, End::PowerLost, End::Stopped] {
-        test_changes_during(Fault::SyncFails, end).await;
-    }
+    tokio::join!(
+        test_changes_during(Fault::SyncFails, End::Killed),
+        test_changes_during(Fault::SyncFails, End::PowerLost),
+        test_changes_during(Fault::SyncFails, End::Stopped),
+    );
 }
 
 #[tokio::test]
@@ -399,9 +407,10 @@ async fn test_last_access_during(fault: Fault, end: End) {
 #[tokio::test]
 async fn last_access_times_that_cannot_be_stored_lose_no_later_change() {
     for fault in [Fault::Full, Fault::ReadOnly, Fault::SyncFails] {
-        for end in [End::Killed, End::Stopped] {
-            test_last_access_during(fault, end).await;
-        }
+        tokio::join!(
+            test_last_access_during(fault, End::Killed),
+            test_last_access_during(fault, End::Stopped),
+        );
     }
 }
 
@@ -510,8 +519,7 @@ async fn test_replaced_database(is_log_in_use: bool) {
 
 #[tokio::test]
 async fn a_database_that_replaces_the_servers_own_is_neither_served_nor_changed() {
-    test_replaced_database(true).await;
-    test_replaced_database(false).await;
+    tokio::join!(test_replaced_database(true), test_replaced_database(false));
 }
 
 #[tokio::test]
