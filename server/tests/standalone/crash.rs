@@ -1,97 +1,161 @@
-//! What was answered is kept, whenever the server is killed.
+//! Acknowledged changes survive `kill -9` at any moment.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rockset_apikeys::{ApiKeyValue, Client, KeyState};
+use rockset_apikeys::{ApiKeyValue, Client, Error, KeyState};
+use tokio::task::JoinSet;
 
 use crate::program::Program;
 
-const ROUNDS: u64 = 50;
+const ROUNDS: u64 = 20;
 const WRITERS: usize = 8;
+const ACTIVE: Option<KeyState> = Some(KeyState::Active);
+const SUSPENDED: Option<KeyState> = Some(KeyState::Suspended);
 
-/// A key as it was last acknowledged, and what a request in flight may have made of it.
+/// A 503 response that says that nothing was changed.
+pub fn is_unavailable(error: &Error) -> bool {
+    error.status().is_some_and(|status| status == 503) && error.retry_after().is_some()
+}
+
+/// What a client knows of a key from the responses that it received.
 #[derive(Clone)]
-struct Known {
-    /// `None` while its creation is in flight.
+struct Record {
+    /// Known once the creation is acknowledged.
     value: Option<ApiKeyValue>,
-    /// What it may be: in this state, or with `None` not there.
-    may_be: Vec<Option<KeyState>>,
+    /// The states that the key may be in; `None` stands for a key that does not exist. There is
+    /// more than one while a change is in flight, and after a change that is ambiguous.
+    states: Vec<Option<KeyState>>,
 }
 
-type Book = Arc<Mutex<BTreeMap<String, Known>>>;
+/// What clients know of all keys. The server's responses must agree with it after any crash.
+#[derive(Clone, Default)]
+pub struct Ledger(Arc<Mutex<BTreeMap<String, Record>>>);
 
-/// Creates keys, suspends each, and deletes every other, until the server is gone. Before each
-/// request the book says what may come of it, after each answer what came.
-async fn write(client: Client, writer: usize, round: u64, book: Book) {
-    let (active, suspended) = (Some(KeyState::Active), Some(KeyState::Suspended));
-    for number in 0.. {
-        let name = format!("round-{round}-writer-{writer}-key-{number}");
-        let note = |value: Option<&ApiKeyValue>, may_be: &[&Option<KeyState>]| {
-            let may_be = may_be.iter().map(|state| (*state).clone()).collect();
-            book.lock().unwrap().insert(name.clone(), Known { value: value.cloned(), may_be });
-        };
-        note(None, &[&None, &active]);
-        let Ok(key) = client.create_api_key(&name).await else { return };
-        note(Some(&key.key), &[&active, &suspended]);
-        let update = client.update_api_key(&name).state(KeyState::Suspended);
-        let Ok(_) = update.await else { return };
-        if number % 2 == 0 {
-            note(Some(&key.key), &[&suspended]);
-            continue;
-        }
-        note(Some(&key.key), &[&suspended, &None]);
-        let Ok(_) = client.delete_api_key(&name).await else { return };
-        note(Some(&key.key), &[&None]);
+impl Ledger {
+    fn record(&self, name: &str) -> Record {
+        let new = || Record { value: None, states: vec![None] };
+        self.0.lock().unwrap().get(name).cloned().unwrap_or_else(new)
     }
-}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_change_survives_kill_9_and_none_is_half_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut admin_key = None;
-    let mut book = Book::default();
-    let mut acknowledged = 0;
-    for round in 0..=ROUNDS {
-        let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
-        let admin_key = admin_key.get_or_insert_with(|| server.admin_key.clone().unwrap());
-        let client = server.client(admin_key);
+    fn set(&self, name: &str, record: Record) {
+        self.0.lock().unwrap().insert(name.to_owned(), record);
+    }
 
+    /// Sends a change that moves a key to this state. Until the response arrives, and if it is
+    /// ambiguous, the key may be in its old state or in the new one.
+    async fn change<T>(
+        &self,
+        name: &str,
+        state: Option<KeyState>,
+        call: impl IntoFuture<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let before = self.record(name);
+        let mut in_flight = before.clone();
+        in_flight.states.push(state.clone());
+        self.set(name, in_flight);
+        let result = call.await;
+        match &result {
+            Ok(_) => self.set(name, Record { states: vec![state], ..before }),
+            Err(error) if is_unavailable(error) => self.set(name, before),
+            Err(_) => {}
+        }
+        result
+    }
+
+    pub async fn create(&self, client: &Client, name: &str) -> Result<(), Error> {
+        let created = self.change(name, ACTIVE, client.create_api_key(name)).await?;
+        self.set(name, Record { value: Some(created.key), ..self.record(name) });
+        Ok(())
+    }
+
+    pub async fn suspend(&self, client: &Client, name: &str) -> Result<(), Error> {
+        let update = client.update_api_key(name).state(KeyState::Suspended);
+        self.change(name, SUSPENDED, update).await.map(drop)
+    }
+
+    pub async fn delete(&self, client: &Client, name: &str) -> Result<(), Error> {
+        self.change(name, None, client.delete_api_key(name)).await.map(drop)
+    }
+
+    /// The number of keys whose creation was acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.0.lock().unwrap().values().filter(|record| record.value.is_some()).count()
+    }
+
+    /// Where the server disagrees with what it acknowledged. Afterwards the ledger is empty, and so
+    /// is the server but for the caller's key.
+    pub async fn check(&mut self, client: &Client) -> Vec<String> {
+        let mut errors = Vec::new();
         let listed = client.list_api_keys().await.unwrap();
         let mut states: BTreeMap<_, _> =
             listed.into_iter().map(|key| (key.name.clone(), key.state.clone())).collect();
-        assert_eq!(states.remove("initial"), Some(Some(KeyState::Active)));
-        let written = std::mem::take(&mut *book.lock().unwrap());
-        for (name, known) in written {
+        if states.remove("initial") != Some(ACTIVE) {
+            errors.push("the administrator's key is not active".to_owned());
+        }
+        let records = std::mem::take(&mut *self.0.lock().unwrap());
+        for (name, record) in records {
             let state = states.remove(&name).flatten();
-            assert!(known.may_be.contains(&state), "{name} is {state:?}, not {:?}", known.may_be);
-            acknowledged += usize::from(known.value.is_some());
-            if state.is_some() {
-                // It is whole: its value is the one that was answered.
-                let revealed = client.get_api_key(&name).reveal(true).await.unwrap();
-                assert_eq!(revealed.key.expose_secret().len(), 64);
-                if let Some(value) = known.value {
-                    assert_eq!(revealed.key.expose_secret(), value.expose_secret());
-                }
-                client.delete_api_key(&name).await.unwrap();
+            if !record.states.contains(&state) {
+                errors.push(format!("{name} is {state:?}, not one of {:?}", record.states));
             }
+            if state.is_none() {
+                continue;
+            }
+            // A key is complete: it has a value, which is the one in the response.
+            let revealed = client.get_api_key(&name).reveal(true).await.unwrap().key;
+            let value = record.value.unwrap_or_else(|| revealed.clone());
+            if revealed.expose_secret() != value.expose_secret()
+                || value.expose_secret().len() != 64
+            {
+                errors.push(format!("{name} has another value"));
+            }
+            client.delete_api_key(&name).await.unwrap();
         }
-        assert!(states.is_empty(), "keys that nobody created: {states:?}");
-        if round == ROUNDS {
-            break;
-        }
+        errors.extend(states.into_keys().map(|name| format!("nobody created {name}")));
+        errors
+    }
+}
 
-        book = Book::default();
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| tokio::spawn(write(client.clone(), writer, round, Arc::clone(&book))))
-            .collect();
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(10..200))).await;
-        server.kill();
-        for writer in writers {
-            writer.await.unwrap();
+/// Creates keys, suspends each, and deletes every other, until the server is gone.
+async fn write(client: Client, ledger: Ledger, writer: usize) {
+    for number in 0.. {
+        let name = format!("writer-{writer}-key-{number}");
+        let Ok(()) = ledger.create(&client, &name).await else { return };
+        let Ok(()) = ledger.suspend(&client, &name).await else { return };
+        if number % 2 == 1 {
+            let Ok(()) = ledger.delete(&client, &name).await else { return };
         }
     }
-    println!("{acknowledged} keys were acknowledged in {ROUNDS} rounds");
-    assert!(acknowledged > 50 * WRITERS, "the writers were busy: {acknowledged}");
+}
+
+/// Kills the server at a random moment of concurrent writers' work.
+pub async fn kill_while_writing(server: Program, client: &Client, ledger: &Ledger) {
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        writers.spawn(write(client.clone(), ledger.clone(), writer));
+    }
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(10..200))).await;
+    server.kill();
+    writers.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_acknowledged_change_survives_kill_9_and_none_is_half_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut admin_key = None;
+    let mut ledger = Ledger::default();
+    let mut acknowledged = 0;
+    for _ in 0..ROUNDS {
+        let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
+        let admin_key = admin_key.get_or_insert_with(|| server.admin_key.clone().unwrap());
+        let client = server.client(admin_key);
+        assert_eq!(ledger.check(&client).await, [""; 0]);
+        kill_while_writing(server, &client, &ledger).await;
+        acknowledged += ledger.acknowledged();
+    }
+    let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
+    assert_eq!(ledger.check(&server.client(&admin_key.unwrap())).await, [""; 0]);
+    assert!(acknowledged > 20 * WRITERS, "the writers were busy: {acknowledged}");
 }

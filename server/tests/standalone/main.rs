@@ -6,6 +6,8 @@
 mod connections;
 mod crash;
 mod database;
+#[cfg(target_os = "linux")]
+mod disk;
 mod log;
 mod program;
 mod running;

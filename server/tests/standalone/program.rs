@@ -41,6 +41,8 @@ pub struct Program {
     pub url: String,
     /// The administrator's key, where the database is new.
     pub admin_key: Option<String>,
+    /// Whether it serves; otherwise it ended before that.
+    pub is_ready: bool,
 }
 
 impl Program {
@@ -50,6 +52,13 @@ impl Program {
     }
 
     pub fn serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let program = Self::try_serve_with(folder, arguments, variables);
+        assert!(program.is_ready, "the server did not start: {}", program.log());
+        program
+    }
+
+    /// Like `serve_with`, for a server that may end before it serves.
+    pub fn try_serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = command(folder);
         command.envs(variables.iter().copied());
         Self::start(command, folder, arguments)
@@ -60,7 +69,9 @@ impl Program {
         let limited = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
         let mut bash = Command::new("bash");
         bash.args(["-c", limited, &kibibytes.to_string(), PROGRAM]);
-        Self::start(in_folder(folder, bash), folder, arguments)
+        let program = Self::start(in_folder(folder, bash), folder, arguments);
+        assert!(program.is_ready, "the server did not start: {}", program.log());
+        program
     }
 
     /// Serves with this as standard error.
@@ -87,7 +98,7 @@ impl Program {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut program = Self { child, log, url: String::new(), admin_key: None };
+        let mut program = Self { child, log, url: String::new(), admin_key: None, is_ready: false };
         for line in BufReader::new(program.child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some(url) = line.trim().strip_prefix("export ROCKSET_APISERVER=") {
@@ -95,10 +106,11 @@ impl Program {
             } else if let Some(key) = line.trim().strip_prefix("export ROCKSET_APIKEY=") {
                 program.admin_key = Some(key.to_owned());
             } else if line.contains("Ctrl-C") {
-                return program;
+                program.is_ready = true;
+                break;
             }
         }
-        panic!("the server did not start: {}", program.log());
+        program
     }
 
     pub fn client(&self, key: &str) -> Client {
