@@ -9,4 +9,5 @@ mod database;
 mod log;
 mod program;
 mod running;
+mod shared;
 mod storage;
