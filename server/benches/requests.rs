@@ -1,93 +1,211 @@
-//! How many requests the server answers, beside a bare axum handler that returns a constant.
+//! How fast the server responds and how much memory it takes, beside a peer in the same run.
 //!
-//! Both are spoken to in the same way, over loopback sockets: requests are written as bytes, and no
-//! more is read of an answer than where it ends, so that the time is the server's as far as it can
-//! be. The first lines are a comparison in turns, of which the ratios count: the machine's mood
-//! hits both. Run it with `cargo bench -p rockset-apikeys-server`.
+//! Server and peer are loaded in turns, and the median of the turns' ratios counts: whatever else
+//! the machine does hits both. Requests are written as bytes over loopback sockets, and no more is
+//! read of a response than where it ends, so that most of the time is the server's.
+//!
+//! Run it on Linux with `cargo bench -p rockset-apikeys-server`. It fails where a limit is not kept.
 
-#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::fmt::Display;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::routing::get;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use axum::routing::{get, post};
 use rockset_apikeys_server::{ADMIN, Server};
+use rusqlite::{Connection, params};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
-const CONNECTIONS: u64 = 32;
+const IN_FLIGHT: usize = 32;
 const KEYS: &str = "/v1/orgs/self/users/self/apikeys";
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const CONSTANT: &str = r#"{"data":{"created_at":"2026-11-23T15:11:05.787Z","created_by":"admin@me.com","key":"2B9m4O","last_access_time":"2026-11-23T15:11:07.442Z","name":"initial","state":"ACTIVE"}}"#;
+/// The user whose keys take 24 MB to list.
+const CROWD: &str = "crowd@me.com";
+const LISTINGS: usize = 60;
 
-/// One kind of request to one server.
-#[derive(Clone)]
-struct Target {
-    name: &'static str,
-    address: String,
-    key: String,
-    creates: bool,
+/// Prints a table and remembers which limits were not kept.
+#[derive(Default)]
+struct Table {
+    failed: Vec<String>,
+}
+
+impl Table {
+    fn row(&mut self, what: &str, cells: [&str; 3], limit: &str, is_kept: bool) {
+        let [measured, peer, ratio] = cells;
+        let verdict = if is_kept { "" } else { "  FAILED" };
+        println!("{what:44}{measured:>12}{peer:>12}{ratio:>8}  {limit:8}{verdict}");
+        if !is_kept {
+            self.failed.push(what.to_owned());
+        }
+    }
+
+    /// A comparison with a peer; the limit is the least or the largest ratio.
+    fn compared<T: Display>(&mut self, what: &str, compared: &Compared<T>, limit: Limit) {
+        let Compared { measured, peer, ratio } = compared;
+        let cells = [measured.to_string(), peer.to_string(), format!("{ratio:.2}")];
+        let (limit, is_kept) = match limit {
+            Limit::AtLeast(limit) => (format!(">= {limit}"), *ratio >= limit),
+            Limit::AtMost(limit) => (format!("<= {limit}"), *ratio <= limit),
+            Limit::None => (String::new(), true),
+        };
+        self.row(what, cells.each_ref().map(String::as_str), &limit, is_kept);
+    }
+
+    fn memory(&mut self, what: &str, megabytes: u64) {
+        self.row(what, [&format!("{megabytes} MB"), "", ""], "< 100 MB", megabytes < 100);
+    }
+}
+
+enum Limit {
+    AtLeast(f64),
+    AtMost(f64),
+    None,
+}
+
+/// What was measured in turns of a server and its peer: the medians, and that of the ratios.
+struct Compared<T> {
+    measured: T,
+    peer: T,
+    ratio: f64,
+}
+
+impl Compared<f64> {
+    fn in_turns(turns: usize, mut measure: impl FnMut() -> (f64, f64)) -> Self {
+        let (mut measured, mut peers, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..turns {
+            let (value, peer) = measure();
+            measured.push(value);
+            peers.push(peer);
+            ratios.push(value / peer);
+        }
+        Self { measured: median(measured), peer: median(peers), ratio: median(ratios) }
+    }
+
+    fn map<T>(&self, show: impl Fn(f64) -> T) -> Compared<T> {
+        Compared { measured: show(self.measured), peer: show(self.peer), ratio: self.ratio }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn per_second(value: f64) -> String {
+    format!("{value:.0} /s")
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.2} ms", seconds * 1000.0)
 }
 
 /// Numbers the names of created keys.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
+/// A server, and the key that requests to it have.
+#[derive(Clone)]
+struct Target {
+    address: String,
+    key: String,
+}
+
 impl Target {
-    fn request(&self) -> Vec<u8> {
-        let head = format!("host: h\r\nauthorization: ApiKey {}\r\naccept: */*\r\n", self.key);
-        if !self.creates {
-            return format!("GET {KEYS}/initial HTTP/1.1\r\n{head}\r\n").into();
-        }
+    fn new(url: &str, key: &str) -> Self {
+        let address = url.strip_prefix("http://").unwrap().to_owned();
+        Self { address, key: key.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Vec<u8> {
+        format!("GET {path} HTTP/1.1\r\nhost: h\r\nauthorization: ApiKey {}\r\n\r\n", self.key)
+            .into()
+    }
+
+    fn create(&self) -> Vec<u8> {
         let body = format!(r#"{{"name":"key-{}"}}"#, NUMBER.fetch_add(1, Relaxed));
         let length = body.len();
         format!(
-            "POST {KEYS} HTTP/1.1\r\n{head}content-type: application/json\r\n\
-             content-length: {length}\r\n\r\n{body}"
+            "POST {KEYS} HTTP/1.1\r\nhost: h\r\nauthorization: ApiKey {}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}",
+            self.key
         )
         .into()
     }
 
-    /// Makes this many requests over as many connections as there are, and tells how long it took.
-    fn load(&self, runtime: &Runtime, requests: u64) -> Duration {
+    async fn connect(&self) -> TcpStream {
+        let connection = TcpStream::connect(&self.address).await.unwrap();
+        connection.set_nodelay(true).unwrap();
+        connection
+    }
+
+    /// Makes this many requests, some at the same time, and returns how many a second it was.
+    fn rate(&self, runtime: &Runtime, requests: usize, request: fn(&Self) -> Vec<u8>) -> f64 {
         runtime.block_on(async {
             let mut connections = Vec::new();
-            for _ in 0..CONNECTIONS.min(requests) {
-                let connection = TcpStream::connect(&self.address).await.unwrap();
-                connection.set_nodelay(true).unwrap();
-                connections.push(connection);
+            for _ in 0..IN_FLIGHT {
+                connections.push(self.connect().await);
             }
             let start = Instant::now();
-            let count = connections.len() as u64;
-            let tasks: Vec<_> = (0..count)
-                .zip(connections)
-                .map(|(index, mut connection)| {
-                    let target = self.clone();
-                    let share = requests / count + u64::from(index < requests % count);
-                    tokio::spawn(async move {
-                        let mut buffer = vec![0; 16_384];
-                        for _ in 0..share {
-                            connection.write_all(&target.request()).await.unwrap();
-                            read_answer(&mut connection, &mut buffer).await;
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await.unwrap();
+            let mut tasks = JoinSet::new();
+            for mut connection in connections {
+                let target = self.clone();
+                tasks.spawn(async move {
+                    let mut buffer = vec![0; 16_384];
+                    for _ in 0..requests / IN_FLIGHT {
+                        exchange(&mut connection, &request(&target), &mut buffer).await;
+                    }
+                });
             }
-            start.elapsed()
+            tasks.join_all().await;
+            requests as f64 / start.elapsed().as_secs_f64()
         })
+    }
+
+    /// Returns the 99th percentile, in seconds, of gets at a moderate load: four connections, each
+    /// with a pause between requests, in a thread of their own. The paths are random.
+    fn p99(&self, path: impl Fn() -> String) -> f64 {
+        const REQUESTS: usize = 400;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let probe = || async {
+            let mut connection = self.connect().await;
+            let mut buffer = vec![0; 16_384];
+            let mut times = Vec::with_capacity(REQUESTS);
+            for _ in 0..REQUESTS {
+                let request = self.get(&path());
+                let start = Instant::now();
+                exchange(&mut connection, &request, &mut buffer).await;
+                times.push(start.elapsed().as_secs_f64());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            times
+        };
+        let times = runtime.block_on(async {
+            let (a, b, c, d) = tokio::join!(probe(), probe(), probe(), probe());
+            [a, b, c, d]
+        });
+        let mut times = times.concat();
+        times.sort_by(f64::total_cmp);
+        times[times.len() * 99 / 100]
     }
 }
 
-/// Reads one success, to its end.
-async fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) {
+/// Makes a request and reads its response, a success, to its end.
+async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut [u8]) {
+    connection.write_all(request).await.unwrap();
     let mut filled = 0;
     loop {
-        filled += connection.read(&mut buffer[filled..]).await.unwrap();
+        let read = connection.read(&mut buffer[filled..]).await.unwrap();
+        assert!(read > 0, "the server closes the connection");
+        filled += read;
         let Some(end) = buffer[..filled].windows(4).position(|it| it == b"\r\n\r\n") else {
             continue;
         };
@@ -100,100 +218,289 @@ async fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) {
     }
 }
 
-/// The bare handler, and get and create in memory and on a file, with what keeps them running.
-fn targets(runtime: &Runtime) -> (Vec<Target>, Vec<Server>, tempfile::TempDir) {
+/// Serves with axum alone.
+fn serve(runtime: &Runtime, router: Router) -> Target {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    runtime.spawn(async { axum::serve(listener, router).await });
+    Target { address, key: "none".to_owned() }
+}
+
+/// A handler that returns a constant.
+fn constant(runtime: &Runtime) -> Target {
+    let handler = get(|| async { (JSON, CONSTANT) });
+    serve(runtime, Router::new().route(&format!("{KEYS}/{{name}}"), handler))
+}
+
+/// A handler that inserts a row of a key's size, in a transaction that is on the disk before it
+/// returns a constant.
+fn insert(runtime: &Runtime, folder: &Path) -> Target {
+    let database = Connection::open(folder.join("peer.db")).unwrap();
+    let set_up = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        CREATE TABLE api_keys (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT, name TEXT,
+            lookup_hash BLOB UNIQUE, encrypted BLOB, identifier TEXT, created_at INTEGER,
+            created_by_key TEXT, suspended INTEGER, UNIQUE (owner, name)) STRICT;";
+    database.execute_batch(set_up).unwrap();
+    let database = Arc::new(Mutex::new(database));
+    let insert = move |body: String| {
+        let mut database = database.lock().unwrap();
+        let transaction = database.transaction().unwrap();
+        let statement = "INSERT INTO api_keys (owner, name, lookup_hash, encrypted, identifier,
+            created_at, created_by_key, suspended) VALUES (?, ?, ?, ?, 'abcdef', ?, 'initial', 0)";
+        let (mut hash, mut encrypted) = ([0; 32], [0; 104]);
+        fastrand::fill(&mut hash);
+        fastrand::fill(&mut encrypted);
+        let values = params![ADMIN, body, hash, encrypted, 1_767_225_600_000_i64];
+        transaction.prepare_cached(statement).unwrap().execute(values).unwrap();
+        transaction.commit().unwrap();
+    };
+    let handler = post(move |body: String| {
+        let inserted = tokio::task::spawn_blocking({
+            let insert = insert.clone();
+            move || insert(body)
+        });
+        async {
+            inserted.await.unwrap();
+            (JSON, CONSTANT)
+        }
+    });
+    serve(runtime, Router::new().route(KEYS, handler))
+}
+
+/// Inserts this many keys into the database in this folder. Owner and name are expressions of `i`,
+/// the number of the key.
+fn fill(folder: &Path, keys: u32, owner: &str, name: &str) {
+    let database = Connection::open(folder.join("keys.db")).unwrap();
+    let insert = format!(
+        "PRAGMA synchronous = OFF;
+         PRAGMA cache_size = -500000;
+         BEGIN IMMEDIATE;
+         CREATE TEMP TABLE keys AS
+             WITH RECURSIVE numbers (i) AS
+                 (SELECT 0 UNION ALL SELECT i + 1 FROM numbers LIMIT {keys})
+             SELECT i, {owner} AS owner, {name} AS name FROM numbers;
+         INSERT OR IGNORE INTO users (email, role) SELECT DISTINCT owner, 'member' FROM keys;
+         INSERT INTO api_keys (owner, name, lookup_hash, encrypted, identifier, created_at,
+                 last_access, suspended)
+             SELECT owner, name, randomblob(32), randomblob(104), 'abcdef', 1767225600000 + i,
+                 1767225600000 + i, 0 FROM keys;
+         COMMIT;"
+    );
+    database.execute_batch(&insert).unwrap();
+}
+
+/// The server as a program.
+struct Program {
+    child: Child,
+    target: Target,
+}
+
+impl Program {
+    /// Starts a server in this folder, and returns it as soon as it is ready, with the time until
+    /// then.
+    fn start(folder: &Path, key: Option<&str>) -> (Self, Duration) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys-server"));
+        let settings = std::env::vars().map(|(name, _)| name);
+        for name in settings.filter(|name| name.starts_with("ROCKSET_")) {
+            command.env_remove(name);
+        }
+        command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0", "--log", "error"]);
+        let start = Instant::now();
+        let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut url, mut key) = (None, key.map(str::to_owned));
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let line = line.trim();
+            url = line.strip_prefix("export ROCKSET_APISERVER=").map(str::to_owned).or(url);
+            key = line.strip_prefix("export ROCKSET_APIKEY=").map(str::to_owned).or(key);
+            if line.contains("Ctrl-C") {
+                break;
+            }
+        }
+        let target = Target::new(&url.expect("a server that starts"), &key.unwrap());
+        (Self { child, target }, start.elapsed())
+    }
+
+    /// Starts a server in a new folder, and stops it. Returns the administrator's key.
+    fn set_up(folder: &Path) -> String {
+        let (mut program, _) = Self::start(folder, None);
+        let id = program.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(program.child.wait().unwrap().success());
+        program.target.key.clone()
+    }
+
+    fn resident_megabytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() / 1024
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The path of a random key, of users who each have this many.
+fn random_key(users: u32, keys: u32) -> String {
+    let (user, key) = (fastrand::u32(..users), fastrand::u32(..keys));
+    format!("/v1/orgs/self/users/user-{user}@me.com/apikeys/key-{key}")
+}
+
+/// How the responses to listings are read.
+#[derive(Clone, Copy, PartialEq)]
+enum Reading {
+    Never,
+    Slowly,
+    AtFullSpeed,
+}
+
+/// Requests listings, one after the other on each of some connections, until this is dropped.
+/// Returns when all responses have begun.
+fn list(runtime: &Runtime, target: &Target, reading: Reading) -> JoinSet<()> {
+    let begun = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..LISTINGS {
+        let (target, begun) = (target.clone(), Arc::clone(&begun));
+        let readers = async move {
+            let path = format!("/v1/orgs/self/users/{CROWD}/apikeys");
+            let request = target.get(&path);
+            let mut buffer = vec![0; 16_384];
+            let mut is_first = true;
+            loop {
+                let mut connection = target.connect().await;
+                connection.write_all(&request).await.unwrap();
+                connection.peek(&mut buffer[..1]).await.unwrap();
+                if std::mem::take(&mut is_first) {
+                    begun.fetch_add(1, Relaxed);
+                }
+                if reading == Reading::Never {
+                    std::future::pending::<()>().await;
+                }
+                // A listing ends with its last chunk, or with the connection.
+                loop {
+                    let read = connection.read(&mut buffer).await.unwrap();
+                    if read == 0 || buffer[..read].ends_with(b"]}\r\n0\r\n\r\n") {
+                        break;
+                    }
+                    if reading == Reading::Slowly {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }
+        };
+        tasks.spawn_on(readers, runtime.handle());
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while begun.load(Relaxed) < LISTINGS as u64 {
+        assert!(Instant::now() < deadline, "{begun:?} of {LISTINGS} listings have begun");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    tasks
+}
+
+/// Compares gets, creates and a listing in process with handlers of axum alone.
+fn compare_handlers(table: &mut Table, runtime: &Runtime) {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", folder.path().join("keys.db").display());
-    let (memory, file) = runtime.block_on(async {
-        let memory = Server::start().await.unwrap();
-        (memory, Server::builder().database(file).start().await.unwrap())
-    });
-    let bare = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = bare.local_addr().unwrap().to_string();
-    let constant = || async { ([("content-type", "application/json")], CONSTANT) };
-    let router = Router::new().route(&format!("{KEYS}/{{name}}"), get(constant));
-    runtime.spawn(async { axum::serve(bare, router).await });
-    let target = |name, server: &Server, creates| Target {
-        name,
-        address: server.url().trim_start_matches("http://").to_owned(),
-        key: server.admin_key().expose_secret().to_owned(),
-        creates,
+    let server = runtime.block_on(Server::builder().database(file).start()).unwrap();
+    let target = Target::new(server.url(), server.admin_key().expose_secret());
+
+    let peer = constant(runtime);
+    let get: fn(&Target) -> Vec<u8> = |target| target.get(&format!("{KEYS}/initial"));
+    let gets = || (target.rate(runtime, 12_800, get), peer.rate(runtime, 12_800, get));
+    let gets = Compared::in_turns(9, gets).map(per_second);
+    table.compared("get; peer: a constant", &gets, Limit::AtLeast(0.6));
+
+    let peer = insert(runtime, folder.path());
+    let create = Target::create;
+    let creates = || (target.rate(runtime, 640, create), peer.rate(runtime, 640, create));
+    let creates = Compared::in_turns(9, creates).map(per_second);
+    table.compared("create; peer: one INSERT", &creates, Limit::AtLeast(0.5));
+
+    fill(folder.path(), 10_000, "'list@me.com'", "format('key-%d', i)");
+    let path = "/v1/orgs/self/users/list@me.com/apikeys";
+    let client = reqwest::Client::new();
+    let list = |target: &Target| {
+        let url = format!("http://{}{path}", target.address);
+        let request = client.get(url).header("authorization", format!("ApiKey {}", target.key));
+        let start = Instant::now();
+        let body = runtime.block_on(async {
+            request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
+        });
+        (start.elapsed().as_secs_f64(), body)
     };
-    let targets = vec![
-        Target { name: "bare axum handler", address, key: String::new(), creates: false },
-        target("get, in memory", &memory, false),
-        target("get, on a file", &file, false),
-        target("create, in memory", &memory, true),
-        target("create, on a file", &file, true),
-    ];
-    (targets, vec![memory, file], folder)
-}
-
-/// Loads all targets in turns and prints how they compare with the first.
-fn compare(runtime: &Runtime, targets: &[Target]) {
-    const TURNS: usize = 11;
-    let mut rates = vec![Vec::new(); targets.len()];
-    for _ in 0..TURNS {
-        for (target, rates) in targets.iter().zip(&mut rates) {
-            let requests = if target.creates { 200 } else { 10_000 };
-            rates.push(requests as f64 / target.load(runtime, requests).as_secs_f64());
-        }
-    }
-    println!("\n{:20}{:>12}{:>8}", "", "requests/s", "ratio");
-    let medians = rates.iter_mut().map(|rates| {
-        rates.sort_by(f64::total_cmp);
-        rates[TURNS / 2]
-    });
-    let medians: Vec<_> = medians.collect();
-    for (target, median) in targets.iter().zip(&medians) {
-        println!("{:20}{median:>12.0}{:>8.2}", target.name, median / medians[0]);
-    }
-    println!();
-    for get in [1, 2] {
-        assert!(medians[get] >= 0.5 * medians[0], "get is less than half as fast as the handler");
-    }
-}
-
-/// A server whose administrator has 10,000 keys.
-fn crowded(runtime: &Runtime) -> Server {
-    let server = runtime.block_on(Server::start()).unwrap();
-    let target = Target {
-        name: "",
-        address: server.url().trim_start_matches("http://").to_owned(),
-        key: server.admin_key().expose_secret().to_owned(),
-        creates: true,
+    let (_, listing) = list(&target);
+    let length = listing.len();
+    let handler = axum::routing::get(move || async move { (JSON, listing) });
+    let peer = serve(runtime, Router::new().route(path, handler));
+    let lists = || {
+        let ((time, body), (peer_time, _)) = (list(&target), list(&peer));
+        assert_eq!(body.len(), length);
+        (time, peer_time)
     };
-    target.load(runtime, 9_999);
-    server
+    let lists = Compared::in_turns(9, lists).map(milliseconds);
+    table.compared("list 10,000 keys; peer: a constant", &lists, Limit::None);
 }
 
-fn requests(criterion: &mut Criterion) {
+/// Starts the program with 1,000,000 keys, and compares it with itself with 100 keys, and at rest.
+fn compare_sizes(table: &mut Table, runtime: &Runtime) {
+    let (few, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let keys = [few.path(), many.path()].map(Program::set_up);
+    let (owner, name) = ("format('user-%d@me.com', i / {})", "format('key-%d', i % {})");
+    let of = |text: &str, keys: u32| text.replace("{}", &keys.to_string());
+    fill(few.path(), 100, &of(owner, 10), &of(name, 10));
+    fill(many.path(), 900_000, &of(owner, 900), &of(name, 900));
+    fill(many.path(), 100_000, &format!("'{CROWD}'"), "format('key-%076d', i)");
+    let (few, _) = Program::start(few.path(), Some(&keys[0]));
+    let (many, ready) = Program::start(many.path(), Some(&keys[1]));
+    let time = format!("{:.0} ms", ready.as_secs_f64() * 1000.0);
+    let is_fast = ready < Duration::from_secs(1);
+    table.row("start with 1,000,000 keys", [&time, "", ""], "< 1 s", is_fast);
+
+    many.target.rate(runtime, 10_016, |target| target.get(&random_key(1000, 900)));
+    table.memory("memory after 10,000 gets of them", many.resident_megabytes());
+    let p99 = || {
+        let many = many.target.p99(|| random_key(1000, 900));
+        (many, few.target.p99(|| random_key(10, 10)))
+    };
+    let p99 = Compared::in_turns(7, p99).map(milliseconds);
+    table.compared("get, p99, 1,000,000 keys; peer: 100 keys", &p99, Limit::AtMost(2.0));
+
+    for (reading, how) in [
+        (Reading::Never, "unread"),
+        (Reading::Slowly, "read slowly"),
+        (Reading::AtFullSpeed, "read at full speed"),
+    ] {
+        let mut memory = 0;
+        let p99 = || {
+            let idle = many.target.p99(|| random_key(1000, 900));
+            let listings = list(runtime, &many.target, reading);
+            let busy = many.target.p99(|| random_key(1000, 900));
+            memory = memory.max(many.resident_megabytes());
+            drop(listings);
+            (busy, idle)
+        };
+        let p99 = Compared::in_turns(3, p99).map(milliseconds);
+        let what = format!("get, p99, 60 listings {how}; peer: idle");
+        table.compared(&what, &p99, Limit::AtMost(2.0));
+        table.memory(&format!("memory, 60 listings of 24 MB {how}"), memory);
+    }
+}
+
+fn main() {
+    // Cargo passes `--bench`; `cargo test --benches` does not, and shall not take minutes.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let runtime = Runtime::new().unwrap();
-    let (targets, _servers, _folder) = targets(&runtime);
-    compare(&runtime, &targets);
-    let mut group = criterion.benchmark_group("requests");
-    group.throughput(Throughput::Elements(1));
-    for target in &targets {
-        group.bench_function(target.name, |bencher| {
-            bencher.iter_custom(|requests| target.load(&runtime, requests));
-        });
-    }
-    group.finish();
-
-    let server = crowded(&runtime);
-    let client = rockset_apikeys::Client::builder()
-        .api_server(server.url())
-        .api_key(server.admin_key().clone())
-        .build()
-        .unwrap();
-    let client = Arc::new(client);
-    criterion.bench_function("list 10,000 keys", |bencher| {
-        bencher.iter(|| {
-            let keys = runtime.block_on(client.list_api_keys().user(ADMIN).into_future()).unwrap();
-            assert_eq!(keys.len(), 10_000);
-        });
-    });
+    let mut table = Table::default();
+    println!("\n{:44}{:>12}{:>12}{:>8}  limit\n", "", "server", "peer", "ratio");
+    compare_handlers(&mut table, &runtime);
+    compare_sizes(&mut table, &runtime);
+    println!();
+    assert!(table.failed.is_empty(), "limits that were not kept: {:#?}", table.failed);
 }
-
-criterion_group!(benches, requests);
-criterion_main!(benches);

@@ -11,4 +11,5 @@ mod disk;
 mod log;
 mod program;
 mod running;
+mod shared;
 mod storage;

@@ -1,0 +1,222 @@
+//! What holds when several servers and commands use one database at the same time.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rockset_apikeys::{ApiKey, Client, Error, KeyState};
+use rusqlite::Connection;
+use tokio::task::JoinSet;
+
+use crate::program::{Program, client_of, run};
+
+const UNLIMITED: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
+
+/// Two servers on the database in this folder, each with a client of the administrator.
+fn two_servers(folder: &Path) -> [(Program, Client); 2] {
+    let first = Program::serve(folder, &UNLIMITED);
+    let second = Program::serve(folder, &UNLIMITED);
+    let key = first.admin_key.clone().unwrap();
+    [first, second].map(|server| {
+        let client = server.client(&key);
+        (server, client)
+    })
+}
+
+/// Creates keys of these names at the same time, in turns through these clients.
+async fn create(clients: &[&Client], names: Vec<String>) -> Vec<Result<ApiKey, Error>> {
+    let mut creates = JoinSet::new();
+    for (name, client) in names.into_iter().zip(clients.iter().cycle()) {
+        creates.spawn(client.create_api_key(name).into_future());
+    }
+    creates.join_all().await
+}
+
+async fn works(server: &Program, key: &ApiKey) -> bool {
+    match server.client(key.key.expose_secret()).list_api_keys().await {
+        Ok(_) => true,
+        Err(error) => {
+            assert!(error.is_unauthorized(), "{error}");
+            false
+        }
+    }
+}
+
+async fn names(client: &Client) -> Vec<String> {
+    client.list_api_keys().await.unwrap().into_iter().map(|key| key.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn creates_of_different_names_through_two_servers_all_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(_a, first), (_b, second)] = two_servers(folder.path());
+    let expected: Vec<_> = (0..300).map(|number| format!("key-{number:03}")).collect();
+    let results = create(&[&first, &second], expected.clone()).await;
+    let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{} failed, one with: {}", failed.len(), failed[0]);
+    for client in [first, second] {
+        let names = names(&client).await;
+        let missing: Vec<_> = expected.iter().filter(|name| !names.contains(name)).collect();
+        assert!(missing.is_empty(), "acknowledged, but not listed: {missing:?}");
+        assert_eq!(names.len(), 1 + expected.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_creates_of_one_name_through_two_servers_one_succeeds_and_the_others_are_409() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(_a, first), (_b, second)] = two_servers(folder.path());
+    for number in 0..50 {
+        let results = create(&[&first, &second], vec![format!("key-{number}"); 6]).await;
+        let (created, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        for error in failed.into_iter().filter_map(Result::err) {
+            assert!(error.is_conflict(), "{error}");
+        }
+        assert_eq!(created.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_first_start_together_share_one_master_key_and_one_administrator() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || Program::serve(folder.path(), &UNLIMITED);
+        let mut servers: Vec<Program> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..6).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        let keys: Vec<_> = servers.iter().filter_map(|server| server.admin_key.clone()).collect();
+        assert_eq!(keys.len(), 1, "one server prints the administrator's key");
+        servers.push(start());
+        for (number, server) in servers.iter().enumerate() {
+            let client = server.client(&keys[0]);
+            let created = client.create_api_key(format!("key-{number}")).await.unwrap();
+            // All keys are encrypted with one master key, so that every server can reveal them.
+            for server in &servers {
+                let client = server.client(&keys[0]);
+                let revealed = client.get_api_key(&created.name).reveal(true).await.unwrap();
+                assert_eq!(revealed.key.expose_secret(), created.key.expose_secret());
+            }
+        }
+        let database = Connection::open(folder.path().join("keys.db")).unwrap();
+        for rows in ["directory", "users", "api_keys WHERE name = 'initial'"] {
+            let count = format!("SELECT count(*) FROM {rows}");
+            let count: i64 = database.query_row(&count, [], |row| row.get(0)).unwrap();
+            assert_eq!(count, 1, "{rows}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_through_one_server_holds_for_the_next_request_to_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(a, first), (b, second)] = two_servers(folder.path());
+    for number in 0..100 {
+        let name = format!("key-{number}");
+        let key = first.create_api_key(&name).await.unwrap();
+        assert!(works(&b, &key).await, "created");
+        first.update_api_key(&name).state(KeyState::Suspended).await.unwrap();
+        assert!(!works(&b, &key).await, "suspended");
+        second.update_api_key(&name).state(KeyState::Active).await.unwrap();
+        assert!(works(&a, &key).await, "activated");
+        second.delete_api_key(&name).await.unwrap();
+        assert!(!works(&a, &key).await, "deleted");
+    }
+}
+
+#[tokio::test]
+async fn users_who_are_added_or_removed_while_serving_are_so_for_the_next_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &UNLIMITED);
+    let admin = server.client(&server.admin_key.clone().unwrap());
+    for _ in 0..10 {
+        let added = run(folder.path(), &["users", "add", "dev@me.com"]);
+        assert!(added.status.success());
+        let first_key = String::from_utf8(added.stdout).unwrap();
+        let dev = server.client(first_key.trim());
+        dev.list_api_keys().await.expect("a user who was added");
+        let created = admin.create_api_key("k").created_by("dev@me.com").await.unwrap();
+        assert!(works(&server, &created).await);
+
+        assert!(run(folder.path(), &["users", "remove", "dev@me.com"]).status.success());
+        assert!(!works(&server, &created).await, "a user who was removed");
+        assert!(dev.list_api_keys().await.unwrap_err().is_unauthorized());
+        let error = admin.list_api_keys().user("dev@me.com").await.unwrap_err();
+        assert!(error.is_not_found(), "{error}");
+    }
+}
+
+/// Another process's lock on the database in this folder, until it is dropped.
+fn lock(folder: &Path) -> Connection {
+    let database = Connection::open(folder.join("keys.db")).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    database
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_another_process_holds_the_write_lock_changes_fail_together_and_reads_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &UNLIMITED);
+    let admin_key = server.admin_key.clone().unwrap();
+    let client = server.client(&admin_key);
+    let lock = lock(folder.path());
+    let start = Instant::now();
+    let queued: Vec<_> = (0..8).map(|number| format!("key-{number}")).collect();
+    let queued = tokio::spawn({
+        let client = client.clone();
+        async move { (create(&[&client], queued).await, start.elapsed()) }
+    });
+
+    let two_seconds = Duration::from_secs(2);
+    while !queued.is_finished() {
+        let health = reqwest::get(format!("{}/health", server.url));
+        let health = tokio::time::timeout(two_seconds, health).await.expect("a response").unwrap();
+        assert_eq!(health.status().as_u16(), 503, "the database cannot be changed");
+        let read = async { (client.get_api_key("initial").await, names(&client).await) };
+        let (key, names) = tokio::time::timeout(two_seconds, read).await.expect("a response");
+        assert_eq!(key.unwrap().name, "initial");
+        assert_eq!(names, ["initial"]);
+    }
+    let (results, elapsed) = queued.await.unwrap();
+    for result in results {
+        let error = result.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(503), "{error}");
+        assert!(error.retry_after().is_some_and(|wait| wait > Duration::ZERO), "{error}");
+    }
+    assert!(elapsed < Duration::from_secs(8), "they fail within one deadline: {elapsed:?}");
+
+    drop(lock);
+    client.create_api_key("later").await.unwrap();
+    assert_eq!(names(&client).await, ["initial", "later"], "what failed was not carried out");
+    // The outcome of a health check is used again for a second.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while reqwest::get(format!("{}/health", server.url)).await.unwrap().status() != 200 {
+        assert!(Instant::now() < deadline, "the server has not recovered");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn creates_that_wait_for_the_write_lock_are_dropped_with_their_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &UNLIMITED);
+    let admin_key = server.admin_key.clone().unwrap();
+    let client = server.client(&admin_key);
+    let lock = lock(folder.path());
+    let mut leaving = JoinSet::new();
+    for number in 0..8 {
+        // Each has a connection of its own, which is closed with the client.
+        let client = client_of(&server.url, &admin_key);
+        leaving.spawn(async move {
+            let create = client.create_api_key(format!("key-{number}")).into_future();
+            tokio::time::timeout(Duration::from_millis(500), create).await.is_err()
+        });
+    }
+    assert!(leaving.join_all().await.into_iter().all(|has_left| has_left), "they wait");
+    // The server gets to know of closed connections before it responds to these.
+    for _ in 0..50 {
+        client.get_api_key("initial").await.unwrap();
+    }
+    drop(lock);
+    client.create_api_key("later").await.unwrap();
+    assert_eq!(names(&client).await, ["initial", "later"]);
+}
