@@ -179,7 +179,7 @@ impl ServerBuilder {
 
     /// The database to keep users and keys in, such as `sqlite:keys.db`; in memory unless given.
     ///
-    /// The file is created where there is none, and beside it one with the master key that seals
+    /// The file is created where there is none, and beside it one with the master key that encrypts
     /// the keys in it.
     pub fn database(mut self, url: impl Into<String>) -> Self {
         self.database = url.into();
