@@ -4,7 +4,7 @@
 //! the machine does hits both. Requests are written as bytes over loopback sockets, and no more is
 //! read of a response than where it ends, so that most of the time is the server's.
 //!
-//! Run it on Linux with `cargo bench -p rockset-apikeys-server`. It fails where a limit is not kept.
+//! Run it on Linux with `cargo bench -p rockset-apikeys-server`. It fails if a limit is not kept.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
