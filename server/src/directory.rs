@@ -115,7 +115,7 @@ pub(crate) async fn first_key(
     if let Some(key) = add_user(store, email, role, now).await? {
         return Ok(key);
     }
-    let Some(key) = store.snapshot()?.rows()?.key(email, FIRST_KEY)? else {
+    let Some(key) = store.snapshot().key(email, FIRST_KEY)? else {
         let reason = format!("the first key of {email:?} was deleted from the database");
         return Err(io::Error::new(io::ErrorKind::NotFound, reason));
     };

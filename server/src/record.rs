@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 1000;
 pub(crate) const SELF: &str = "self";
 
 /// A key. Its full value is not in it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct KeyRecord {
     /// In the order of creation; 0 in a key that is to be created.
     pub(crate) id: i64,
@@ -38,6 +38,11 @@ impl KeyRecord {
     /// Returns what the key may do.
     pub(crate) fn effective_role(&self) -> Role {
         Role::effective(self.role, self.owners_role)
+    }
+
+    /// Whether this is the same key in the same state, whenever it was used.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        *self == Self { last_access: self.last_access, ..other.clone() }
     }
 
     /// A key whose expiry time has passed is suspended by itself.

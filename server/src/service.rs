@@ -64,9 +64,9 @@ impl Service {
     /// Authenticates the caller with this key.
     pub(crate) fn authenticate(&self, key: &str) -> Result<(Caller, Reader), ApiError> {
         let hash = self.store.vault().lookup_hash(key);
-        let snapshot = self.store.snapshot()?;
+        let snapshot = self.store.snapshot();
         let now = self.clock.now();
-        let record = find(snapshot.rows()?, &hash)?;
+        let record = find(&snapshot, &hash)?;
         let principal = record.principal(now)?;
         self.usage.record(record.id, now);
         Ok((Caller { hash, key_id: record.id }, Reader { principal, snapshot }))
@@ -80,7 +80,7 @@ impl Service {
         reveal: bool,
     ) -> Result<ApiKey, ApiError> {
         let access = if reveal { Access::Reveal } else { Access::Read };
-        let key = permitted(reader.snapshot.rows()?, &reader.principal, access, user, name)?;
+        let key = permitted(&reader.snapshot, &reader.principal, access, user, name)?;
         let now = self.clock.now();
         if !reveal {
             return Ok(self.show(key, now));

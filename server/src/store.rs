@@ -7,8 +7,10 @@
 //! on being the only process nor on SQLite: another engine is a second implementation of [`Rows`]
 //! and of these two methods.
 
+mod cache;
 mod pool;
 mod rows;
+mod snapshot;
 mod sqlite;
 mod writer;
 
@@ -22,7 +24,7 @@ use crate::record::KeyRecord;
 use crate::time::Millis;
 use crate::vault::LookupHash;
 
-pub(crate) use pool::Snapshot;
+pub(crate) use snapshot::Snapshot;
 pub(crate) use sqlite::{Location, Store};
 
 /// The rows of one transaction.

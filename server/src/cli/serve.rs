@@ -154,7 +154,7 @@ async fn add_users(
     users: &[(String, Role)],
 ) -> io::Result<Vec<(String, ApiKeyValue)>> {
     let now = Timestamp::now().into();
-    let is_empty = store.snapshot()?.rows()?.users()?.is_empty();
+    let is_empty = store.snapshot().users()?.is_empty();
     let admin = is_empty.then(|| (ADMIN.to_owned(), Role::Admin));
     let mut keys = Vec::new();
     for (email, role) in admin.iter().chain(users) {

@@ -106,8 +106,7 @@ pub(super) fn not_printed(error: io::Error, taken_back: io::Result<()>) -> io::E
 }
 
 fn list(store: &Store, json: bool) -> io::Result<()> {
-    let snapshot = store.snapshot()?;
-    let rows = snapshot.rows()?;
+    let rows = store.snapshot();
     let mut users = Vec::new();
     for (email, role) in rows.users()? {
         let keys = rows.count_keys(&email)?;

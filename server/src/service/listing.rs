@@ -17,7 +17,7 @@ impl Service {
     pub(crate) fn list(self: &Arc<Self>, reader: Reader, user: &str) -> Result<Listing, ApiError> {
         let owner = resolve(&reader.principal, user);
         reader.principal.authorize(Access::Read, owner, None)?;
-        let rows = reader.snapshot.rows()?;
+        let rows = &reader.snapshot;
         rows.role(owner)?.ok_or_else(|| no_user(owner))?;
         let first = rows.keys(owner, 0, PAGE)?;
         Ok(Listing { service: Arc::clone(self), owner: owner.to_owned(), page: Some(first) })
@@ -37,8 +37,8 @@ impl Listing {
     pub(crate) fn next_page(&mut self) -> Result<Option<Vec<ApiKey>>, ApiError> {
         let Some(page) = self.page.take() else { return Ok(None) };
         if let (PAGE, Some(last)) = (page.len(), page.last()) {
-            let snapshot = self.service.store.snapshot()?;
-            self.page = Some(snapshot.rows()?.keys(&self.owner, last.id, PAGE)?);
+            let snapshot = self.service.store.snapshot();
+            self.page = Some(snapshot.keys(&self.owner, last.id, PAGE)?);
         }
         let now = self.service.clock.now();
         Ok(Some(page.into_iter().map(|key| self.service.show(key, now)).collect()))

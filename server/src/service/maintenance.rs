@@ -60,7 +60,7 @@ impl Service {
     /// Suspends keys that have expired, so that they stay so whatever becomes of the clock.
     async fn suspend_expired(&self) -> Result<(), ApiError> {
         let now = self.clock.now();
-        while self.store.snapshot()?.rows()?.has_expired_keys(now)? {
+        while self.store.snapshot().has_expired_keys(now)? {
             self.store.change(move |_| Ok((Change::SuspendExpired(now, CHUNK), ()))).await?;
         }
         self.clock.settle(now);

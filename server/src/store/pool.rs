@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, ErrorKind, Rows};
+use super::cache::Cache;
+use super::{Error, ErrorKind};
 use crate::vault::Vault;
 
 /// How many connections wait for their next use. More are opened when more are needed at once.
@@ -26,6 +27,7 @@ pub(super) enum Place {
 pub(super) struct Pool {
     pub(super) place: Place,
     pub(super) vault: Arc<Vault>,
+    pub(super) cache: Cache,
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -58,7 +60,9 @@ impl Pool {
     ) -> Result<Self, Error> {
         let file = place.file()?;
         let state = State { idle: Vec::new(), in_use: 0, file, anchor: Some(connection) };
-        Ok(Self { place, vault, state: state.into(), returned: Condvar::new() })
+        let cache = Cache::new();
+        cache.follow(&place);
+        Ok(Self { place, vault, cache, state: state.into(), returned: Condvar::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -126,6 +130,7 @@ impl Pool {
             state.idle.clear();
             state.anchor = Some(open()?);
             state.file = file;
+            self.cache.follow(&self.place);
         }
         Ok(Link { connection, file, failure: OnceCell::new() })
     }
@@ -147,6 +152,7 @@ impl Pool {
         let mut state = self.state();
         state.idle.clear();
         state.anchor = None;
+        self.cache.stop();
     }
 }
 
@@ -212,38 +218,6 @@ pub(super) fn check(connection: &Connection, vault: &Vault) -> Result<(), Error>
         return Ok(());
     }
     Err(Error::unavailable("the database was written with another master key"))
-}
-
-/// A transaction that reads.
-pub(crate) struct Snapshot {
-    pool: Arc<Pool>,
-    link: Option<Link>,
-}
-
-impl Snapshot {
-    pub(super) fn begin(pool: &Arc<Pool>) -> Result<Self, Error> {
-        let snapshot = Self { pool: Arc::clone(pool), link: Some(pool.take()?) };
-        snapshot.link()?.run("BEGIN")?;
-        Ok(snapshot)
-    }
-
-    pub(crate) fn rows(&self) -> Result<&impl Rows, Error> {
-        self.link()
-    }
-
-    fn link(&self) -> Result<&Link, Error> {
-        self.link.as_ref().ok_or_else(|| Error::broken("the transaction has ended"))
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        if let Some(link) = &self.link {
-            // A connection that cannot end its transaction is not used again.
-            let _ = link.run("COMMIT");
-        }
-        self.pool.put_back(self.link.take());
-    }
 }
 
 impl Link {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::pool::{Place, Pool, Snapshot, check, connect, open_in_memory};
+use super::pool::{Place, Pool, check, connect, open_in_memory};
+use super::snapshot::Snapshot;
 use super::writer::Writer;
 use super::{Change, Error, Rows};
 use crate::error::ApiError;
@@ -51,9 +52,9 @@ impl Store {
         &self.pool.vault
     }
 
-    /// Begins a transaction that reads. It has all that was committed until now.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
-        Snapshot::begin(&self.pool)
+    /// Returns a transaction that reads. It has all that was committed until now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::new(&self.pool)
     }
 
     /// Makes a decision and carries out its change in one transaction. A success is returned after

@@ -261,6 +261,8 @@ impl Thread {
             let is_unknown = matches!(error.kind, ErrorKind::DiskFailure | ErrorKind::Broken);
             Failure { error, is_unknown }
         });
+        // Also where it failed, since it may have been applied.
+        self.pool.cache.committed();
         // A commit to a file that is no longer there is lost.
         let in_place = self.pool.check_in_place(link);
         let outcome =
