@@ -7,12 +7,13 @@ use super::Service;
 use crate::error::ApiError;
 use crate::store::{Change, Rows};
 
-/// How often the maintenance task runs.
+/// How long the maintenance task waits between two runs, and how long a run may take.
 const MAINTENANCE: Duration = Duration::from_secs(1);
 /// How many keys the maintenance task changes in one transaction.
 const CHUNK: usize = 1000;
 /// How long an outcome of the health check is used again, and how long the check may take.
 const HEALTH: Duration = Duration::from_secs(1);
+
 impl Service {
     /// Whether a change can be made. It is tried at most once a second, however many ask.
     pub(crate) async fn is_healthy(&self) -> bool {
@@ -68,17 +69,18 @@ impl Service {
     }
 }
 
-/// Runs every second until the service is gone.
+/// Runs until the service is gone.
 pub(super) async fn maintain(service: Weak<Service>) {
     loop {
         tokio::time::sleep(MAINTENANCE).await;
         let Some(service) = service.upgrade() else { return };
-        let outcomes = [
-            service.store.check_in_place().map_err(ApiError::from),
-            service.record_usage().await,
-            service.suspend_expired().await,
-        ];
-        for error in outcomes.into_iter().filter_map(Result::err) {
+        let changes = async { tokio::join!(service.record_usage(), service.suspend_expired()) };
+        // What takes longer goes on in the next run, after the check of the file.
+        let (recorded, suspended) = match service.store.check_in_place() {
+            Ok(()) => tokio::time::timeout(MAINTENANCE, changes).await.unwrap_or((Ok(()), Ok(()))),
+            Err(error) => (Err(error.into()), Ok(())),
+        };
+        for error in [recorded, suspended].into_iter().filter_map(Result::err) {
             tracing::error!(cause = error.cause, "maintenance failed");
         }
     }
