@@ -30,7 +30,8 @@ impl Millis {
     pub(crate) fn to_timestamp(self) -> Option<rockset_apikeys::Timestamp> {
         match Timestamp::from_millisecond(self.0) {
             Ok(instant) => Some(instant.into()),
-            Err(_) => format!("{}Z", self.to_datetime()?).parse().ok(),
+            // It is parsed as a value of a response, because jiff does not parse it.
+            Err(_) => serde_json::from_value(format!("{}Z", self.to_datetime()?).into()).ok(),
         }
     }
 
