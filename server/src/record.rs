@@ -68,42 +68,19 @@ impl KeyRecord {
     }
 
     /// Applies an update's changes to this record.
-    pub(crate) fn update(
-        &mut self,
-        changes: &UpdateApiKeyRequest,
-        now: Millis,
-    ) -> Result<(), ApiError> {
+    pub(crate) fn update(&mut self, changes: &Changes, now: Millis) -> Result<(), ApiError> {
         let was_suspended = self.is_suspended(now);
-        self.expires_at = match (&changes.expiry_time, changes.clear_expiry_time) {
-            (Some(_), Some(true)) => {
-                return Err(ApiError::invalid(
-                    "expiry_time and clear_expiry_time exclude each other; give one of them",
-                ));
-            }
-            (Some(time), _) => Some(parse_expiry(time)?),
-            (None, Some(true)) => None,
-            (None, _) => self.expires_at,
-        };
-        self.suspended = match &changes.state {
-            // It stays suspended, although it may now expire later.
-            None => was_suspended,
-            Some(KeyState::Suspended) => true,
-            Some(KeyState::Active) if self.expires_at.is_some_and(|expiry| expiry <= now) => {
-                return Err(ApiError::new(
-                    409,
-                    ErrorType::Conflict,
-                    "the key has expired; to make it active, give a later expiry_time or \
-                     clear_expiry_time",
-                ));
-            }
-            Some(KeyState::Active) => false,
-            Some(other) => {
-                return Err(ApiError::invalid(format!(
-                    "there is no state {:?}; the states are ACTIVE and SUSPENDED",
-                    other.as_str()
-                )));
-            }
-        };
+        self.expires_at = changes.expires_at.unwrap_or(self.expires_at);
+        // Without a new state it stays suspended, although it may now expire later.
+        self.suspended = changes.suspended.unwrap_or(was_suspended);
+        if changes.suspended == Some(false) && self.is_suspended(now) {
+            return Err(ApiError::new(
+                409,
+                ErrorType::Conflict,
+                "the key has expired; to make it active, give a later expiry_time or \
+                 clear_expiry_time",
+            ));
+        }
         Ok(())
     }
 
@@ -127,6 +104,39 @@ impl KeyRecord {
     pub(crate) fn show_identifier(mut self, now: Millis) -> ApiKey {
         let identifier = std::mem::take(&mut self.identifier);
         self.show(identifier.into(), now)
+    }
+}
+
+/// The changes of an update. What it leaves out stays as it is.
+pub(crate) struct Changes {
+    expires_at: Option<Option<Millis>>,
+    suspended: Option<bool>,
+}
+
+impl Changes {
+    pub(crate) fn parse(request: &UpdateApiKeyRequest) -> Result<Self, ApiError> {
+        let expires_at = match (&request.expiry_time, request.clear_expiry_time) {
+            (Some(_), Some(true)) => {
+                return Err(ApiError::invalid(
+                    "expiry_time and clear_expiry_time exclude each other; give one of them",
+                ));
+            }
+            (Some(time), _) => Some(Some(parse_expiry(time)?)),
+            (None, Some(true)) => Some(None),
+            (None, _) => None,
+        };
+        let suspended = match &request.state {
+            None => None,
+            Some(KeyState::Suspended) => Some(true),
+            Some(KeyState::Active) => Some(false),
+            Some(other) => {
+                return Err(ApiError::invalid(format!(
+                    "there is no state {:?}; the states are ACTIVE and SUSPENDED",
+                    other.as_str()
+                )));
+            }
+        };
+        Ok(Self { expires_at, suspended })
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::permission::{Access, Principal, Role};
-use crate::record::{KeyRecord, SELF, check_name, parse_expiry};
+use crate::record::{Changes, KeyRecord, SELF, check_name, parse_expiry};
 use crate::store::{Change, Rows, Snapshot, Store};
 use crate::time::{ExpiryClock, Millis};
 use crate::usage::Usage;
@@ -149,8 +149,9 @@ impl Service {
         caller: Caller,
         user: String,
         name: String,
-        changes: UpdateApiKeyRequest,
+        request: UpdateApiKeyRequest,
     ) -> Result<ApiKey, ApiError> {
+        let changes = Changes::parse(&request)?;
         let service = Arc::clone(self);
         let mut updated: Option<KeyRecord> = None;
         let decide = move |rows: &dyn Rows| {

@@ -38,7 +38,8 @@ impl Listing {
         let Some(page) = self.page.take() else { return Ok(None) };
         if let (PAGE, Some(last)) = (page.len(), page.last()) {
             let snapshot = self.service.store.snapshot();
-            self.page = Some(snapshot.keys(&self.owner, last.id, PAGE)?);
+            let next = snapshot.keys(&self.owner, last.id, PAGE)?;
+            self.page = Some(next).filter(|next| !next.is_empty());
         }
         let now = self.service.clock.now();
         Ok(Some(page.into_iter().map(|key| self.service.show(key, now)).collect()))
