@@ -1,6 +1,6 @@
-//! What the server answers, over HTTP: with the client of the same contract where that is natural,
-//! with plain requests where the client would not send such a thing. The answers to plain requests
-//! are validated against the contract.
+//! The server's responses, over HTTP: to the client of the same contract where that is natural, to
+//! plain requests where the client would not send them. Responses to plain requests are validated
+//! against the contract.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
-use rockset_apikeys::{ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
 use rockset_apikeys_server::{ADMIN, Clock, Fault, Role, Server};
 use serde_json::{Value, json};
 use support::{Contract, client_of};
@@ -30,20 +30,19 @@ async fn server() -> Server {
     builder.start().await.unwrap()
 }
 
-fn signed_by(server: &Server, key: &ApiKeyValue) -> Client {
+fn client_with(server: &Server, key: &ApiKeyValue) -> Client {
     client_of(server.url(), key.expose_secret())
 }
 
 fn client_of_user(server: &Server, user: &str) -> Client {
-    signed_by(server, server.key(user).unwrap())
+    client_with(server, server.key(user).unwrap())
 }
 
 fn in_hours(hours: i64) -> Timestamp {
     (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).into()
 }
 
-/// Sends requests that no client of the contract would make, or whose answers are looked at as they
-/// are.
+/// Sends requests that no client of the contract sends, or whose raw responses a test needs.
 struct Raw<'a> {
     server: &'a Server,
     http: reqwest::Client,
@@ -56,8 +55,8 @@ impl<'a> Raw<'a> {
         Self { server, http, contract: Contract::load() }
     }
 
-    /// Sends a request that the administrator signs, unless the headers say otherwise, and
-    /// validates the answer as one of the operation's. An empty header is left out.
+    /// Sends a request with the administrator's key, unless the headers say otherwise, and
+    /// validates the response as one of the operation's. An empty header is left out.
     async fn send(
         &self,
         operation: &str,
@@ -77,10 +76,10 @@ impl<'a> Raw<'a> {
         }
         let url = format!("{}{path}", self.server.url());
         let request = self.http.request(method.clone(), url).headers(sent).body(body.to_owned());
-        let answer = request.send().await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         assert_eq!(headers["content-type"], "application/json");
-        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
         self.contract.assert_response(operation, status, &body);
         if status != 200 {
             assert!(body["trace_id"].is_string() && body["message"].is_string(), "{body}");
@@ -113,7 +112,7 @@ async fn a_key_lives_from_creation_to_deletion() {
     let key = client.get_api_key("my key/ü").reveal(true).await.unwrap();
     assert_eq!(key.key.expose_secret(), created.key.expose_secret());
 
-    signed_by(&server, &created.key).list_api_keys().await.unwrap();
+    client_with(&server, &created.key).list_api_keys().await.unwrap();
     let key = client.get_api_key("my key/ü").user(ADMIN).await.unwrap();
     assert!(key.last_access_time.unwrap().instant().is_some());
 
@@ -123,11 +122,13 @@ async fn a_key_lives_from_creation_to_deletion() {
     assert_eq!(gone.name, "my key/ü");
     assert!(client.get_api_key("my key/ü").await.unwrap_err().is_not_found());
     assert!(client.delete_api_key("my key/ü").await.unwrap_err().is_not_found());
-    assert!(signed_by(&server, &created.key).list_api_keys().await.unwrap_err().is_unauthorized());
+    assert!(
+        client_with(&server, &created.key).list_api_keys().await.unwrap_err().is_unauthorized()
+    );
 }
 
 #[tokio::test]
-async fn a_name_is_taken_for_its_user_alone() {
+async fn two_users_may_have_keys_of_one_name() {
     let server = server().await;
     let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
     admin.create_api_key("same").await.unwrap();
@@ -144,33 +145,33 @@ async fn an_administrator_creates_keys_for_others() {
     let created = admin.create_api_key("theirs").created_by(MEMBER).await.unwrap();
     assert_eq!(created.created_by.as_deref(), Some(MEMBER));
     assert_eq!(member.get_api_key("theirs").await.unwrap().name, "theirs");
-    // It has all roles of its owner, not of who created it.
-    let key = signed_by(&server, &created.key);
+    // It has all roles of its owner, not of its creator.
+    let key = client_with(&server, &created.key);
     assert!(key.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
     let nobody = admin.create_api_key("k").created_by("nobody@me.com").await.unwrap_err();
     assert!(nobody.is_not_found());
 }
 
 #[tokio::test]
-async fn a_suspended_key_signs_nothing_until_it_is_active_again() {
+async fn a_suspended_key_does_not_authenticate_until_it_is_active_again() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let key = admin.create_api_key("k").await.unwrap().key;
     admin.update_api_key("k").state(KeyState::Suspended).await.unwrap();
-    let error = signed_by(&server, &key).list_api_keys().await.unwrap_err();
+    let error = client_with(&server, &key).list_api_keys().await.unwrap_err();
     assert!(error.is_unauthorized());
     assert_eq!(error.details().unwrap().type_, Some(ErrorType::AuthException));
     admin.update_api_key("k").state(KeyState::Active).await.unwrap();
-    signed_by(&server, &key).list_api_keys().await.unwrap();
+    client_with(&server, &key).list_api_keys().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_key_whose_expiry_time_has_passed_is_suspended_by_itself() {
+async fn a_key_is_suspended_when_its_expiry_time_has_passed() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let created = admin.create_api_key("k").expiry_time(in_hours(1)).await.unwrap();
     assert_eq!(created.state, Some(KeyState::Active));
-    let owner = signed_by(&server, &created.key);
+    let owner = client_with(&server, &created.key);
     owner.list_api_keys().await.unwrap();
 
     let key = admin.update_api_key("k").expiry_time(in_hours(-1)).await.unwrap();
@@ -190,7 +191,7 @@ async fn a_key_whose_expiry_time_has_passed_is_suspended_by_itself() {
 }
 
 #[tokio::test]
-async fn only_an_administrator_touches_the_keys_of_others() {
+async fn only_an_administrator_accesses_the_keys_of_other_users() {
     let server = server().await;
     let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
     member.create_api_key("theirs").await.unwrap();
@@ -200,7 +201,7 @@ async fn only_an_administrator_touches_the_keys_of_others() {
     admin.delete_api_key("theirs").user(MEMBER).await.unwrap();
     assert!(admin.list_api_keys().user("nobody@me.com").await.unwrap_err().is_not_found());
 
-    // Who is unknown is as forbidden as who is known, so that nobody learns who there is.
+    // Unknown users get the same error as known ones, so that nobody can find out who exists.
     for user in [ADMIN, "nobody@me.com"] {
         assert!(member.list_api_keys().user(user).await.unwrap_err().is_forbidden());
         assert!(member.get_api_key("initial").user(user).await.unwrap_err().is_forbidden());
@@ -209,7 +210,7 @@ async fn only_an_administrator_touches_the_keys_of_others() {
         assert!(member.delete_api_key("initial").user(user).await.unwrap_err().is_forbidden());
         assert!(member.create_api_key("k").created_by(user).await.unwrap_err().is_forbidden());
     }
-    // One's own address is as good as `self`.
+    // The caller's own address means the same as `self`.
     assert_eq!(member.list_api_keys().user(MEMBER).await.unwrap().len(), 1);
 }
 
@@ -218,7 +219,7 @@ async fn a_read_only_key_changes_nothing() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let limited = admin.create_api_key("limited").role("read-only").await.unwrap().key;
-    for reader in [client_of_user(&server, READER), signed_by(&server, &limited)] {
+    for reader in [client_of_user(&server, READER), client_with(&server, &limited)] {
         reader.list_api_keys().await.unwrap();
         reader.get_api_key("initial").await.unwrap();
         assert!(reader.create_api_key("k").await.unwrap_err().is_forbidden());
@@ -229,11 +230,11 @@ async fn a_read_only_key_changes_nothing() {
 }
 
 #[tokio::test]
-async fn no_key_leads_to_one_that_may_do_more() {
+async fn no_key_creates_or_reveals_one_that_may_do_more() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let limited = admin.create_api_key("limited").role("member").await.unwrap().key;
-    let limited = signed_by(&server, &limited);
+    let limited = client_with(&server, &limited);
     assert!(limited.get_api_key("initial").reveal(true).await.unwrap_err().is_forbidden());
     assert!(limited.create_api_key("k").await.unwrap_err().is_forbidden());
     assert!(limited.create_api_key("k").role("admin").await.unwrap_err().is_forbidden());
@@ -242,18 +243,19 @@ async fn no_key_leads_to_one_that_may_do_more() {
     // A role beyond the owner's gives no more than the owner has.
     let member = client_of_user(&server, MEMBER);
     let key = member.create_api_key("k").role("admin").await.unwrap().key;
-    let beyond = signed_by(&server, &key);
+    let beyond = client_with(&server, &key);
     assert!(beyond.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
 }
 
 #[tokio::test]
-async fn a_success_is_what_the_contract_says() {
+async fn a_success_matches_the_contract() {
     let server = server().await;
     let raw = Raw::new(&server);
     let one = format!("{KEYS}/a%20b");
     let body = r#"{"name":"a b","expiry_time":"2099-01-01T00:00:00Z","unknown":1}"#;
-    let (status, _, answer) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
-    assert_eq!((status, &answer["data"]["name"]), (200, &json!("a b")));
+    let (status, _, response) =
+        raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
+    assert_eq!((status, &response["data"]["name"]), (200, &json!("a b")));
     let media = ("content-type", "Application/JSON; charset=utf-8");
     let body = r#"{"clear_expiry_time":true}"#;
     assert_eq!(raw.send("update_api_key", &Method::POST, &one, &[media], body).await.0, 200);
@@ -266,20 +268,20 @@ async fn a_success_is_what_the_contract_says() {
         ("?reveal=TRUE", 64),
     ] {
         let path = format!("{one}{reveal}");
-        let (status, _, answer) = raw.send("get_api_key", &Method::GET, &path, &[], "").await;
-        assert_eq!((status, answer["data"]["key"].as_str().unwrap().len()), (200, length));
+        let (status, _, response) = raw.send("get_api_key", &Method::GET, &path, &[], "").await;
+        assert_eq!((status, response["data"]["key"].as_str().unwrap().len()), (200, length));
     }
     assert_eq!(raw.send("delete_api_key", &Method::DELETE, &one, &[], "").await.0, 200);
 }
 
 #[tokio::test]
-async fn a_refused_signature_is_401() {
+async fn a_request_that_does_not_authenticate_is_401() {
     let server = server().await;
     let raw = Raw::new(&server);
     let garbage = format!("ApiKey {}", "x".repeat(64));
     let bearer = format!("Bearer {}", server.admin_key().expose_secret());
-    for signature in ["", "ApiKey", "ApiKey ", "no scheme", &garbage, &bearer] {
-        let headers = [("authorization", signature)];
+    for authorization in ["", "ApiKey", "ApiKey ", "no scheme", &garbage, &bearer] {
+        let headers = [("authorization", authorization)];
         for (operation, method, path) in [
             ("create_api_key", Method::POST, KEYS),
             ("list_api_keys", Method::GET, KEYS),
@@ -288,13 +290,17 @@ async fn a_refused_signature_is_401() {
             ("delete_api_key", Method::DELETE, "/v1/orgs/self/users/self/apikeys/initial"),
         ] {
             let (status, _, body) = raw.send(operation, &method, path, &headers, "no JSON").await;
-            assert_eq!((status, &body["type"]), (401, &json!("AUTHEXCEPTION")), "{signature:?}");
+            assert_eq!(
+                (status, &body["type"]),
+                (401, &json!("AUTHEXCEPTION")),
+                "{authorization:?}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn a_body_or_parameter_that_cannot_be_used_is_400() {
+async fn an_invalid_body_or_parameter_is_400() {
     let server = server().await;
     let raw = Raw::new(&server);
     for body in [
@@ -330,17 +336,41 @@ async fn a_body_or_parameter_that_cannot_be_used_is_400() {
     }
 }
 
+/// Every field that the contract gives a request body, also one that is added later.
 #[tokio::test]
-async fn a_malformed_body_is_refused_with_its_line_and_column() {
+async fn null_in_any_field_of_a_body_is_400() {
     let server = server().await;
     let raw = Raw::new(&server);
-    let body = "{\n  \"name\": oops\n}";
-    let (_, _, answer) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
-    assert_eq!((&answer["line"], &answer["column"]), (&json!(2), &json!(11)));
+    let one = format!("{KEYS}/initial");
+    for (operation, schema, path) in [
+        ("create_api_key", "CreateApiKeyRequest", KEYS),
+        ("update_api_key", "UpdateApiKeyRequest", &one),
+    ] {
+        let fields = &raw.contract.0["components"]["schemas"][schema]["properties"];
+        let fields = fields.as_object().unwrap();
+        assert!(fields.len() >= 3, "{fields:?}");
+        for field in fields.keys() {
+            let mut body = json!({ "name": "a" });
+            body[field] = Value::Null;
+            let body = body.to_string();
+            let (status, _, response) =
+                raw.send(operation, &Method::POST, path, &[JSON], &body).await;
+            assert_eq!((status, &response["type"]), (400, &json!("INVALIDINPUT")), "{body}");
+        }
+    }
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_what_is_there_already_is_409() {
+async fn a_malformed_body_is_400_with_the_line_and_column_of_the_error() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let body = "{\n  \"name\": oops\n}";
+    let (_, _, response) = raw.send("create_api_key", &Method::POST, KEYS, &[JSON], body).await;
+    assert_eq!((&response["line"], &response["column"]), (&json!(2), &json!(11)));
+}
+
+#[tokio::test]
+async fn a_missing_resource_is_404_and_a_name_that_is_taken_is_409() {
     let server = server().await;
     let raw = Raw::new(&server);
     for (operation, path) in [
@@ -359,7 +389,7 @@ async fn what_is_not_there_is_404_and_what_is_there_already_is_409() {
 }
 
 #[tokio::test]
-async fn an_unknown_method_is_405_and_told_which_ones_there_are() {
+async fn an_unknown_method_is_405_with_the_allowed_methods() {
     let server = server().await;
     let raw = Raw::new(&server);
     for (method, path, allowed) in [
@@ -374,7 +404,7 @@ async fn an_unknown_method_is_405_and_told_which_ones_there_are() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_415_and_an_answer_that_must_not_be_is_406() {
+async fn a_body_that_is_not_json_is_415_and_a_request_that_does_not_accept_json_is_406() {
     let server = server().await;
     let raw = Raw::new(&server);
     for media in ["", "text/plain", "text/json", "application/json-patch+json"] {
@@ -406,14 +436,14 @@ async fn a_body_that_is_too_large_is_413() {
     let key = server.admin_key().expose_secret();
     let request = request.header("authorization", format!("ApiKey {key}"));
     let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(3 << 20));
-    let answer = request.body(body).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let response = request.body(body).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!(body["type"], "CONTENTTOOLARGE");
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_408() {
+async fn a_body_that_does_not_arrive_is_408() {
     let server = server().await;
     let address = server.url().strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
@@ -423,18 +453,18 @@ async fn a_body_that_does_not_come_is_408() {
          content-type: application/json\r\ncontent-length: 16\r\n\r\n{{\"name\":"
     );
     connection.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4096];
-    let read = tokio::time::timeout(Duration::from_secs(30), connection.read(&mut answer)).await;
+    let mut response = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(30), connection.read(&mut response)).await;
     let length = read.expect("the server does not wait forever").unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout"), "{answer}");
-    let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let response = String::from_utf8_lossy(&response[..length]).into_owned();
+    assert!(response.starts_with("HTTP/1.1 408 Request Timeout"), "{response}");
+    let body: Value = serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap();
     Contract::load().assert_response("create_api_key", 408, &body);
     assert_eq!(client_of_user(&server, ADMIN).list_api_keys().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn an_answer_has_a_trace_id_and_a_refusal_has_the_same() {
+async fn a_response_has_a_trace_id_and_an_error_repeats_it_in_its_body() {
     let server = server().await;
     let raw = Raw::new(&server);
     let (_, headers, _) = raw.send("list_api_keys", &Method::GET, KEYS, &[], "").await;
@@ -452,7 +482,7 @@ async fn a_key_expires_by_the_servers_clock() {
     let expiry = clock.now() + jiff::SignedDuration::from_hours(1);
     let created = admin.create_api_key("k").expiry_time(expiry).await.unwrap();
     assert_eq!(created.created_at.unwrap().as_str(), "2030-01-01T00:00:00Z");
-    let owner = signed_by(&server, &created.key);
+    let owner = client_with(&server, &created.key);
     clock.advance(jiff::SignedDuration::from_mins(59));
     owner.list_api_keys().await.unwrap();
     clock.advance(jiff::SignedDuration::from_mins(1));
@@ -467,7 +497,103 @@ async fn a_key_expires_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn faults_come_in_order_and_as_often_as_asked_for() {
+async fn the_last_moment_of_the_year_9999_can_be_an_expiry_time() {
+    let server = server().await;
+    let client = client_of_user(&server, ADMIN);
+    // The client does not parse the last day: jiff's timestamps end before it.
+    let timestamp = |text: &str| serde_json::from_value::<Timestamp>(json!(text)).unwrap();
+    let last = timestamp("9999-12-31T23:59:59.999999999Z");
+    let expected = Some("9999-12-31T23:59:59.999Z");
+    let expiry = |key: &ApiKey| key.expiry_time.as_ref().map(|time| time.as_str().to_owned());
+    let created = client.create_api_key("k").expiry_time(last.clone()).await.unwrap();
+    assert_eq!(expiry(&created).as_deref(), expected);
+    let updated = client.update_api_key("k").expiry_time(last).await.unwrap();
+    assert_eq!(expiry(&updated).as_deref(), expected);
+    assert_eq!(expiry(&client.get_api_key("k").await.unwrap()).as_deref(), expected);
+    let listed = client.list_api_keys().await.unwrap();
+    assert_eq!(expiry(listed.last().unwrap()).as_deref(), expected);
+    let other_offset = timestamp("9999-12-31T22:59:59.999-01:00");
+    let updated = client.update_api_key("k").expiry_time(other_offset).await.unwrap();
+    assert_eq!(expiry(&updated).as_deref(), expected);
+    assert_eq!(updated.state, Some(KeyState::Active));
+}
+
+/// Sends a request as it is, and returns the status and the body of the response.
+async fn exchange(server: &Server, head: &str) -> (u16, Value) {
+    let address = server.url().strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let request = format!("{head}\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once_and_has_one_authorization_header() {
+    let server = server().await;
+    let contract = Contract::load();
+    let key = format!("\r\nauthorization: ApiKey {}", server.admin_key().expose_secret());
+    let garbage = format!("\r\nauthorization: ApiKey {}", "x".repeat(64));
+    let host = "\r\nhost: h";
+    for (version, headers, expected) in [
+        ("1.1", [host, &key].concat(), 200),
+        ("1.0", key.clone(), 200),
+        ("1.1", key.clone(), 400),
+        ("1.1", [host, host, &key].concat(), 400),
+        ("1.0", [host, host, &key].concat(), 400),
+        ("1.1", [host, &key, &key].concat(), 401),
+        ("1.1", [host, &key, &garbage].concat(), 401),
+        ("1.1", [host, &garbage, &key].concat(), 401),
+    ] {
+        let head = format!("GET {KEYS} HTTP/{version}{headers}");
+        let (status, body) = exchange(&server, &head).await;
+        assert_eq!(status, expected, "{version}{headers}");
+        contract.assert_response("list_api_keys", status, &body);
+    }
+}
+
+#[tokio::test]
+async fn a_key_sent_as_the_method_is_not_echoed() {
+    let server = server().await;
+    let key = server.admin_key().expose_secret();
+    let head = format!(
+        "{key} {KEYS} HTTP/1.1\r\nhost: h\r\nauthorization: ApiKey {key}\r\nx-trace-id: {key}"
+    );
+    let (status, body) = exchange(&server, &head).await;
+    assert_eq!(status, 405);
+    assert!(!body.to_string().contains(key), "{body}");
+}
+
+#[tokio::test]
+async fn a_trace_id_of_the_client_is_not_used() {
+    let server = server().await;
+    let raw = Raw::new(&server);
+    let headers = [("x-trace-id", server.admin_key().expose_secret())];
+    for path in [KEYS, "/"] {
+        let (_, received, body) = raw.send("list_api_keys", &Method::GET, path, &headers, "").await;
+        assert_ne!(received["x-trace-id"], headers[0].1);
+        assert_ne!(body["trace_id"], headers[0].1);
+    }
+}
+
+#[tokio::test]
+async fn injected_faults_can_be_withdrawn() {
+    let server = server().await;
+    let client = client_of_user(&server, ADMIN);
+    server.inject(Fault::status(503), 1000);
+    server.inject(Fault::drop_connection(), 1000);
+    client.list_api_keys().await.unwrap_err();
+    server.clear_faults();
+    client.list_api_keys().await.unwrap();
+    server.inject(Fault::status(503), 1);
+    client.list_api_keys().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn faults_are_applied_in_order_to_the_requested_number_of_responses() {
     let server = server().await;
     let client = client_of_user(&server, ADMIN);
     server.inject(Fault::status(503), 2);
@@ -480,7 +606,7 @@ async fn faults_come_in_order_and_as_often_as_asked_for() {
     }
     assert_eq!(client.create_api_key("k").await.unwrap_err().status(), None);
     let start = Instant::now();
-    assert_eq!(client.get_api_key("k").await.unwrap().name, "k", "it was created all the same");
+    assert_eq!(client.get_api_key("k").await.unwrap().name, "k", "the create was applied");
     assert!(start.elapsed() >= Duration::from_millis(300));
     client.list_api_keys().await.unwrap();
 }
@@ -517,7 +643,7 @@ async fn an_injected_error_has_the_type_of_its_status() {
 }
 
 #[tokio::test]
-async fn a_limit_counts_the_requests_of_each_key() {
+async fn the_rate_limit_counts_the_requests_of_each_key() {
     let limit = std::num::NonZeroU32::new(3).unwrap();
     let builder = Server::builder().user(MEMBER, Role::Member).rate_limit(limit);
     let server = builder.start().await.unwrap();
@@ -532,7 +658,7 @@ async fn a_limit_counts_the_requests_of_each_key() {
 }
 
 #[tokio::test]
-async fn a_file_keeps_what_a_server_in_process_was_told() {
+async fn an_in_process_server_keeps_its_users_and_keys_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("keys.db").display());
     let builder = Server::builder().database(database).user(MEMBER, Role::Member);
@@ -551,16 +677,36 @@ async fn the_server_stops_when_it_is_dropped() {
     let client = client_of_user(&server, ADMIN);
     client.list_api_keys().await.unwrap();
     drop(server);
-    // A connection that is open may get one more answer while the server winds down.
+    // An open connection may get one more response while the server stops.
     let stopped = async { while client.list_api_keys().await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_user_is_given_once_and_is_a_name_that_a_url_can_carry() {
+async fn a_user_is_given_once_and_fits_into_a_path_segment() {
     for bad in ["", ".", "..", "self", ADMIN] {
         assert!(Server::builder().user(bad, Role::Member).start().await.is_err(), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a_user_is_printable_and_unlike_other_users() {
+    for bad in [
+        "a\n@me.com",
+        "a\t@me.com",
+        "a\u{1b}[2K@me.com",
+        "a\u{7f}@me.com",
+        "a\u{202e}@me.com",
+        "a @me.com",
+        "Admin@me.com",
+        "ADMIN@ME.COM",
+    ] {
+        let error = Server::builder().user(bad, Role::Member).start().await.unwrap_err();
+        assert!(error.to_string().chars().all(|char| !char.is_control()), "{error}");
+    }
+    let twins = Server::builder().user(MEMBER, Role::Member).user("Dev@me.com", Role::Member);
+    assert!(twins.start().await.unwrap_err().to_string().contains("too similar"));
+    Server::builder().user("Zoë.O'Neil+x@me.com", Role::Member).start().await.unwrap();
 }
 
 #[tokio::test]

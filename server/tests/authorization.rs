@@ -1,4 +1,4 @@
-//! Who may do what to whose keys: every operation by every kind of signer on every kind of owner.
+//! Authentication and permission: every operation by every kind of caller on every kind of owner.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -16,27 +16,28 @@ const MEMBER: &str = "member@me.com";
 const READER: &str = "reader@me.com";
 const OTHER: &str = "other@me.com";
 
-/// The status of each operation on one's own keys, on another's, and on those of nobody.
+/// The status of each operation on the caller's own keys, another user's, and an unknown user's.
 type Row = (&'static str, [[u16; 3]; 5]);
 
 const OPERATIONS: [&str; 5] = ["create", "list", "get", "update", "delete"];
-const NOBODY_IS_LET_IN: [[u16; 3]; 5] = [[401; 3]; 5];
+const NOT_AUTHENTICATED: [[u16; 3]; 5] = [[401; 3]; 5];
 const MATRIX: [Row; 11] = [
-    ("no key", NOBODY_IS_LET_IN),
-    ("garbage", NOBODY_IS_LET_IN),
-    ("a key cut short", NOBODY_IS_LET_IN),
-    ("wrong scheme", NOBODY_IS_LET_IN),
-    ("suspended", NOBODY_IS_LET_IN),
-    ("expired", NOBODY_IS_LET_IN),
-    ("deleted", NOBODY_IS_LET_IN),
+    ("no key", NOT_AUTHENTICATED),
+    ("garbage", NOT_AUTHENTICATED),
+    ("a key cut short", NOT_AUTHENTICATED),
+    ("wrong scheme", NOT_AUTHENTICATED),
+    ("suspended", NOT_AUTHENTICATED),
+    ("expired", NOT_AUTHENTICATED),
+    ("deleted", NOT_AUTHENTICATED),
     ("read-only", [[403; 3], [200, 403, 403], [200, 403, 403], [403; 3], [403; 3]]),
     ("member", [[200, 403, 403]; 5]),
     ("admin", [[200, 200, 404]; 5]),
     ("admin's read-only", [[403; 3], [200, 403, 403], [200, 403, 403], [403; 3], [403; 3]]),
 ];
 
-/// A server with a key `target` of everybody, and the header with which this signer signs.
-async fn stage(signer: &str) -> (Server, String, &'static str) {
+/// Starts a server where each user has a key `target`. Returns it with the header that this caller
+/// sends, and the caller's user.
+async fn stage(caller: &str) -> (Server, String, &'static str) {
     let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
     let builder = Server::builder().user(MEMBER, Role::Member).user(READER, Role::ReadOnly);
     let server = builder.user(OTHER, Role::Member).clock(&clock).start().await.unwrap();
@@ -48,47 +49,47 @@ async fn stage(signer: &str) -> (Server, String, &'static str) {
     for owner in [ADMIN, MEMBER, READER, OTHER] {
         admin.create_api_key("target").created_by(owner).await.unwrap();
     }
-    let own = admin.create_api_key("signer").created_by(MEMBER);
+    let own = admin.create_api_key("caller").created_by(MEMBER);
     let in_an_hour = clock.now() + SignedDuration::from_hours(1);
     let own = own.expiry_time(in_an_hour).await.unwrap().key.expose_secret().to_owned();
     let reader = admin.create_api_key("reader").role("read-only").await.unwrap().key;
     let key = |user| server.key(user).unwrap().expose_secret().to_owned();
-    let signed = |key: String| format!("ApiKey {key}");
-    let (header, user) = match signer {
+    let header_with = |key: String| format!("ApiKey {key}");
+    let (header, user) = match caller {
         "no key" => (String::new(), MEMBER),
-        "garbage" => (signed("x".repeat(64)), MEMBER),
-        "a key cut short" => (signed(own.chars().take(63).collect()), MEMBER),
+        "garbage" => (header_with("x".repeat(64)), MEMBER),
+        "a key cut short" => (header_with(own.chars().take(63).collect()), MEMBER),
         "wrong scheme" => (format!("Bearer {own}"), MEMBER),
         "suspended" => {
-            let update = admin.update_api_key("signer").user(MEMBER);
+            let update = admin.update_api_key("caller").user(MEMBER);
             update.state(rockset_apikeys::KeyState::Suspended).await.unwrap();
-            (signed(own), MEMBER)
+            (header_with(own), MEMBER)
         }
         "expired" => {
             clock.advance(SignedDuration::from_hours(1));
-            (signed(own), MEMBER)
+            (header_with(own), MEMBER)
         }
         "deleted" => {
-            admin.delete_api_key("signer").user(MEMBER).await.unwrap();
-            (signed(own), MEMBER)
+            admin.delete_api_key("caller").user(MEMBER).await.unwrap();
+            (header_with(own), MEMBER)
         }
-        "read-only" => (signed(key(READER)), READER),
-        "member" => (signed(own), MEMBER),
-        "admin" => (signed(key(ADMIN)), ADMIN),
-        "admin's read-only" => (signed(reader.expose_secret().to_owned()), ADMIN),
-        _ => panic!("there is no signer {signer}"),
+        "read-only" => (header_with(key(READER)), READER),
+        "member" => (header_with(own), MEMBER),
+        "admin" => (header_with(key(ADMIN)), ADMIN),
+        "admin's read-only" => (header_with(reader.expose_secret().to_owned()), ADMIN),
+        _ => panic!("there is no caller {caller}"),
     };
     (server, header, user)
 }
 
 #[tokio::test]
-async fn every_signer_may_do_what_the_matrix_says_and_no_more() {
+async fn every_caller_may_do_what_the_matrix_says_and_no_more() {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    for (signer, expected) in MATRIX {
+    for (caller, expected) in MATRIX {
         for (operation, expected) in OPERATIONS.into_iter().zip(expected) {
             for (owner, expected) in ["own", OTHER, "nobody@me.com"].into_iter().zip(expected) {
-                let (server, header, user) = stage(signer).await;
-                // One's own keys are as much those of one's address as of `self`.
+                let (server, header, user) = stage(caller).await;
+                // The caller's own address means the same as `self`.
                 let owner = if owner != "own" {
                     owner
                 } else if operation == "list" {
@@ -113,7 +114,7 @@ async fn every_signer_may_do_what_the_matrix_says_and_no_more() {
                     header => request.header("authorization", header),
                 };
                 let status = request.send().await.unwrap().status().as_u16();
-                assert_eq!(status, expected, "{signer}: {operation} of {owner}");
+                assert_eq!(status, expected, "{caller}: {operation} of {owner}");
             }
         }
     }
@@ -124,7 +125,7 @@ fn client(server: &Server, key: &ApiKeyValue) -> Client {
     builder.retry_policy(RetryPolicy::none()).build().unwrap()
 }
 
-/// Waits until the server has authenticated a request with this key, which it has not before.
+/// Waits until the server has authenticated the first request with this key.
 async fn authenticated(admin: &Client, name: &str) {
     while admin.get_api_key(name).await.unwrap().last_access_time.is_none() {}
 }
@@ -189,7 +190,38 @@ async fn a_caller_whose_key_is_revoked_while_its_delete_waits_is_401() {
     admin.get_api_key("target").await.unwrap();
 }
 
-/// Six users, so that each role has one's own keys and another's.
+#[tokio::test]
+async fn a_revoked_key_is_401_for_every_request_after_the_acknowledgement() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let server = Server::builder().database(database).start().await.unwrap();
+    let admin = client(&server, server.admin_key());
+    for round in 0..200 {
+        let name = format!("key-{round}");
+        let key = admin.create_api_key(&name).await.unwrap().key;
+        // Requests over two connections, and some of them in flight during the revocation.
+        let (one, two) = (client(&server, &key), client(&server, &key));
+        one.get_api_key(&name).await.unwrap();
+        let in_flight = tokio::spawn(two.get_api_key(&name).into_future());
+        match round % 3 {
+            0 => drop(admin.delete_api_key(&name).await.unwrap()),
+            1 => drop(admin.update_api_key(&name).state(KeyState::Suspended).await.unwrap()),
+            _ => {
+                let now = jiff::Timestamp::now();
+                drop(admin.update_api_key(&name).expiry_time(now).await.unwrap());
+            }
+        }
+        let (read, create) = tokio::join!(
+            one.get_api_key(&name).into_future(),
+            two.create_api_key("new").into_future(),
+        );
+        assert!(read.unwrap_err().is_unauthorized(), "round {round}");
+        assert!(create.unwrap_err().is_unauthorized(), "round {round}");
+        let _ = in_flight.await.unwrap();
+    }
+}
+
+/// Six users, two of each role, so that each caller has another user of the same role.
 const USERS: [(&str, Role); 6] = [
     ("a1@me.com", Role::Admin),
     ("a2@me.com", Role::Admin),
@@ -200,8 +232,8 @@ const USERS: [(&str, Role); 6] = [
 ];
 const ROLES: [Role; 3] = [Role::ReadOnly, Role::Member, Role::Admin];
 
-/// What a caller with this role may do: the most privileged key that it may touch with each
-/// operation, of its own user and of another. What a key may do is the lesser of its own role and
+/// The permissions of a caller with this role: the most privileged key that each operation may
+/// access, of the caller's user and of another. What a key may do is the lesser of its own role and
 /// its owner's.
 type Permitted = (&'static str, Role, Option<Role>, Option<Role>);
 const READ: Option<Role> = Some(Role::ReadOnly);
@@ -254,7 +286,7 @@ async fn attempt(
 }
 
 #[tokio::test]
-async fn no_operation_reads_in_full_or_changes_a_key_that_may_do_more_than_its_caller() {
+async fn no_operation_reveals_or_manages_a_key_that_may_do_more_than_the_callers() {
     let builder =
         USERS.iter().fold(Server::builder(), |builder, (user, role)| builder.user(*user, *role));
     let server = builder.start().await.unwrap();
@@ -267,11 +299,15 @@ async fn no_operation_reads_in_full_or_changes_a_key_that_may_do_more_than_its_c
             let caller = client(&server, &key);
             for (owner, owners_role) in USERS {
                 for role in ROLES {
+                    let mut is_there = false;
                     for (operation, with, own, others) in PERMITTED {
                         if with != caller_role.min(users_role) {
                             continue;
                         }
-                        if operation != "create" {
+                        // What one operation leaves is the next one's target where that can be.
+                        if operation == "create" && is_there {
+                            admin.delete_api_key("target").user(owner).await.unwrap();
+                        } else if operation != "create" && !is_there {
                             let target = admin.create_api_key("target").created_by(owner);
                             target.role(role.as_str()).await.unwrap();
                             let suspend = admin.update_api_key("target").user(owner);
@@ -283,7 +319,7 @@ async fn no_operation_reads_in_full_or_changes_a_key_that_may_do_more_than_its_c
                         let was_permitted = outcome.is_ok();
                         assert!(was_permitted || outcome.unwrap_err().is_forbidden());
 
-                        // What was refused has no effect.
+                        // A rejected operation changes nothing.
                         let left = admin.get_api_key("target").user(owner).await.ok();
                         let left = left.and_then(|key| key.state);
                         let expected = match operation {
@@ -293,14 +329,19 @@ async fn no_operation_reads_in_full_or_changes_a_key_that_may_do_more_than_its_c
                             _ => Some(KeyState::Suspended),
                         };
                         assert_eq!(left, expected, "{operation}");
-                        if left.is_some() {
-                            admin.delete_api_key("target").user(owner).await.unwrap();
+                        is_there = left.is_some();
+                        if left == Some(KeyState::Active) {
+                            let suspend = admin.update_api_key("target").user(owner);
+                            suspend.state(KeyState::Suspended).await.unwrap();
                         }
                         if was_permitted != is_permitted {
                             wrong.push(format!(
                                 "{operation} by {caller_user} as {caller_role}: {role} of {owner}"
                             ));
                         }
+                    }
+                    if is_there {
+                        admin.delete_api_key("target").user(owner).await.unwrap();
                     }
                 }
             }
@@ -334,7 +375,7 @@ async fn the_last_working_administrator_key_is_neither_suspended_nor_deleted() {
     let expire = admin.update_api_key("initial").expiry_time(clock.now());
     assert!(expire.await.unwrap_err().is_conflict());
     assert!(admin.delete_api_key("initial").await.unwrap_err().is_conflict());
-    // Keys that do not work are no last ones.
+    // Keys that do not work can be deleted.
     admin.delete_api_key("suspended").await.unwrap();
     admin.delete_api_key("expiring").await.unwrap();
     admin.update_api_key("initial").expiry_time(clock.now() + an_hour).await.unwrap();

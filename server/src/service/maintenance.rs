@@ -39,11 +39,11 @@ impl Service {
         is_healthy
     }
 
-    /// Writes what is collected, and closes the database.
+    /// Writes what the maintenance task would write, and closes the database.
     pub(crate) async fn close(&self) -> std::io::Result<()> {
-        let written = self.record_usage().await;
+        let (recorded, suspended) = tokio::join!(self.record_usage(), self.suspend_expired());
         self.store.close().await?;
-        Ok(written?)
+        Ok(recorded.and(suspended)?)
     }
 
     async fn record_usage(&self) -> Result<(), ApiError> {

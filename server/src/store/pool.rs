@@ -4,6 +4,7 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -13,6 +14,9 @@ use crate::vault::Vault;
 
 /// How many connections wait for their next use. More are opened when more are needed at once.
 const IDLE: usize = 8;
+/// How long a statement waits for a lock. A change then tries again; a read waits this long only
+/// while another process recovers the database.
+const BUSY: Duration = Duration::from_millis(50);
 /// Statements that a connection keeps compiled.
 const STATEMENTS: usize = 32;
 
@@ -192,6 +196,7 @@ pub(super) fn connect(place: &Place) -> Result<Connection, Error> {
         Place::Memory(name) => open_in_memory(name)?,
     };
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.busy_timeout(BUSY)?;
     // A commit is on the disk before it is reported.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;

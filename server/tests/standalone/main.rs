@@ -13,3 +13,4 @@ mod program;
 mod running;
 mod shared;
 mod storage;
+mod users;

@@ -1,4 +1,4 @@
-//! How it runs: what is in flight at the end, TLS, the log, the limit of requests, faults.
+//! The running server: graceful stop, TLS, the log, the rate limit, fault injection.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -19,12 +19,12 @@ const IN_MEMORY: [&str; 2] = ["--database", "sqlite::memory:"];
 
 async fn inject(server: &Program, fault: Value) -> u16 {
     let http = reqwest::Client::new();
-    let answer = http.post(format!("{}/faults", server.url)).json(&fault).send().await.unwrap();
-    answer.status().as_u16()
+    let response = http.post(format!("{}/faults", server.url)).json(&fault).send().await.unwrap();
+    response.status().as_u16()
 }
 
 #[tokio::test]
-async fn what_is_in_flight_at_the_end_is_finished() {
+async fn requests_in_flight_are_finished_before_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::serve(folder.path(), &["--faults"]);
     let client = server.client(&server.admin_key.clone().unwrap());
@@ -70,9 +70,9 @@ async fn https_is_served_from_a_certificate_and_its_key() {
     let mut connection = connector.connect(name, connection).await.unwrap();
     let request = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     connection.write_all(request).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
 
     let certificate = folder.path().join("cert.pem");
     std::fs::set_permissions(certificate, Permissions::from_mode(0o600)).unwrap();
@@ -82,14 +82,14 @@ async fn https_is_served_from_a_certificate_and_its_key() {
 }
 
 #[tokio::test]
-async fn each_request_is_logged_with_the_trace_id_of_its_answer() {
+async fn each_request_is_logged_with_the_trace_id_of_its_response() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = [&IN_MEMORY[..], &["--log-format", "json"]].concat();
     let server = Program::serve(folder.path(), &arguments);
-    let answer = reqwest::get(format!("{}/v1/orgs/self/users/me/apikeys", server.url)).await;
-    let answer = answer.unwrap();
-    let trace_id = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
-    let body: Value = answer.json().await.unwrap();
+    let response = reqwest::get(format!("{}/v1/orgs/self/users/me/apikeys", server.url)).await;
+    let response = response.unwrap();
+    let trace_id = response.headers()["x-trace-id"].to_str().unwrap().to_owned();
+    let body: Value = response.json().await.unwrap();
     assert_eq!(body["trace_id"], trace_id.as_str());
     let log = server.log_with(&trace_id);
     let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
@@ -99,7 +99,7 @@ async fn each_request_is_logged_with_the_trace_id_of_its_answer() {
 }
 
 #[tokio::test]
-async fn a_key_signs_no_more_requests_than_its_limit() {
+async fn a_key_authenticates_no_more_requests_than_its_limit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--rate-limit", "2"]].concat());
     let client = server.client(&server.admin_key.clone().unwrap());
@@ -109,7 +109,7 @@ async fn a_key_signs_no_more_requests_than_its_limit() {
     let error = client.list_api_keys().await.unwrap_err();
     assert!(error.is_rate_limited(), "{error}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
-    // Who waits as long as told is let in.
+    // A client that waits for as long as Retry-After says succeeds.
     let patient = rockset_apikeys::Client::builder()
         .api_server(&server.url)
         .api_key(server.admin_key.clone().unwrap())
@@ -118,7 +118,7 @@ async fn a_key_signs_no_more_requests_than_its_limit() {
 }
 
 #[tokio::test]
-async fn faults_are_there_for_whoever_asks_for_them_if_they_were_allowed() {
+async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::serve(folder.path(), &IN_MEMORY);
     assert_eq!(inject(&server, json!({ "status": 503, "responses": 1 })).await, 404);

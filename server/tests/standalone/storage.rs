@@ -1,4 +1,4 @@
-//! What is kept, and what of it can be read by whom.
+//! What the database keeps, who can read its files, and the commands that manage its users.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ async fn users_and_keys_survive_a_restart() {
     server.stop();
 
     let server = Program::serve(folder.path(), &[]);
-    assert_eq!(server.admin_key, None, "a key is shown once");
+    assert_eq!(server.admin_key, None, "a key is printed once");
     let client = server.client(&admin_key);
     let key = client.get_api_key("k/ü").reveal(true).await.unwrap();
     assert_eq!(key.key.expose_secret(), created.key.expose_secret());
@@ -48,7 +48,7 @@ async fn users_and_keys_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn no_file_has_a_key_in_the_clear_and_others_read_none_of_them() {
+async fn no_file_has_a_key_in_plain_text_and_other_users_can_read_none() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::serve(folder.path(), &["--log", "trace"]);
     let admin_key = server.admin_key.clone().unwrap();
@@ -59,7 +59,7 @@ async fn no_file_has_a_key_in_the_clear_and_others_read_none_of_them() {
     client.get_api_key(created.key.expose_secret()).await.unwrap_err();
     client.update_api_key("k").state(KeyState::Suspended).await.unwrap();
     server.client(created.key.expose_secret()).list_api_keys().await.unwrap_err();
-    let assert_sealed = || {
+    let assert_encrypted = || {
         for file in fs::read_dir(folder.path()).unwrap() {
             let file = file.unwrap().path();
             let content = fs::read(&file).unwrap();
@@ -77,38 +77,38 @@ async fn no_file_has_a_key_in_the_clear_and_others_read_none_of_them() {
         }
     };
     server.log_with("status=401");
-    assert_sealed();
+    assert_encrypted();
     server.stop();
-    assert_sealed();
+    assert_encrypted();
 }
 
 #[test]
-fn a_master_key_that_is_missing_another_or_for_all_to_read_is_refused() {
+fn a_master_key_that_is_missing_different_or_readable_by_others_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.db.master-key");
     Program::serve(folder.path(), &[]).stop();
     let key = fs::read_to_string(&file).unwrap();
-    let refusal = || {
+    let failure = || {
         let output = run(folder.path(), &["users", "list"]);
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(refusal().contains("readable by other users"), "{}", refusal());
+    assert!(failure().contains("readable by other users"), "{}", failure());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&file, "00".repeat(32)).unwrap();
-    assert!(refusal().contains("written with another master key"), "{}", refusal());
+    assert!(failure().contains("written with another master key"), "{}", failure());
     fs::write(&file, "a secret").unwrap();
-    assert!(refusal().contains("64 hexadecimal digits"), "{}", refusal());
-    assert!(!refusal().contains("a secret"));
+    assert!(failure().contains("64 hexadecimal digits"), "{}", failure());
+    assert!(!failure().contains("a secret"));
     fs::remove_file(&file).unwrap();
-    assert!(refusal().contains("keys.db.master-key"), "{}", refusal());
-    assert!(!file.exists(), "no new one takes the place of one that is lost");
+    assert!(failure().contains("keys.db.master-key"), "{}", failure());
+    assert!(!file.exists(), "a lost master key is not replaced");
 
     let variable = [("ROCKSET_SERVER_MASTER_KEY", key.trim())];
     Program::serve_with(folder.path(), &[], &variable).stop();
-    assert!(!file.exists(), "the variable's key is not written anywhere");
+    assert!(!file.exists(), "the master key of the variable is not written to a file");
 }
 
 #[tokio::test]

@@ -1,0 +1,258 @@
+//! The order of checks: a request with two errors gets the response of the one that is checked
+//! first. Every operation is tried with every pair of errors that it can have.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use rockset_apikeys::{Client, KeyState};
+use rockset_apikeys_server::{ADMIN, Role, Server};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const MEMBER: &str = "member@me.com";
+const OPERATIONS: [&str; 5] = ["create", "list", "get", "update", "delete"];
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An error that a request can have, with its response: the status and the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    NoHost,
+    UnknownPath,
+    UnknownMethod,
+    NotAuthenticated,
+    OverRateLimit,
+    DoesNotAcceptJson,
+    NotSentAsJson,
+    BodyDoesNotArrive,
+    BodyTooLarge,
+    MalformedBody,
+    NullField,
+    InvalidField,
+    InvalidParameter,
+    NotUtf8,
+    Forbidden,
+    NotFound,
+    Conflict,
+    /// Applies to every create of these tests.
+    Quota,
+}
+use Flaw::*;
+
+/// In the order in which they are checked.
+const ORDER: [(Flaw, u16, &str); 18] = [
+    (NoHost, 400, "BADREQUEST"),
+    (UnknownPath, 404, "NOTFOUND"),
+    (UnknownMethod, 405, "METHODNOTALLOWED"),
+    (NotAuthenticated, 401, "AUTHEXCEPTION"),
+    (OverRateLimit, 429, "RATELIMITEXCEEDED"),
+    (DoesNotAcceptJson, 406, "NOTACCEPTABLE"),
+    (NotSentAsJson, 415, "UNSUPPORTEDMEDIATYPE"),
+    (BodyDoesNotArrive, 408, "CLIENT_CONNECTION_ERROR"),
+    (BodyTooLarge, 413, "CONTENTTOOLARGE"),
+    (MalformedBody, 400, "INVALIDINPUT"),
+    (NullField, 400, "INVALIDINPUT"),
+    (InvalidField, 400, "INVALIDINPUT"),
+    (InvalidParameter, 400, "INVALIDINPUT"),
+    (NotUtf8, 400, "INVALIDINPUT"),
+    (Forbidden, 403, "FORBIDDEN"),
+    (NotFound, 404, "NOTFOUND"),
+    (Conflict, 409, ""),
+    (Quota, 403, "RESOURCEEXCEEDED"),
+];
+
+impl Flaw {
+    /// Whether a request of this operation can have it.
+    fn applies_to(self, operation: &str) -> bool {
+        let has_body = ["create", "update"].contains(&operation);
+        match self {
+            NotSentAsJson | BodyDoesNotArrive | BodyTooLarge | MalformedBody | NullField
+            | InvalidField => has_body,
+            InvalidParameter => operation == "get",
+            NotUtf8 => operation != "create",
+            Conflict => has_body || operation == "delete",
+            Quota => operation == "create",
+            _ => true,
+        }
+    }
+
+    /// Whether one request can have both.
+    fn goes_with(self, later: Self) -> bool {
+        match (self, later) {
+            // What does not exist cannot be in conflict.
+            (NotFound, Conflict) => false,
+            // The rest of a body that does not arrive is unknown.
+            (BodyDoesNotArrive, BodyTooLarge | MalformedBody | NullField | InvalidField) => false,
+            _ => true,
+        }
+    }
+}
+
+struct Servers {
+    server: Server,
+    /// Lets each key make one request in a second. Each of its users makes one faulty request.
+    limited: Server,
+    unused: Vec<String>,
+}
+
+async fn start() -> Servers {
+    let quota = NonZeroU32::new(4).unwrap();
+    let builder = Server::builder().user(MEMBER, Role::Member).keys_per_user(quota);
+    let server = builder.start().await.unwrap();
+    let admin = Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
+    let admin = admin.build().unwrap();
+    // Only `initial` can do all that an administrator can.
+    admin.create_api_key("target").role("member").await.unwrap();
+    let expired = admin.create_api_key("expired").expiry_time(jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(expired.await.unwrap().state, Some(KeyState::Suspended));
+    admin.create_api_key("last").role("member").await.unwrap();
+
+    let unused: Vec<_> = (0..120).map(|number| format!("user-{number}@me.com")).collect();
+    let builder = Server::builder().rate_limit(NonZeroU32::MIN);
+    let builder = unused.iter().fold(builder, |builder, user| builder.user(user, Role::Member));
+    Servers { server, limited: builder.start().await.unwrap(), unused }
+}
+
+/// Writes a request of this operation that has these flaws.
+fn write(operation: &str, flaws: &[Flaw], key: &str) -> Vec<u8> {
+    let has = |flaw| flaws.contains(&flaw);
+    let user = match operation {
+        _ if has(NotFound) && operation == "list" => "nobody@me.com",
+        _ if has(Forbidden) => ADMIN,
+        _ => "self",
+    };
+    let name = match operation {
+        _ if has(NotFound) => "none",
+        "delete" if has(Conflict) => "initial",
+        _ if has(Conflict) => "expired",
+        _ => "target",
+    };
+    let mut path = match operation {
+        "create" => "/v1/orgs/self/users/self/apikeys".to_owned(),
+        "list" if has(NotUtf8) => format!("/v1/orgs/self/users/{user}%FF/apikeys"),
+        "list" => format!("/v1/orgs/self/users/{user}/apikeys"),
+        _ if has(NotUtf8) => format!("/v1/orgs/self/users/{user}/apikeys/{name}%FF"),
+        _ => format!("/v1/orgs/self/users/{user}/apikeys/{name}"),
+    };
+    if has(UnknownPath) {
+        path.push_str("/more/of/it");
+    }
+    if has(InvalidParameter) {
+        path.push_str("?reveal=perhaps");
+    }
+    let method = match operation {
+        _ if has(UnknownMethod) => "PATCH",
+        "create" | "update" => "POST",
+        "delete" => "DELETE",
+        _ => "GET",
+    };
+    let mut fields = match operation {
+        "create" if has(Conflict) => json!({ "name": "initial" }),
+        "create" => json!({ "name": "new" }),
+        "update" if has(Conflict) => json!({ "state": "ACTIVE" }),
+        "update" => json!({ "state": "SUSPENDED" }),
+        _ => Value::Null,
+    };
+    if operation == "create" && has(NotFound) {
+        fields["created_by"] = json!("nobody@me.com");
+    } else if operation == "create" && has(Forbidden) {
+        fields["created_by"] = json!(ADMIN);
+    }
+    if has(NullField) {
+        fields["expiry_time"] = Value::Null;
+    } else if has(InvalidField) {
+        fields["expiry_time"] = json!("soon");
+    }
+    let mut body = if fields.is_null() { String::new() } else { fields.to_string() };
+    if has(MalformedBody) {
+        body.push('}');
+    }
+    if has(BodyTooLarge) {
+        body.push_str(&" ".repeat(65 << 10));
+    }
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    if !has(NoHost) {
+        head.push_str("host: h\r\n");
+    }
+    if !has(NotAuthenticated) {
+        head.push_str(&format!("authorization: ApiKey {key}\r\n"));
+    }
+    head.push_str(if has(DoesNotAcceptJson) { "accept: text/html\r\n" } else { "" });
+    let media = if has(NotSentAsJson) { "text/plain" } else { "application/json" };
+    head.push_str(&format!("content-type: {media}\r\ncontent-length: {}\r\n\r\n", body.len()));
+    if has(BodyDoesNotArrive) {
+        body.clear();
+    }
+    [head, body].concat().into_bytes()
+}
+
+/// Returns the status and the error type of the response.
+async fn exchange(server: &Server, request: &[u8]) -> (u16, String) {
+    let address = server.url().strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    // The server may respond, and close the connection, before it has read all of the body.
+    let _ = connection.write_all(request).await;
+    let mut response = Vec::new();
+    let _ = connection.read_to_end(&mut response).await;
+    let response = String::from_utf8(response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").expect("a response");
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    (status, body["type"].as_str().unwrap_or_default().to_owned())
+}
+
+impl Servers {
+    async fn respond(&mut self, operation: &str, flaws: &[Flaw]) -> (u16, String) {
+        if !flaws.contains(&OverRateLimit) {
+            let is_member = flaws.contains(&Forbidden);
+            let key = self.server.key(if is_member { MEMBER } else { ADMIN }).unwrap();
+            let request = write(operation, flaws, key.expose_secret());
+            return exchange(&self.server, &request).await;
+        }
+        loop {
+            let user = self.unused.pop().expect("a user for each request over the limit");
+            let key = self.limited.key(&user).unwrap().expose_secret();
+            let start = Instant::now();
+            let first = exchange(&self.limited, &write("list", &[], key)).await;
+            assert_eq!(first.0, 200);
+            let outcome = exchange(&self.limited, &write(operation, flaws, key)).await;
+            if start.elapsed() < SECOND {
+                return outcome;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_errors_the_one_that_is_checked_first_is_the_response() {
+    let mut servers = start().await;
+    let mut wrong = Vec::new();
+    for operation in OPERATIONS {
+        let applicable =
+            ORDER.iter().enumerate().filter(|(_, (flaw, ..))| flaw.applies_to(operation));
+        let applicable: Vec<_> = applicable.collect();
+        for (place, (first, status, kind)) in &applicable {
+            // That one takes its timeout, and another test.
+            let alone = (*first != BodyDoesNotArrive).then_some(None);
+            let later = applicable.iter().filter(|(other, (flaw, ..))| {
+                other > place && first.goes_with(*flaw) && *first != BodyDoesNotArrive
+            });
+            let seconds = alone.into_iter().chain(later.map(|(_, (flaw, ..))| Some(*flaw)));
+            for second in seconds {
+                let flaws: Vec<_> = std::iter::once(*first).chain(second).collect();
+                let response = servers.respond(operation, &flaws).await;
+                let kind = match operation {
+                    _ if *first != Conflict => kind,
+                    "create" => "ALREADYEXISTS",
+                    _ => "CONFLICT",
+                };
+                if response != (*status, kind.to_owned()) {
+                    wrong.push(format!("{operation}, {flaws:?}: {response:?}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} against the order:\n{}", wrong.len(), wrong.join("\n"));
+}

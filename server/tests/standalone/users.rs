@@ -1,0 +1,138 @@
+//! The commands that print keys and manage users.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rockset_apikeys::KeyState;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::program::{Program, run};
+
+const ADMIN: &str = "admin@me.com";
+
+/// The users of the database in this folder, each with the number of keys.
+fn users(folder: &Path) -> Vec<(String, u64)> {
+    let output = run(folder, &["users", "list", "--json"]);
+    let users: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let user =
+        |user: &Value| (user["email"].as_str().unwrap().to_owned(), user["keys"].as_u64().unwrap());
+    users.iter().map(user).collect()
+}
+
+/// Runs a command whose standard output is on a full disk.
+fn run_on_full_disk(folder: &Path, arguments: &[&str]) -> Output {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    finish(folder, arguments, |command| command.stdout(full))
+}
+
+/// Runs a command whose standard output is a pipe that nobody reads.
+fn run_into_closed_pipe(folder: &Path, arguments: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    finish(folder, arguments, |command| command.stdout(writer))
+}
+
+fn finish(
+    folder: &Path,
+    arguments: &[&str],
+    redirect: impl FnOnce(&mut Command) -> &mut Command,
+) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys-server"));
+    redirect(command.current_dir(folder).args(arguments)).stderr(Stdio::piped());
+    command.spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn a_key_that_cannot_be_printed_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--user", "dev@me.com=member"];
+    for run_without_output in [run_on_full_disk, run_into_closed_pipe] {
+        let output = run_without_output(folder, &serve);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains("cannot be printed") && error.contains("nothing was"), "{error}");
+        assert!(users(folder).is_empty(), "{:?}", users(folder));
+    }
+
+    let server = Program::serve(folder, &[]);
+    assert!(server.admin_key.is_some(), "the next start prints a key");
+    for run_without_output in [run_on_full_disk, run_into_closed_pipe] {
+        for command in [&["users", "add", "dev@me.com"], &["users", "issue-key", ADMIN]] {
+            let output = run_without_output(folder, command);
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{error}");
+            assert!(error.contains("nothing was changed"), "{error}");
+            assert_eq!(users(folder), [(ADMIN.to_owned(), 1)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_without_a_working_key_gets_one_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--user", "second@me.com=admin"];
+    let server = Program::serve(folder.path(), &arguments);
+    let admin = server.client(server.admin_key.as_ref().unwrap());
+    admin.update_api_key("initial").state(KeyState::Suspended).await.unwrap();
+    assert!(admin.list_api_keys().await.unwrap_err().is_unauthorized());
+    assert!(run(folder.path(), &["users", "remove", "second@me.com"]).status.success());
+
+    let output = run(folder.path(), &["users", "issue-key", ADMIN]);
+    assert!(output.status.success());
+    let key = String::from_utf8(output.stdout).unwrap();
+    let admin = server.client(key.trim());
+    let update = admin.update_api_key("initial").state(KeyState::Active);
+    assert_eq!(update.await.unwrap().state, Some(KeyState::Active));
+    assert_eq!(admin.list_api_keys().await.unwrap().len(), 2);
+
+    let output = run(folder.path(), &["users", "issue-key", "nobody@me.com"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("there is no user"), "{error}");
+}
+
+#[test]
+fn a_user_who_looks_like_another_or_forges_a_line_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    Program::serve(folder.path(), &[]).stop();
+    for (email, complaint) in [
+        ("Admin@me.com", "too similar to \"admin@me.com\""),
+        ("ADMIN@ME.COM", "too similar"),
+        ("a@me.com\nroot@me.com  admin  1", "not printable"),
+        ("a@me.com\u{1b}[2K", "not printable"),
+        ("a@me.com\u{202e}", "not printable"),
+        ("a@me.com  admin", "not printable"),
+    ] {
+        let output = run(folder.path(), &["users", "add", email]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains(complaint), "{email:?}: {error}");
+        assert!(output.stdout.is_empty());
+        assert_eq!(users(folder.path()).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_place_of_a_method_or_trace_id_is_neither_logged_nor_returned() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &["--log", "debug"]);
+    let key = server.admin_key.clone().unwrap();
+    let mut connection =
+        TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let requests = format!(
+        "{key} /v1/orgs/self/users/self/apikeys HTTP/1.1\r\nhost: h\r\n\r\n\
+         GET / HTTP/1.1\r\nhost: h\r\nx-trace-id: {key}\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(requests.as_bytes()).await.unwrap();
+    let mut responses = String::new();
+    connection.read_to_string(&mut responses).await.unwrap();
+    assert!(responses.contains("405 Method Not Allowed"), "{responses}");
+    assert!(responses.contains("404 Not Found"), "{responses}");
+    let log = server.log_with("status=404");
+    assert!(log.contains("status=405"), "{log}");
+    for text in [responses, log] {
+        assert!(!text.contains(&key), "{text}");
+    }
+}
