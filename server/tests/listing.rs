@@ -1,6 +1,6 @@
 //! Listings: they are streamed, complete and in order, and one that fails is cut off.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 // The client's tests and these build a client in the same way.
 #[allow(dead_code)]
