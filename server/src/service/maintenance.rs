@@ -85,3 +85,37 @@ pub(super) async fn maintain(service: Weak<Service>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::{Location, Store};
+
+    /// Over HTTP this would take as many requests, with as many keys.
+    #[tokio::test]
+    async fn a_change_waits_for_one_chunk_of_last_uses_and_not_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("keys.db").display());
+        let store = Store::open(Location { url, master_key: None, may_create: true }).unwrap();
+        let service = Service::new(store, Clock::default(), None);
+        let now = service.clock.now();
+        (0..100 * CHUNK as i64).for_each(|key| service.usage.record(key, now));
+
+        let recording = tokio::spawn({
+            let service = Arc::clone(&service);
+            async move { service.record_usage().await.is_ok() }
+        });
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+            service.store.change(|_| Ok((Change::Probe, ()))).await.unwrap();
+            assert!(!service.usage.some(1).is_empty(), "the change waited for all");
+        }
+        assert!(recording.await.unwrap());
+        assert!(service.usage.some(1).is_empty());
+    }
+}

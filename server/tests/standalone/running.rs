@@ -135,6 +135,10 @@ async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
     let error = client.create_api_key("k").await.unwrap_err();
     assert!(error.status().is_none() && error.is_ambiguous(), "{error}");
     client.get_api_key("k").await.unwrap();
+    assert_eq!(inject(&server, json!({ "status": 503, "responses": 9 })).await, 204);
+    let faults = format!("{}/faults", server.url);
+    assert_eq!(reqwest::Client::new().delete(faults).send().await.unwrap().status(), 204);
+    client.get_api_key("k").await.unwrap();
     assert_eq!(inject(&server, json!({ "responses": 1 })).await, 400);
     assert_eq!(inject(&server, json!({ "stauts": 503, "responses": 1 })).await, 422);
 }
