@@ -30,6 +30,12 @@ impl Snapshot {
         }
     }
 
+    /// Returns the version of rows that may come from the cache. A transaction of SQLite may be one
+    /// of a later version, and then all further rows are read in it.
+    fn cache_version(&self) -> Option<Version> {
+        self.version.filter(|_| self.link.get().is_none())
+    }
+
     /// Returns the connection, in a transaction in which all that was read before is true.
     fn link(&self) -> Result<&Link, Error> {
         if let Some(link) = self.link.get() {
@@ -71,7 +77,8 @@ impl Drop for Snapshot {
 
 impl Rows for Snapshot {
     fn key_by_hash(&self, hash: &LookupHash) -> Result<Option<KeyRecord>, Error> {
-        if let Some(key) = self.version.and_then(|it| self.pool.cache.by_hash(it, hash)) {
+        let cached = |version| self.pool.cache.by_hash(version, hash);
+        if let Some(key) = self.cache_version().and_then(cached) {
             return Ok(Some(self.cached.get_or_init(|| key).as_ref().clone()));
         }
         let key = self.link()?.key_by_hash(hash)?;
@@ -80,7 +87,8 @@ impl Rows for Snapshot {
     }
 
     fn key(&self, owner: &str, name: &str) -> Result<Option<KeyRecord>, Error> {
-        if let Some(key) = self.version.and_then(|it| self.pool.cache.by_name(it, owner, name)) {
+        let cached = |version| self.pool.cache.by_name(version, owner, name);
+        if let Some(key) = self.cache_version().and_then(cached) {
             return Ok(Some(key.as_ref().clone()));
         }
         let key = self.link()?.key(owner, name)?;
