@@ -490,7 +490,7 @@ fn compare_sizes(table: &mut Table, runtime: &Runtime) {
             drop(listings);
             (busy, idle)
         };
-        let p99 = Compared::in_turns(3, p99).map(milliseconds);
+        let p99 = Compared::in_turns(7, p99).map(milliseconds);
         let what = format!("get, p99, {LISTINGS} listings {how}; peer: idle");
         table.compared(&what, &p99, Limit::AtMost(2.0));
         table.memory(&format!("memory, {LISTINGS} listings of 24 MB {how}"), memory);

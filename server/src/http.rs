@@ -78,7 +78,6 @@ pub(crate) fn router(app: Arc<App>, with_faults: bool) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), faults::apply))
-        .layer(middleware::from_fn(caller::require_host))
         .layer(middleware::from_fn(observe::observe));
     let mut router = contract.route("/health", get(health));
     if with_faults {

@@ -4,11 +4,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Version, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{HeaderMap, header};
 use rockset_apikeys::ErrorType;
 
 use super::{App, RequestLimits};
@@ -123,14 +121,4 @@ fn accepts_json(headers: &HeaderMap) -> bool {
             };
             includes && !parts.any(excludes)
         })
-}
-
-/// Rejects a request of HTTP/1.1 that does not name its host once, as RFC 9112 asks for.
-pub(super) async fn require_host(request: Request, next: Next) -> Result<Response, ApiError> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        let message = format!("the request has {hosts} Host headers instead of one");
-        return Err(ApiError::new(400, ErrorType::BadRequest, message));
-    }
-    Ok(next.run(request).await)
 }
