@@ -49,3 +49,23 @@ impl<S: Eq + Hash> RateLimiter<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn sources_without_recent_events_are_forgotten() {
+        let limiter = RateLimiter::new(NonZeroU32::MIN, Duration::from_millis(1));
+        for source in 0..1000 {
+            limiter.check(source).unwrap();
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while limiter.recent.lock().unwrap().events.len() > 1 {
+            assert!(Instant::now() < deadline, "they are kept");
+            let _ = limiter.check(0);
+        }
+    }
+}
