@@ -20,9 +20,9 @@ impl Usage {
         stored.max(self.pending().get(&key).copied())
     }
 
-    /// Returns some uses that are to be written, at most this many.
-    pub(crate) fn some(&self, limit: usize) -> Vec<(i64, Millis)> {
-        self.pending().iter().take(limit).map(|(key, time)| (*key, *time)).collect()
+    /// Returns the uses that are to be written.
+    pub(crate) fn all(&self) -> Vec<(i64, Millis)> {
+        self.pending().iter().map(|(key, time)| (*key, *time)).collect()
     }
 
     /// Forgets uses that are written, unless the key was used again.

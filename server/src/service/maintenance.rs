@@ -47,15 +47,13 @@ impl Service {
     }
 
     async fn record_usage(&self) -> Result<(), ApiError> {
-        loop {
-            let uses = self.usage.some(CHUNK);
-            if uses.is_empty() {
-                return Ok(());
-            }
-            let change = uses.clone();
+        // Under load there are always new uses, which have to wait for the next time.
+        for uses in self.usage.all().chunks(CHUNK) {
+            let change = uses.to_vec();
             self.store.change(move |_| Ok((Change::RecordUse(change.clone()), ()))).await?;
-            self.usage.forget(&uses);
+            self.usage.forget(uses);
         }
+        Ok(())
     }
 
     /// Suspends keys that have expired, so that they stay so whatever becomes of the clock.

@@ -9,6 +9,7 @@
  *                      read-only      writes and opening for writing fail with EROFS
  *                      sync-fails     fsync and fdatasync fail with EIO
  *                      swallow-syncs  fsync and fdatasync succeed and do nothing
+ *                      slow-syncs     fsync and fdatasync take 20 ms longer
  *                    The library writes to it:
  *                      failures       one byte for each failure that was injected
  *                      N              the content of the file with inode number N when it was last
@@ -209,6 +210,8 @@ static int sync_fd(int fd)
         return fail(EIO);
     if (is_on("swallow-syncs"))
         return 0;
+    if (is_on("slow-syncs"))
+        usleep(20000);
     must(fstat(fd, &status) == 0, "fstat");
     pthread_mutex_lock(&syncing);
     if (S_ISDIR(status.st_mode))

@@ -112,6 +112,7 @@ enum Fault {
     ReadOnly,
     SyncFails,
     SwallowSyncs,
+    SlowSyncs,
 }
 
 impl Fault {
@@ -122,6 +123,7 @@ impl Fault {
             Self::ReadOnly => "read-only",
             Self::SyncFails => "sync-fails",
             Self::SwallowSyncs => "swallow-syncs",
+            Self::SlowSyncs => "slow-syncs",
         }
     }
 }
@@ -539,4 +541,30 @@ async fn a_clean_stop_does_not_write_to_a_database_that_replaced_the_servers_own
     server.wait();
     let left = fs::read(folder.path().join("keys.db")).unwrap();
     assert!(left == other, "the other database is as it was");
+}
+
+/// While uses of keys are written to the disk there are new ones, without an end.
+#[tokio::test]
+async fn expired_keys_are_suspended_in_the_database_under_load() {
+    let disk = Disk::new();
+    let server = disk.serve();
+    disk.start(Fault::SlowSyncs);
+    let client = server.client(&admin_of(&server));
+    let load = tokio::spawn({
+        let client = client.clone();
+        async move {
+            loop {
+                client.get_api_key("initial").await.unwrap();
+            }
+        }
+    });
+    let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
+    client.create_api_key("expiring").expiry_time(expiry).await.unwrap();
+    let database = rusqlite::Connection::open(disk.folder().join("keys.db")).unwrap();
+    let suspended = "SELECT suspended FROM api_keys WHERE name = 'expiring'";
+    eventually("the key is suspended", async || {
+        !load.is_finished() && database.query_row(suspended, [], |row| row.get(0)).unwrap()
+    })
+    .await;
+    load.abort();
 }
