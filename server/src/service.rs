@@ -31,7 +31,7 @@ pub(crate) struct Service {
     keys_per_user: Option<NonZeroU32>,
     listings: Semaphore,
     /// When the health check last ran, and whether the database was usable.
-    health: Mutex<Option<(Instant, bool)>>,
+    health: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
 /// An authenticated caller. The operation authenticates it again, in its own transaction.
@@ -55,7 +55,7 @@ impl Service {
             usage: Usage::default(),
             keys_per_user,
             listings: Semaphore::new(1),
-            health: Mutex::default(),
+            health: Arc::default(),
         });
         tokio::spawn(maintenance::maintain(Arc::downgrade(&service)));
         service

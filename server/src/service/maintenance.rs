@@ -1,6 +1,6 @@
 //! What is done beside requests: the health check, the maintenance task, and the end.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Service;
@@ -16,15 +16,26 @@ const HEALTH: Duration = Duration::from_secs(1);
 
 impl Service {
     /// Whether a change can be made. It is tried at most once a second, however many ask.
-    pub(crate) async fn is_healthy(&self) -> bool {
-        let mut health = self.health.lock().await;
+    pub(crate) async fn is_healthy(self: &Arc<Self>) -> bool {
+        let mut health = Arc::clone(&self.health).lock_owned().await;
         if let Some((checked, is_healthy)) = *health
             && checked.elapsed() < HEALTH
         {
             return is_healthy;
         }
+        let service = Arc::clone(self);
+        // The check goes on when its client leaves. Otherwise the next one would try again at once.
+        let check = tokio::spawn(async move {
+            let is_healthy = service.check_health().await;
+            *health = Some((Instant::now(), is_healthy));
+            is_healthy
+        });
+        check.await.unwrap_or(false)
+    }
+
+    async fn check_health(&self) -> bool {
         let probe = self.store.change(|_| Ok((Change::Probe, ())));
-        let is_healthy = match tokio::time::timeout(HEALTH, probe).await {
+        match tokio::time::timeout(HEALTH, probe).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::error!(cause = error.cause, "the health check failed");
@@ -34,9 +45,7 @@ impl Service {
                 tracing::error!("the health check took too long");
                 false
             }
-        };
-        *health = Some((Instant::now(), is_healthy));
-        is_healthy
+        }
     }
 
     /// Writes what the maintenance task would write, and closes the database.

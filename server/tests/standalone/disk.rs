@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rockset_apikeys::{Client, Error};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -567,4 +568,24 @@ async fn expired_keys_are_suspended_in_the_database_under_load() {
     })
     .await;
     load.abort();
+}
+
+#[tokio::test]
+async fn the_health_check_tries_a_change_once_a_second_also_when_clients_leave() {
+    let disk = Disk::new();
+    let server = disk.serve();
+    disk.start(Fault::SlowSyncs);
+    let start = Instant::now();
+    for _ in 0..100 {
+        let address = server.url.trim_start_matches("http://");
+        let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        connection.write_all(b"GET /health HTTP/1.1\r\nhost: me\r\n\r\n").await.unwrap();
+        // A check takes longer than this.
+        let _ = tokio::time::timeout(Duration::from_millis(5), connection.readable()).await;
+    }
+    wait_for_health(&server, 200).await;
+    let database = rusqlite::Connection::open(disk.folder().join("keys.db")).unwrap();
+    let probes = database.query_row("SELECT probes FROM directory", [], |row| row.get::<_, i64>(0));
+    let (probes, seconds) = (probes.unwrap(), start.elapsed().as_secs() as i64);
+    assert!((1..=seconds + 1).contains(&probes), "{probes} changes in {seconds} s");
 }
