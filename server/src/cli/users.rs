@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Database, invalid};
 use crate::directory;
+use crate::log::print;
 use crate::permission::Role;
 use crate::store::{Rows, Store};
 
@@ -57,9 +58,9 @@ impl Users {
                 if let Err(error) = print_key(&key) {
                     return Err(not_printed(error, directory::remove_user(&store, &email).await));
                 }
-                eprintln!(
+                print(format!(
                     "This is the first key of {email}, a {role}. Keep it: it is not shown again."
-                );
+                ));
                 store.close().await
             }
             Self::IssueKey { database, email } => {
@@ -69,7 +70,9 @@ impl Users {
                     let taken_back = directory::take_back(&store, &email, &name).await;
                     return Err(not_printed(error, taken_back));
                 }
-                eprintln!("This is the key {name:?} of {email}. Keep it: it is not shown again.");
+                print(format!(
+                    "This is the key {name:?} of {email}. Keep it: it is not shown again."
+                ));
                 store.close().await
             }
             Self::List { database, json } => {
@@ -80,7 +83,7 @@ impl Users {
             Self::Remove { database, email } => {
                 let store = database.open(false)?;
                 directory::remove_user(&store, &email).await?;
-                eprintln!("{email} is removed with all keys, which no longer work.");
+                print(format!("{email} is removed with all keys, which no longer work."));
                 store.close().await
             }
         }
@@ -112,6 +115,8 @@ fn list(store: &Store, json: bool) -> io::Result<()> {
         let keys = rows.count_keys(&email)?;
         users.push((email, role, keys));
     }
+    // Standard output may not be read for long, and SQLite keeps what an open transaction reads.
+    drop(snapshot);
     let mut out = io::stdout().lock();
     if json {
         let users = users.into_iter().map(

@@ -34,6 +34,11 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder).args(arguments).output().unwrap()
 }
 
+/// Like `run`, with this as standard error.
+pub fn run_logging_to(folder: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Output {
+    command(folder).args(arguments).stderr(log).output().unwrap()
+}
+
 /// A running server.
 pub struct Program {
     child: Child,

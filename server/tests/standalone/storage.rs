@@ -1,12 +1,12 @@
 //! What the database keeps, who can read its files, and the commands that manage its users.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rockset_apikeys::KeyState;
 
-use crate::program::{Program, run};
+use crate::program::{Program, run, run_logging_to};
 
 fn mode(file: &Path) -> u32 {
     fs::metadata(file).unwrap().permissions().mode() & 0o777
@@ -149,4 +149,19 @@ async fn users_are_managed_beside_a_running_server() {
         let complaints = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && complaints.contains(complaint), "{complaints}");
     }
+}
+
+#[test]
+fn a_message_that_cannot_be_printed_does_not_fail_a_change_of_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = run_logging_to(folder.path(), arguments, full);
+        assert!(output.status.success(), "{arguments:?}: {}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["users", "add", "dev@me.com"]).trim().len(), 64);
+    assert_eq!(run(&["users", "issue-key", "dev@me.com"]).trim().len(), 64);
+    run(&["users", "remove", "dev@me.com"]);
+    assert!(!run(&["users", "list"]).contains("dev@me.com"));
 }
