@@ -14,7 +14,7 @@ pub(crate) struct RateLimiter<S> {
 }
 
 struct Recent<S> {
-    /// The times of the latest events, oldest first and never more than the limit.
+    /// The times of the events in the last window, oldest first.
     events: HashMap<S, VecDeque<Instant>>,
     /// When sources without recent events are forgotten next.
     cleaned: Instant,
@@ -36,14 +36,14 @@ impl<S: Eq + Hash> RateLimiter<S> {
             recent.events.retain(|_, events| events.back().is_some_and(is_recent));
         }
         let events = recent.events.entry(source).or_default();
-        if events.len() >= self.limit.get() as usize
-            && let Some(oldest) = events.front()
-        {
-            let age = now.duration_since(*oldest);
-            if age < self.window {
-                return Err(self.window - age);
-            }
+        let age = |event: &Instant| now.duration_since(*event);
+        while events.front().is_some_and(|oldest| age(oldest) >= self.window) {
             events.pop_front();
+        }
+        if let Some(oldest) = events.front()
+            && events.len() >= self.limit.get() as usize
+        {
+            return Err(self.window - age(oldest));
         }
         events.push_back(now);
         Ok(())

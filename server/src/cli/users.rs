@@ -116,7 +116,7 @@ fn list(store: &Store, json: bool) -> io::Result<()> {
         users.push((email, role, keys));
     }
     // Standard output may not be read for long, and SQLite keeps what an open transaction reads.
-    drop(snapshot);
+    drop(rows);
     let mut out = io::stdout().lock();
     if json {
         let users = users.into_iter().map(
