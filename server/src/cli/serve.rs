@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::Database;
-use super::users::not_printed;
+use super::users::{not_printed, require_output};
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::http::{self, App, RequestLimits};
@@ -168,6 +168,9 @@ async fn add_users(
 
 /// Prints how to use the server, which includes the new keys.
 fn print(database: &str, url: &str, keys: &[(String, ApiKeyValue)]) -> io::Result<()> {
+    if !keys.is_empty() {
+        require_output()?;
+    }
     let mut out = io::stdout().lock();
     writeln!(out, "Rockset API-keys server, users and keys in {database}")?;
     writeln!(out, "\n  export ROCKSET_APISERVER={url}")?;

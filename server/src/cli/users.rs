@@ -92,9 +92,31 @@ impl Users {
 
 /// Fails where standard output is full or closed, unlike `println`, which panics.
 fn print_key(key: &ApiKeyValue) -> io::Result<()> {
+    require_output()?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}", key.expose_secret())?;
     out.flush()
+}
+
+/// Fails where what is printed is lost. In place of a standard output that is closed, Rust opens
+/// /dev/null, where every write succeeds.
+#[cfg(unix)]
+pub(super) fn require_output() -> io::Result<()> {
+    use std::fs::{File, metadata};
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()?;
+    match metadata("/dev/null") {
+        Ok(null) if null.rdev() == output.rdev() => {
+            Err(io::Error::new(io::ErrorKind::BrokenPipe, "standard output is closed or /dev/null"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn require_output() -> io::Result<()> {
+    Ok(())
 }
 
 /// Reports a key that nobody has seen, and that therefore must not exist.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rockset_apikeys::KeyState;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::program::{Program, run};
 
 const ADMIN: &str = "admin@me.com";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
 
 /// The users of the database in this folder, each with the number of keys.
 fn users(folder: &Path) -> Vec<(String, u64)> {
@@ -25,24 +27,38 @@ fn users(folder: &Path) -> Vec<(String, u64)> {
 /// Runs a command whose standard output is on a full disk.
 fn run_on_full_disk(folder: &Path, arguments: &[&str]) -> Output {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    finish(folder, arguments, |command| command.stdout(full))
+    finish(program(folder, arguments).stdout(full))
 }
 
 /// Runs a command whose standard output is a pipe that nobody reads.
 fn run_into_closed_pipe(folder: &Path, arguments: &[&str]) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    finish(folder, arguments, |command| command.stdout(writer))
+    finish(program(folder, arguments).stdout(writer))
 }
 
-fn finish(
-    folder: &Path,
-    arguments: &[&str],
-    redirect: impl FnOnce(&mut Command) -> &mut Command,
-) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys-server"));
-    redirect(command.current_dir(folder).args(arguments)).stderr(Stdio::piped());
-    command.spawn().unwrap().wait_with_output().unwrap()
+/// Runs a command whose standard output is closed.
+fn run_without_output(folder: &Path, arguments: &[&str]) -> Output {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"exec "$0" "$@" >&-"#, PROGRAM]);
+    finish(shell.current_dir(folder).args(arguments))
+}
+
+/// Returns the output of a command, which is killed if it does not end by itself.
+fn finish(command: &mut Command) -> Output {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder).args(arguments);
+    command
 }
 
 #[test]
@@ -50,8 +66,8 @@ fn a_key_that_cannot_be_printed_is_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--user", "dev@me.com=member"];
-    for run_without_output in [run_on_full_disk, run_into_closed_pipe] {
-        let output = run_without_output(folder, &serve);
+    for run in [run_on_full_disk, run_into_closed_pipe, run_without_output] {
+        let output = run(folder, &serve);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(error.contains("cannot be printed") && error.contains("nothing was"), "{error}");
@@ -60,9 +76,9 @@ fn a_key_that_cannot_be_printed_is_taken_back() {
 
     let server = Program::serve(folder, &[]);
     assert!(server.admin_key.is_some(), "the next start prints a key");
-    for run_without_output in [run_on_full_disk, run_into_closed_pipe] {
+    for run in [run_on_full_disk, run_into_closed_pipe, run_without_output] {
         for command in [&["users", "add", "dev@me.com"], &["users", "issue-key", ADMIN]] {
-            let output = run_without_output(folder, command);
+            let output = run(folder, command);
             let error = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{error}");
             assert!(error.contains("nothing was changed"), "{error}");
