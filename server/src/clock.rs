@@ -22,13 +22,13 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows this time.
+    /// Returns a clock that shows this time.
     pub fn at(now: Timestamp) -> Self {
         Self { fixed: Some(Arc::new(Mutex::new(now))) }
     }
 
-    /// Moves the clock on by this much; a negative duration moves it back. The time of a server
-    /// without a clock of its own is the system's, and does not move by this.
+    /// Moves the clock on by this much, or back by a negative duration. The default clock shows the
+    /// system's time and does not move.
     pub fn advance(&self, by: SignedDuration) {
         if let Some(fixed) = &self.fixed {
             let mut now = fixed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ impl Clock {
         }
     }
 
-    /// The time that it shows.
+    /// Returns the time that the clock shows.
     pub fn now(&self) -> Timestamp {
         match &self.fixed {
             Some(fixed) => *fixed.lock().unwrap_or_else(PoisonError::into_inner),

@@ -85,12 +85,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When no port can be had.
+    /// When no port is available.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Starts the configuration of a server.
+    /// Returns the default configuration: in memory, on a free loopback port, without limits.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -103,18 +103,18 @@ impl Server {
         }
     }
 
-    /// The URL that clients take as their API server, such as `http://127.0.0.1:43121`.
+    /// Returns the URL that clients take as their API server, such as `http://127.0.0.1:43121`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The key that [`ADMIN`] has from the start, with all an administrator's privileges.
+    /// Returns the first key of [`ADMIN`], with all an administrator's privileges.
     pub fn admin_key(&self) -> &ApiKeyValue {
         &self.admin_key
     }
 
-    /// The key that this user has from the start, with all the user's privileges; `None` for a user
-    /// whom the configuration does not name.
+    /// Returns the first key of a user, with all the user's privileges; `None` for a user whom the
+    /// configuration does not name.
     pub fn key(&self, user: &str) -> Option<&ApiKeyValue> {
         self.keys().find(|(email, _)| *email == user).map(|(_, key)| key)
     }
@@ -150,7 +150,7 @@ impl Server {
         self.faults.clear();
     }
 
-    /// Every user's key from the start, the administrator's first.
+    /// Returns the first key of every user, the administrator's before the others.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &ApiKeyValue)> {
         let others = self.keys.iter().map(|(email, key)| (email.as_str(), key));
         std::iter::once((ADMIN, &self.admin_key)).chain(others)
@@ -171,13 +171,13 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// The address to listen at; a free port of 127.0.0.1 unless given.
+    /// Sets the address to listen at; defaults to a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// The database to keep users and keys in, such as `sqlite:keys.db`; in memory unless given.
+    /// Sets the database of users and keys, such as `sqlite:keys.db`; defaults to one in memory.
     ///
     /// The file is created where there is none, and beside it one with the master key that encrypts
     /// the keys in it.
@@ -186,44 +186,45 @@ impl ServerBuilder {
         self
     }
 
-    /// The clock by which keys expire; the system's unless given.
+    /// Sets the clock by which keys expire; defaults to the system's.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    /// How many requests a key may make in any second; defaults to any number. More are 429.
+    /// Limits the requests of each key in any second; defaults to no limit. More are 429.
     pub fn rate_limit(mut self, requests: NonZeroU32) -> Self {
         self.rate_limit = Some(requests);
         self
     }
 
-    /// How many requests without a valid key an address may make in any minute; defaults to any
-    /// number. More are 429 in place of 401.
+    /// Limits the requests without a valid key from each address in any minute; defaults to no
+    /// limit. More are 429 in place of 401.
     pub fn bad_key_limit(mut self, requests: NonZeroU32) -> Self {
         self.bad_key_limit = Some(requests);
         self
     }
 
-    /// How many keys a user may have; defaults to any number. Creating more is 403.
+    /// Limits the keys of each user; defaults to no limit. Creating more is 403.
     pub fn keys_per_user(mut self, keys: NonZeroU32) -> Self {
         self.keys_per_user = Some(keys);
         self
     }
 
-    /// A user besides the administrator, with a role that limits what all keys of the user may do.
+    /// Adds a user, with a role that limits what all keys of the user may do.
     pub fn user(mut self, email: impl Into<String>, role: Role) -> Self {
         self.users.push((email.into(), role));
         self
     }
 
-    /// Starts the server. It runs on the present tokio runtime.
+    /// Starts the server on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// When the address cannot be had; when a user is given twice or is no name that a URL can
-    /// carry; and when the database cannot be opened, was written with another master key than the
-    /// one beside it, or no longer has the first key of one of the users.
+    /// When the address is not available; when a user is given twice, does not fit into a path
+    /// segment, is not printable, or differs from another by upper and lower case alone; and when
+    /// the database cannot be opened, was written with another master key than the one beside it,
+    /// or no longer has the first key of one of the users.
     pub async fn start(self) -> io::Result<Server> {
         let mut seen = HashSet::from([ADMIN]);
         for (email, _) in &self.users {

@@ -53,6 +53,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // The compiler evaluates this, so it cannot panic at run time.
             connections: const { NonZeroUsize::new(512).unwrap() },
             response_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(30),

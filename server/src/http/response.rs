@@ -88,8 +88,6 @@ pub(super) fn listing(mut listing: Listing) -> Result<Response, ApiError> {
 
 /// Returns the elements of a JSON array, without its brackets.
 fn elements(keys: &[ApiKey]) -> serde_json::Result<String> {
-    let mut array = serde_json::to_string(keys)?;
-    array.pop();
-    array.remove(0);
-    Ok(array)
+    let array = serde_json::to_string(keys)?;
+    Ok(array.trim_start_matches('[').trim_end_matches(']').to_owned())
 }

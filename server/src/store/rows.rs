@@ -43,7 +43,7 @@ impl Rows for Link {
 
     fn has_keys(&self, owner: &str, at_least: u32) -> Result<bool, Error> {
         let sql = "SELECT 1 FROM api_keys WHERE owner = ? LIMIT 1 OFFSET ?";
-        self.exists(sql, params![owner, at_least - 1])
+        self.exists(sql, params![owner, at_least.saturating_sub(1)])
     }
 
     fn has_other_admin_key(&self, id: i64, now: Millis) -> Result<bool, Error> {
