@@ -130,8 +130,8 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
     for &id in &*OPERATIONS {
         let response = Step::response(200, "", success(id).to_string());
         let (telemetry, port) = telemetry_of(id, [response]).await;
-        let (method, template, _) = contract.operation(id);
-        let method = method.to_uppercase();
+        let operation = contract.operation(id);
+        let (method, template) = (&operation.method, operation.path);
         let expected = [
             ("http.request.method", method.clone()),
             ("http.response.status_code", "200".to_owned()),

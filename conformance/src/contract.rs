@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::facts::{Fact, Facts, Source};
 use crate::page::{self, Page};
 use crate::report::Outcome;
-use crate::spec::Spec;
+use crate::spec::Contract;
 use crate::tools::{
     self, JAVASCRIPT_CLIENT, OPENAPI_SPEC_VALIDATOR, PYTHON_CLIENT, REDOCLY, SPECTRAL, Tools,
 };
@@ -94,16 +94,16 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     }
     evidence.read_clients(tools).await?;
 
-    let spec = Spec::load(tools)?;
-    let cases = evidence.judge(&spec);
+    let contract = Contract::load();
+    let cases = evidence.judge(&contract);
     let holds = cases.iter().all(|(_, holds)| holds.is_ok());
     for (name, holds) in cases {
         outcome.case(name, holds);
     }
-    evidence.report(&spec, &mut outcome);
+    evidence.report(&contract, &mut outcome);
     // What does not hold as it is would seem to notice everything.
     if holds {
-        mutations::run(&spec, &evidence, &mut outcome);
+        mutations::run(&contract, &evidence, &mut outcome);
     }
     Ok(outcome)
 }
@@ -180,8 +180,8 @@ impl Evidence {
     }
 
     /// Judges the contract: the name of each case, and whether it holds.
-    pub fn judge(&self, spec: &Spec) -> Vec<(String, Result<()>)> {
-        let facts = Facts::of(spec);
+    pub fn judge(&self, contract: &Contract) -> Vec<(String, Result<()>)> {
+        let facts = Facts::of(contract);
         let mut cases = Vec::new();
         let problems = facts.problems.iter();
         cases.extend(problems.map(|it| (it.clone(), Err(anyhow!("a mark is wrong")))));
@@ -286,8 +286,8 @@ impl Evidence {
     }
 
     /// Says what was shown by what.
-    fn report(&self, spec: &Spec, outcome: &mut Outcome) {
-        let facts = Facts::of(spec).by_place;
+    fn report(&self, contract: &Contract, outcome: &mut Outcome) {
+        let facts = Facts::of(contract).by_place;
         let count = |source| facts.values().filter(|fact| fact.source == source).count();
         let left_out = self.statements.iter().filter(|it| it.left_out.is_some()).count();
         outcome.note(format!(

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::spec::{Spec, entries};
+use crate::spec::{Contract, entries};
 
 /// Where a fact comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,35 +57,35 @@ fn of_word(node: &Value, word: &str, of_node: Source) -> Source {
 }
 
 impl Facts {
-    pub fn of(spec: &Spec) -> Self {
+    pub fn of(contract: &Contract) -> Self {
         let mut facts = Self::default();
-        let document = spec.document();
+        let document = &contract.0;
         facts.check_marks(document, "");
         for (word, below) in entries(document).filter(|(word, _)| !is_own_part(word)) {
-            facts.add_word(spec, document, word, below, "", Source::Page);
+            facts.add_word(contract, document, word, below, "", Source::Page);
         }
         let schemes = &document["components"]["securitySchemes"];
-        facts.add_words(spec, schemes, "securitySchemes", Source::Page);
-        for operation in spec.operations() {
+        facts.add_words(contract, schemes, "securitySchemes", Source::Page);
+        for operation in contract.operations() {
             let (id, node) = (operation.id, operation.node);
             let source = of_node(node, Source::Page);
             facts.add(format!("{id}.method"), json!(operation.method), source);
             facts.add(format!("{id}.path"), json!(operation.path), source);
-            for parameter in spec.parameters(&operation) {
+            for parameter in contract.parameters(&operation) {
                 let name = parameter["name"].as_str().unwrap_or_default();
-                facts.add_words(spec, parameter, &format!("{id}.parameters.{name}"), source);
+                facts.add_words(contract, parameter, &format!("{id}.parameters.{name}"), source);
             }
             let words = entries(node).filter(|(word, _)| {
                 !matches!(word.as_str(), "operationId" | "parameters") && is_fact(node, word)
             });
             for (word, below) in words {
-                facts.add_word(spec, node, word, below, id, source);
+                facts.add_word(contract, node, word, below, id, source);
             }
         }
-        for (name, schema) in spec.schemas() {
+        for (name, schema) in contract.schemas() {
             let place = format!("schemas.{name}");
             if schema["type"] == "object" {
-                facts.add_schema(spec, schema, &place, Source::Page);
+                facts.add_schema(contract, schema, &place, Source::Page);
             } else {
                 let source = of_word(schema, "description", of_node(schema, Source::Page));
                 facts.add(format!("{place}.description"), schema["description"].clone(), source);
@@ -99,19 +99,19 @@ impl Facts {
     }
 
     /// Adds what is below the node, or below the one that it refers to.
-    fn add_words(&mut self, spec: &Spec, node: &Value, place: &str, around: Source) {
-        let node = spec.resolve(node);
+    fn add_words(&mut self, contract: &Contract, node: &Value, place: &str, around: Source) {
+        let node = contract.resolve(node);
         let source = of_node(node, around);
         // Names of headers look like extensions.
         let has_names = place.ends_with(".headers");
         for (word, below) in entries(node).filter(|(word, _)| has_names || is_fact(node, word)) {
-            self.add_word(spec, node, word, below, place, source);
+            self.add_word(contract, node, word, below, place, source);
         }
     }
 
     fn add_word(
         &mut self,
-        spec: &Spec,
+        contract: &Contract,
         node: &Value,
         word: &str,
         below: &Value,
@@ -121,26 +121,26 @@ impl Facts {
         let source = of_word(node, word, around);
         let place = if place.is_empty() { word.to_owned() } else { format!("{place}.{word}") };
         match below {
-            _ if word == "schema" => self.add_schema(spec, below, &place, source),
+            _ if word == "schema" => self.add_schema(contract, below, &place, source),
             Value::Object(words) if !words.is_empty() => {
-                self.add_words(spec, below, &place, source);
+                self.add_words(contract, below, &place, source);
             }
             Value::Array(items) if items.iter().any(Value::is_object) => {
                 for (index, item) in items.iter().enumerate() {
                     let name = item["name"].as_str().or(item["url"].as_str());
                     let name = name.map_or_else(|| index.to_string(), str::to_owned);
-                    self.add_words(spec, item, &format!("{place}.{name}"), source);
+                    self.add_words(contract, item, &format!("{place}.{name}"), source);
                 }
             }
             _ => self.add(place, below.clone(), source),
         }
     }
 
-    fn add_schema(&mut self, spec: &Spec, node: &Value, place: &str, around: Source) {
+    fn add_schema(&mut self, contract: &Contract, node: &Value, place: &str, around: Source) {
         let source = of_node(node, around);
         let referring = if node["$ref"].is_string() { node } else { &node["allOf"][0] };
         if let Some(reference) = referring["$ref"].as_str() {
-            self.add_reference(spec.resolve(referring), reference, place, source);
+            self.add_reference(contract.resolve(referring), reference, place, source);
         }
         for (word, below) in entries(node).filter(|(word, _)| is_fact(node, word)) {
             let source = of_word(node, word, source);
@@ -157,10 +157,10 @@ impl Facts {
                             false => of_word(property, "type", of_node(property, source)),
                         };
                         self.add(format!("{place}.required"), json!(required), of_required);
-                        self.add_schema(spec, property, &place, source);
+                        self.add_schema(contract, property, &place, source);
                     }
                 }
-                "items" => self.add_schema(spec, below, &format!("{place}.items"), source),
+                "items" => self.add_schema(contract, below, &format!("{place}.items"), source),
                 _ => self.add(format!("{place}.{word}"), below.clone(), source),
             }
         }

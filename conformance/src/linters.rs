@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
 use crate::report::Outcome;
-use crate::spec::CONTRACT;
+use crate::spec::FILE;
 use crate::tools::{self, OPENAPI_SPEC_VALIDATOR, REDOCLY, SPECTRAL, Tools};
 
 struct Linter {
@@ -58,8 +58,8 @@ impl Linter {
 }
 
 pub async fn run(tools: &Tools, outcome: &mut Outcome) -> Result<()> {
-    let contract = tools.root().join(CONTRACT);
-    let text = fs::read_to_string(&contract).context(CONTRACT)?;
+    let contract = tools.root().join(FILE);
+    let text = fs::read_to_string(&contract).context(FILE)?;
     let folder = tempfile::tempdir()?;
     let broken = folder.path().join("apikeys.yaml");
     for linter in Linter::all(tools).await? {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::contract::Evidence;
 use crate::facts::{Fact, Facts, Source};
 use crate::report::Outcome;
-use crate::spec::Spec;
+use crate::spec::Contract;
 
 /// A change of the document: its name, and the node at a path of words.
 struct Mutation {
@@ -16,11 +16,11 @@ struct Mutation {
     document: Value,
 }
 
-pub fn run(spec: &Spec, evidence: &Evidence, outcome: &mut Outcome) {
-    let whole = Facts::of(spec).by_place;
+pub fn run(contract: &Contract, evidence: &Evidence, outcome: &mut Outcome) {
+    let whole = Facts::of(contract).by_place;
     let (mut noticed, mut own, mut dates) = (0, 0, 0);
-    for Mutation { name, document } in all(spec.document()) {
-        let mutant = Spec::of(document);
+    for Mutation { name, document } in all(&contract.0) {
+        let mutant = Contract(document);
         let changed = Facts::of(&mutant).by_place;
         let places: BTreeSet<_> = whole.keys().chain(changed.keys()).collect();
         let both = |place: &String| [whole.get(place), changed.get(place)];

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 
 use crate::report::Outcome;
-use crate::spec::Spec;
+use crate::spec::Contract;
 use crate::tools::{self, HYPOTHESIS_JSONSCHEMA, Tools};
 
 /// Where a Rust type or its derived schema accepts more than the contract, and why.
@@ -138,21 +138,21 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let crates = crates.into_iter().collect::<Result<Vec<_>>>()?;
     let outside = [vec![HYPOTHESIS_JSONSCHEMA.to_owned()], crates].concat();
     let mut outcome = Outcome::new(&outside);
-    let spec = Spec::load(tools)?;
+    let contract = Contract::load();
     let types = all_types();
     let named: BTreeSet<_> = types.iter().map(|it| it.name).collect();
-    let schemas: BTreeSet<_> = spec.schemas().map(|(name, _)| name.as_str()).collect();
+    let schemas: BTreeSet<_> = contract.schemas().map(|(name, _)| name.as_str()).collect();
     outcome.check(format!("there is a Rust type for each of {schemas:?}"), named == schemas);
 
-    let samples = samples(tools, &spec).await?;
+    let samples = samples(tools, &contract).await?;
     let mut seen = Seen::default();
     for of in &types {
-        for (name, holds) in cases(of, &spec, &samples, &mut seen)? {
+        for (name, holds) in cases(of, &contract, &samples, &mut seen)? {
             outcome.case(name, holds);
         }
     }
     for (mistake, of) in wrong_types() {
-        let cases = cases(&of, &spec, &samples, &mut Seen::default())?;
+        let cases = cases(&of, &contract, &samples, &mut Seen::default())?;
         let is_noticed = cases.iter().any(|(_, holds)| holds.is_err());
         outcome.check(format!("a Rust type {mistake} is noticed"), is_noticed);
     }
@@ -169,12 +169,12 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     Ok(outcome)
 }
 
-async fn samples(tools: &Tools, spec: &Spec) -> Result<BTreeMap<String, Samples>> {
-    let schemas: Map<_, _> = spec
+async fn samples(tools: &Tools, contract: &Contract) -> Result<BTreeMap<String, Samples>> {
+    let schemas: Map<_, _> = contract
         .schemas()
         .map(|(name, _)| {
             let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
-            (name.clone(), closed(&spec.json_schema(&reference)))
+            (name.clone(), closed(&contract.json_schema(&reference)))
         })
         .collect();
     let file = tools.folder().join("schemas.json");
@@ -210,12 +210,12 @@ struct Seen {
 
 fn cases(
     of: &Type,
-    spec: &Spec,
+    contract: &Contract,
     samples: &BTreeMap<String, Samples>,
     seen: &mut Seen,
 ) -> Result<Vec<(String, Result<()>)>> {
     let schema = json!({ "$ref": format!("#/components/schemas/{}", of.name) });
-    let contract = spec.validator(&schema)?;
+    let validator = contract.validator(&schema)?;
     let derived = jsonschema::options().should_validate_formats(true).build(&(of.derived)())?;
     let samples = samples.get(of.name).with_context(|| format!("no samples of {}", of.name))?;
     ensure!(!samples.valid.is_empty() && !samples.changed.is_empty(), "no samples of {}", of.name);
@@ -227,11 +227,11 @@ fn cases(
             Ok(())
         });
         cases.push((format!("{name}, there and back"), there_and_back));
-        let both = contract.is_valid(sample).then_some(());
+        let both = validator.is_valid(sample).then_some(());
         cases.push((format!("{name}, to both validators"), both.context("one rejects it")));
     }
     for sample in samples.valid.iter().chain(&samples.changed) {
-        let is_valid = contract.is_valid(sample);
+        let is_valid = validator.is_valid(sample);
         *(if is_valid { &mut seen.accepted } else { &mut seen.rejected }) += 1;
         let name = format!("{} {sample}, of the contract: {is_valid}", of.name);
         let judges = [
@@ -239,7 +239,7 @@ fn cases(
             ("the derived schema", derived.is_valid(sample), &OF_DERIVED[..]),
         ];
         for (judge, accepts, allowed) in judges {
-            let alike = alike(sample, accepts, (&schema, spec, &contract), allowed);
+            let alike = alike(sample, accepts, (&schema, contract, &validator), allowed);
             let alike = alike.map(|differences| seen.differences.extend(differences));
             cases.push((format!("{name}, to {judge}"), alike));
         }
@@ -252,19 +252,19 @@ fn cases(
 fn alike(
     sample: &Value,
     accepts: bool,
-    (schema, spec, contract): (&Value, &Spec, &Validator),
+    (schema, contract, validator): (&Value, &Contract, &Validator),
     allowed: &[&'static str],
 ) -> Result<BTreeSet<&'static str>> {
     let mut differences = BTreeSet::new();
-    if contract.is_valid(sample) == accepts {
+    if validator.is_valid(sample) == accepts {
         return Ok(differences);
     }
     ensure!(accepts, "it is rejected");
     // What the differences account for is put right; then the contract has to accept it.
-    let strict = without_differences(sample, schema, spec, &mut differences);
-    differences.retain(|difference| allowed.contains(difference) || !contract.is_valid(sample));
+    let strict = without_differences(sample, schema, contract, &mut differences);
+    differences.retain(|difference| allowed.contains(difference) || !validator.is_valid(sample));
     let unlisted: Vec<_> = differences.iter().filter(|it| !allowed.contains(it)).collect();
-    ensure!(contract.is_valid(&strict), "it is accepted");
+    ensure!(validator.is_valid(&strict), "it is accepted");
     ensure!(unlisted.is_empty(), "it is accepted; {unlisted:?}");
     Ok(differences)
 }
@@ -272,10 +272,10 @@ fn alike(
 fn without_differences(
     sample: &Value,
     schema: &Value,
-    spec: &Spec,
+    contract: &Contract,
     differences: &mut BTreeSet<&'static str>,
 ) -> Value {
-    let schema = schema_itself(schema, spec);
+    let schema = schema_itself(schema, contract);
     match sample {
         Value::String(_) if is_unknown(sample, schema) => {
             differences.insert(OPEN_ENUM);
@@ -299,7 +299,9 @@ fn without_differences(
         }
         Value::Array(items) => {
             let items = items.iter();
-            items.map(|it| without_differences(it, &schema["items"], spec, differences)).collect()
+            items
+                .map(|it| without_differences(it, &schema["items"], contract, differences))
+                .collect()
         }
         Value::Object(fields) => {
             let mut strict = Map::new();
@@ -310,7 +312,8 @@ fn without_differences(
                     differences.insert(NULL);
                     continue;
                 }
-                strict.insert(name.clone(), without_differences(value, field, spec, differences));
+                strict
+                    .insert(name.clone(), without_differences(value, field, contract, differences));
             }
             strict.into()
         }
@@ -347,10 +350,10 @@ fn is_required(schema: &Value, name: &str) -> bool {
 }
 
 /// The schema, past references and the `allOf` of one that the contract describes fields with.
-fn schema_itself<'a>(schema: &'a Value, spec: &'a Spec) -> &'a Value {
-    let schema = spec.resolve(schema);
+fn schema_itself<'a>(schema: &'a Value, contract: &'a Contract) -> &'a Value {
+    let schema = contract.resolve(schema);
     match schema["allOf"].get(0) {
-        Some(only) => schema_itself(only, spec),
+        Some(only) => schema_itself(only, contract),
         None => schema,
     }
 }

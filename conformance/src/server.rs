@@ -6,13 +6,13 @@ use std::num::NonZeroU32;
 
 use anyhow::{Context as _, Result, ensure};
 use rockset_apikeys::generated::operations;
-use rockset_apikeys::{Client, KeyState, Operation, RetryPolicy};
+use rockset_apikeys::{Client, KeyState, RetryPolicy};
 use rockset_apikeys_server::{ADMIN, Fault, Role, Server};
 use tokio::process::Command;
 
 use crate::recorder::{Behind, Exchange, Recorder};
 use crate::report::Outcome;
-use crate::spec::{CONTRACT, Spec};
+use crate::spec::{Contract, FILE};
 use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, SCHEMATHESIS, Tools};
 
 const MEMBER: &str = "dev@me.com";
@@ -24,7 +24,7 @@ const LEAST_CASES: u32 = 800;
 
 pub async fn run(tools: &Tools) -> Result<Outcome> {
     let mut outcome = Outcome::new(&[PYTHON_CLIENT, JAVASCRIPT_CLIENT, SCHEMATHESIS]);
-    let spec = Spec::load(tools)?;
+    let contract = Contract::load();
 
     let folder = tempfile::tempdir()?;
     let database = format!("sqlite:{}", folder.path().join("keys.db").display());
@@ -34,7 +34,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let javascript = tools.node_script("official.mjs", JAVASCRIPT_CLIENT).await?;
     outcome.case("the vendor's JavaScript client", watched.serve(javascript).await);
     outcome.case("our client", our_client(&watched).await);
-    outcome.case("each documented error, injected", every_error(&watched, &spec).await);
+    outcome.case("each documented error, injected", every_error(&watched, &contract).await);
     outcome.case("errors with headers and limits", special_errors(&watched).await);
     let mut exchanges = watched.recorder.take();
     outcome.case("too many requests", too_many_requests(&mut exchanges).await);
@@ -42,10 +42,10 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         let name = name.to_ascii_lowercase();
         exchanges.iter().any(|exchange| exchange.headers.contains_key(&name))
     };
-    for name in spec.response_headers() {
+    for name in contract.response_headers() {
         outcome.check(format!("the server sends the documented header {name}"), sent(&name));
     }
-    check_responses(&exchanges, &spec, &mut outcome);
+    check_responses(&exchanges, &contract, &mut outcome);
 
     let watched = Watched::start("sqlite::memory:").await?;
     let cases = schemathesis(tools, &watched).await;
@@ -53,13 +53,13 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     if let Ok(cases) = cases {
         outcome.note(format!("Schemathesis generated {cases} cases, with seed 1."));
     }
-    let successes = successes(&exchanges);
+    let successes = successes(&exchanges, &contract);
     outcome.note(format!("It succeeded this often: {successes:?}."));
     let reached = cases.and_then(|cases| reached_enough(cases, &successes));
     outcome.case("Schemathesis", reached);
     let statuses: BTreeSet<_> = exchanges.iter().map(|exchange| exchange.status).collect();
     outcome.note(format!("It saw these statuses: {statuses:?}."));
-    check_responses(&exchanges, &spec, &mut outcome);
+    check_responses(&exchanges, &contract, &mut outcome);
     Ok(outcome)
 }
 
@@ -110,13 +110,16 @@ async fn our_client(watched: &Watched) -> Result<()> {
 
 /// Gets each documented error of each operation once, since the clients get few. The server injects
 /// them, and sends them as it sends all others.
-async fn every_error(watched: &Watched, spec: &Spec) -> Result<()> {
+async fn every_error(watched: &Watched, contract: &Contract) -> Result<()> {
     let http = reqwest::Client::new();
-    for operation in spec.operations() {
+    for operation in contract.operations() {
         let path = operation.path.replace("{user}", "self").replace("{name}", "n");
         let url = format!("{}{path}", watched.recorder.url);
         let method = operation.method.parse::<reqwest::Method>()?;
-        for (status, _) in spec.responses(&operation).filter(|(status, _)| *status != 200) {
+        for (status, _) in contract.responses(&operation) {
+            if status == 200 {
+                continue;
+            }
             watched.server.inject(Fault::status(status), 1);
             let found = http.request(method.clone(), &url).send().await?.status();
             ensure!(found == status, "{}: {status} arrives as {found}", operation.id);
@@ -180,7 +183,7 @@ async fn schemathesis(tools: &Tools, watched: &Watched) -> Result<u32> {
         .arg(tools.script("schemathesis.toml"))
         .args(["run", "--no-color", "--continue-on-failure", "--seed", "1", "-n", "200"])
         .args(["--url", &watched.recorder.url, "-H", &format!("Authorization: ApiKey {key}")])
-        .arg(tools.root().join(CONTRACT));
+        .arg(tools.root().join(FILE));
     let report = tools::run(&mut command).await?;
     let count = operations::ALL.len();
     let all = format!("{count} selected / {count} total");
@@ -191,15 +194,13 @@ async fn schemathesis(tools: &Tools, watched: &Watched) -> Result<u32> {
 }
 
 /// Counts the successes of each operation, by its id.
-fn successes(exchanges: &[Exchange]) -> BTreeMap<&'static str, usize> {
-    let mut successes: BTreeMap<_, _> = operations::ALL.map(|it| (it.id(), 0)).into();
+fn successes<'a>(exchanges: &[Exchange], contract: &'a Contract) -> BTreeMap<&'a str, usize> {
+    let operations = contract.operations();
+    let mut successes: BTreeMap<_, _> = operations.iter().map(|it| (it.id, 0)).collect();
     for exchange in exchanges.iter().filter(|exchange| exchange.status == 200) {
-        let is_of = |operation: &&Operation| {
-            let (template, path) = (operation.path().split('/'), exchange.path.split('/'));
-            *operation.method() == *exchange.method && template.count() == path.count()
-        };
-        if let Some(operation) = operations::ALL.into_iter().find(is_of) {
-            *successes.entry(operation.id()).or_default() += 1;
+        let operations = contract.operations_at(&exchange.path);
+        if let Some(operation) = operations.iter().find(|it| it.method == exchange.method) {
+            *successes.entry(operation.id).or_default() += 1;
         }
     }
     successes
@@ -213,9 +214,9 @@ fn reached_enough(cases: u32, successes: &BTreeMap<&str, usize>) -> Result<()> {
     Ok(())
 }
 
-fn check_responses(exchanges: &[Exchange], spec: &Spec, outcome: &mut Outcome) {
+fn check_responses(exchanges: &[Exchange], contract: &Contract, outcome: &mut Outcome) {
     for exchange in exchanges {
         let Exchange { method, path, status, .. } = exchange;
-        outcome.case(format!("{method} {path}, {status}"), spec.check_response(exchange));
+        outcome.case(format!("{method} {path}, {status}"), contract.check_response(exchange));
     }
 }

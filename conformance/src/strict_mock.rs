@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::call::Call;
 use crate::recorder::{Behind, Exchange, Recorder, header};
 use crate::report::Outcome;
-use crate::spec::{CONTRACT, Spec};
+use crate::spec::{Contract, FILE};
 use crate::tools::{PRISM, Tools};
 
 /// The header in which Prism says how a request is not what the contract allows.
@@ -38,9 +38,12 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         let is_rejected = is_allowed(&last(&recorder)?).is_err();
         outcome.check(format!("Prism rejects {name}"), is_rejected);
     }
-    let spec = Spec::load(tools)?;
-    for operation in spec.operations() {
-        for (status, _) in spec.responses(&operation).filter(|(status, _)| *status != 200) {
+    let contract = Contract::load();
+    for operation in contract.operations() {
+        for (status, _) in contract.responses(&operation) {
+            if status == 200 {
+                continue;
+            }
             let prefer = format!("code={status}");
             let client = builder(&recorder.url).default_header("prefer", prefer).build()?;
             let call = match operation.id {
@@ -82,7 +85,7 @@ async fn start(tools: &Tools) -> Result<(Child, String)> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let prism = Command::new(modules.join(".bin/prism"))
         .args(["mock", "--errors", "--host", "127.0.0.1", "--port", &port.to_string()])
-        .arg(tools.root().join(CONTRACT))
+        .arg(tools.root().join(FILE))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,32 +1,12 @@
-//! What the contract says beyond the vendor's documentation page: of errors, of regions, of its own
-//! extensions. `cargo xtask conformance` compares it with the page and with the vendor's clients.
+//! What the contract says beyond what other checks compare: `cargo xtask regen` compares it with the
+//! facade and the regions, `cargo xtask conformance` with the vendor's page and clients.
 
-use rockset_apikeys::Region;
+use rockset_apikeys::OperationKind;
+use rockset_apikeys::generated::operations;
 use serde_json::Value;
 
-use crate::support::{Contract, OPERATIONS};
-
-#[test]
-fn every_error_response_carries_an_error_model() {
-    let contract = Contract::load();
-    for &id in &*OPERATIONS {
-        let (.., operation) = contract.operation(id);
-        for (status, response) in operation["responses"].as_object().unwrap() {
-            let schema = &contract.resolve(response)["content"]["application/json"]["schema"];
-            let is_error = schema["$ref"] == "#/components/schemas/ErrorModel";
-            assert_eq!(is_error, status != "200", "{id}, {status}");
-        }
-    }
-}
-
-#[test]
-fn the_servers_are_the_regions_and_the_default_is_first() {
-    let contract = Contract::load();
-    let servers = contract.0["servers"].as_array().unwrap();
-    let urls: Vec<_> = servers.iter().map(|server| server["url"].as_str().unwrap()).collect();
-    assert_eq!(urls, Region::ALL.map(Region::url));
-    assert_eq!(urls[0], "https://api.rs2.usw2.rockset.com");
-}
+use crate::support::Contract;
+use crate::support::contract::entries;
 
 #[test]
 fn everything_is_described() {
@@ -34,27 +14,26 @@ fn everything_is_described() {
         node["description"].as_str().is_some_and(|text| !text.trim().is_empty())
     }
     let contract = Contract::load();
-    for &id in &*OPERATIONS {
-        let (.., operation) = contract.operation(id);
-        assert!(described(operation), "{id}");
-        for parameter in contract.parameters(id) {
+    for operation in contract.operations() {
+        let id = operation.id;
+        assert!(described(operation.node), "{id}");
+        for parameter in contract.parameters(&operation) {
             assert!(described(parameter), "{parameter}");
         }
-        for (status, response) in operation["responses"].as_object().unwrap() {
-            let response = contract.resolve(response);
+        for (status, response) in contract.responses(&operation) {
             assert!(described(response), "{id}, {status}");
-            for (name, header) in response["headers"].as_object().into_iter().flatten() {
+            for (name, header) in entries(&response["headers"]) {
                 assert!(described(contract.resolve(header)), "{id}, {status}, {name}");
             }
         }
     }
-    for (name, schema) in contract.0["components"]["schemas"].as_object().unwrap() {
+    for (name, schema) in contract.schemas() {
         assert!(described(schema), "{name}");
-        for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+        for (property, schema) in entries(&schema["properties"]) {
             assert!(described(schema), "{name}.{property}");
         }
         let values: Vec<_> = schema["enum"].as_array().into_iter().flatten().collect();
-        let texts = schema["x-enumDescriptions"].as_object().into_iter().flatten();
+        let texts = entries(&schema["x-enumDescriptions"]);
         let described: Vec<_> =
             texts.filter(|(_, text)| !text.as_str().unwrap().is_empty()).collect();
         assert!(values.iter().all(|value| described.iter().any(|(it, _)| it == value)), "{name}");
@@ -63,10 +42,22 @@ fn everything_is_described() {
 }
 
 #[test]
-fn every_post_says_what_it_does_to_state() {
+fn the_table_lists_exactly_the_contracts_operations() {
     let contract = Contract::load();
-    let posts = OPERATIONS.iter().filter(|id| contract.operation(id).0 == "post");
-    let kinds = posts.map(|id| (*id, contract.operation(id).2["x-operation-kind"].as_str()));
-    let expected = [("create_api_key", Some("create")), ("update_api_key", Some("update"))];
-    assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    let of_contract = contract.operations();
+    assert_eq!(operations::ALL.len(), of_contract.len());
+    for operation in operations::ALL {
+        let id = operation.id();
+        let expected = of_contract.iter().find(|it| it.id == id).unwrap();
+        assert_eq!(operation.method().as_str(), expected.method, "{id}");
+        assert_eq!(operation.path(), expected.path, "{id}");
+        let kind = match (expected.node["x-operation-kind"].as_str(), expected.method.as_str()) {
+            (Some("create"), "POST") => OperationKind::Create,
+            (Some("update"), "POST") => OperationKind::Update,
+            (None, "GET") => OperationKind::Read,
+            (None, "DELETE") => OperationKind::Delete,
+            other => panic!("{id}: {other:?}"),
+        };
+        assert_eq!(operation.kind(), kind, "{id}");
+    }
 }

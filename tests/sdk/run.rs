@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use rockset_apikeys::generated::{self, operations};
 use rockset_apikeys::types::CreateApiKeyRequest;
-use rockset_apikeys::{Client, ClientBuilder, OperationKind, RetryPolicy};
+use rockset_apikeys::{Client, ClientBuilder, RetryPolicy};
 
 use crate::script::{Script, Step};
-use crate::support::{Contract, message, success};
+use crate::support::{message, success};
 
 fn without_backoff(url: &str) -> ClientBuilder {
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
@@ -154,27 +154,4 @@ async fn the_generated_client_has_limits_and_timeouts_and_neither_retries_nor_re
     let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
     assert!(matches!(error, generated::Error::CommunicationError(_)), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(10));
-}
-
-#[test]
-fn the_table_lists_exactly_the_contracts_operations() {
-    let contract = Contract::load();
-    let mut count = 0;
-    for item in contract.0["paths"].as_object().unwrap().values() {
-        count += item.as_object().unwrap().values().filter(|it| it.is_object()).count();
-    }
-    assert_eq!(operations::ALL.len(), count);
-    for operation in operations::ALL {
-        let (method, path, node) = contract.operation(operation.id());
-        assert_eq!(operation.method().as_str().to_lowercase(), method);
-        assert_eq!(operation.path(), path);
-        let kind = match (node["x-operation-kind"].as_str(), method) {
-            (Some("create"), _) => OperationKind::Create,
-            (Some("update"), _) => OperationKind::Update,
-            (None, "get") => OperationKind::Read,
-            (None, "delete") => OperationKind::Delete,
-            other => panic!("{}: {other:?}", operation.id()),
-        };
-        assert_eq!(operation.kind(), kind, "{}", operation.id());
-    }
 }
