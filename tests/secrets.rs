@@ -20,11 +20,13 @@ use std::time::Duration;
 
 use log::Log;
 use rockset_apikeys::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
-use rockset_apikeys::{ApiKeyValue, Client, Error, RetryPolicy, reqwest};
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Error, RetryPolicy, reqwest};
 use script::{Script, Step};
 use serde_json::json;
 use support::{OPERATIONS, client_of};
 use tokio::sync::Mutex as Turn;
+#[cfg(target_os = "linux")]
+use {memory::Memory, zeroize::Zeroizing};
 
 // The first 6 characters of a key are its identifier, which is not secret.
 const CLIENT_KEY: &str = "CLIENTcanary+of/the=clients?key";
@@ -179,8 +181,99 @@ async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown() {
     }
 }
 
-#[test]
-fn a_key_is_wiped_from_memory_when_dropped() {
-    fn assert_wiped<T: zeroize::ZeroizeOnDrop>() {}
-    assert_wiped::<ApiKeyValue>();
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_key_is_wiped_from_memory_when_its_last_copy_is_dropped() {
+    let _turn = TURN.lock().await;
+    let value = ApiKeyValue::from(memory::secret(1));
+    let copy = value.clone();
+    let json = Zeroizing::new(format!(r#"{{"name":"n","key":"{}"}}"#, value.expose_secret()));
+    let received: ApiKey = serde_json::from_str(&json).unwrap();
+    drop(json);
+    let client = Client::builder().api_server("http://127.0.0.1:1").api_key(value);
+    let client = client.build().unwrap();
+    let call = client.get_api_key("n");
+    let unwiped = memory::secret(2);
+    let memory = Memory::of_this_process();
+    assert_eq!(memory.count(1), 3, "the copy, the received key, and the client's header");
+    drop(received);
+    assert_eq!(memory.count(1), 2);
+    drop(copy);
+    drop(client);
+    assert_eq!(memory.count(1), 1, "the call has the header");
+    drop(call);
+    assert_eq!(memory.count(1), 0);
+
+    // A copy that is not wiped would have been found.
+    drop(unwiped);
+    assert_eq!(memory.count(2), 1);
+}
+
+/// Finds keys in the memory of this process. Their letters are computed one by one, so that no
+/// other memory holds them.
+#[cfg(target_os = "linux")]
+mod memory {
+    use std::fs::{self, File};
+    use std::ops::Range;
+    use std::os::unix::fs::FileExt;
+
+    use zeroize::Zeroize;
+
+    const LENGTH: usize = 64;
+    /// An allocator writes to the beginning of memory that is freed.
+    const TAIL: Range<usize> = 32..LENGTH;
+
+    fn letter(key: u32, index: usize) -> u8 {
+        let number = (key * 1_000 + u32::try_from(index).unwrap()).wrapping_mul(2_654_435_761);
+        b'A' + u8::try_from((number >> 16) % 26).unwrap()
+    }
+
+    /// Makes a key.
+    pub fn secret(key: u32) -> String {
+        let mut secret = String::with_capacity(LENGTH);
+        secret.extend((0..LENGTH).map(|index| char::from(letter(key, index))));
+        secret
+    }
+
+    pub struct Memory {
+        file: File,
+        regions: Vec<Range<usize>>,
+    }
+
+    impl Memory {
+        /// Opens the memory that this process can write now.
+        pub fn of_this_process() -> Self {
+            let regions = fs::read_to_string("/proc/self/maps").unwrap();
+            let regions = regions.lines().filter(|region| region.contains(" rw")).map(|region| {
+                let (start, rest) = region.split_once('-').unwrap();
+                let (end, _) = rest.split_once(' ').unwrap();
+                let [start, end] = [start, end].map(|it| usize::from_str_radix(it, 16).unwrap());
+                start..end
+            });
+            let regions = regions.collect();
+            Self { file: File::open("/proc/self/mem").unwrap(), regions }
+        }
+
+        /// Counts the places that hold the end of the key. Allocates nothing, as that could reuse
+        /// the memory of a key.
+        pub fn count(&self, key: u32) -> usize {
+            let is_tail =
+                |bytes: &[u8]| TAIL.zip(bytes).all(|(index, byte)| *byte == letter(key, index));
+            let mut count = 0;
+            let mut bytes = [0; 1 << 16];
+            for region in &self.regions {
+                // The parts overlap, so that no key is cut in two.
+                for start in region.clone().step_by(bytes.len() - TAIL.len() + 1) {
+                    let bytes = &mut bytes[..(region.end - start).min(1 << 16)];
+                    // The region may have been unmapped.
+                    if self.file.read_exact_at(bytes, start.try_into().unwrap()).is_ok() {
+                        count += bytes.windows(TAIL.len()).filter(|it| is_tail(it)).count();
+                    }
+                    // Otherwise its part of a key is found again, here.
+                    bytes.zeroize();
+                }
+            }
+            count
+        }
+    }
 }
