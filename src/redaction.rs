@@ -120,7 +120,16 @@ mod tests {
         ] {
             assert_eq!(text(&secret, CLIENTS), redacted);
         }
-        assert_eq!(text("a short key", Some("short")), "a short key");
+    }
+
+    #[test]
+    fn an_identifier_and_a_word_shorter_than_a_key_are_not_redacted() {
+        assert_eq!(text("bad key abcdef", Some("abcdef")), "bad key abcdef");
+        assert_eq!(text("bad key abcdefg", Some("abcdefg")), "bad key [REDACTED]");
+        assert!(!is_in_name("x-abcdef", Some("abcdef")));
+        assert!(is_in_name("x-abcdefg", Some("abcdefg")));
+        let (shorter, as_long) = ("x".repeat(63), "x".repeat(64));
+        assert_eq!(text(&format!("{shorter} {as_long}"), None), format!("{shorter} [REDACTED]"));
     }
 
     #[test]
@@ -135,6 +144,8 @@ mod tests {
             ("bad key CLIENT+of/the=ke", "bad key "),
             ("bad key client+o", "bad key "),
             ("created MAKERScanary0123", "created "),
+            ("created MAKERSx", "created "),
+            ("created MAKERS", "created MAKERS"),
             ("under repair", "under repair"),
             ("", ""),
         ] {

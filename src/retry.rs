@@ -171,12 +171,12 @@ impl Budget {
     }
 
     fn refill(&self, tenths: u32) {
-        // Nothing to write to while it is full, which is most of the time.
-        if self.0.load(Relaxed) < Self::FULL {
-            let more = |left: u32| Some(left.saturating_add(tenths).min(Self::FULL));
-            // The closure never declines.
-            let _ = self.0.fetch_update(Relaxed, Relaxed, more);
-        }
+        let more = |left: u32| {
+            let more = left.saturating_add(tenths).min(Self::FULL);
+            // Writes nothing while it is full, which is most of the time.
+            (more != left).then_some(more)
+        };
+        let _ = self.0.fetch_update(Relaxed, Relaxed, more);
     }
 }
 
@@ -343,6 +343,19 @@ mod tests {
         for (sum, bound) in sums.into_iter().zip(bounds) {
             let half = bound / 2;
             assert!((sum / 1_000).abs_diff(half) < half / 5, "{sum:?} is spread below {bound:?}");
+        }
+    }
+
+    #[test]
+    fn no_retry_starts_at_the_deadline_or_after_it() {
+        let wait = Duration::from_millis(100);
+        let policy = RetryPolicy::default().backoff(wait, wait).jitter(false);
+        for (left, expected) in
+            [(wait / 2, None), (wait, None), (wait + Duration::from_nanos(1), Some(wait))]
+        {
+            let budget = Budget::new();
+            let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
+            assert_eq!(retries.wait_after(&Outcome::NotConnected, left), expected, "{left:?}");
         }
     }
 

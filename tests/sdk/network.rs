@@ -5,9 +5,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rockset_apikeys::{Client, ClientBuilder, Error, RetryPolicy};
 use tokio::net::TcpListener;
+#[cfg(target_os = "linux")]
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::script::{Script, Step};
 use crate::support::{OPERATIONS, call, success};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 const CREATE: &str = "create_api_key";
 const LIST: &str = "list_api_keys";
@@ -22,7 +26,7 @@ fn without_backoff(url: &str) -> ClientBuilder {
 
 /// Calls an operation of a server that plays these steps. Returns the outcome, and the number of
 /// requests.
-async fn outcome(steps: impl Into<Vec<Step>>, id: &str) -> (Result<(), Error>, usize) {
+async fn outcome(steps: impl Into<Vec<Step>>, id: &'static str) -> (Result<(), Error>, usize) {
     let server = Script::play(steps).await;
     let client =
         without_backoff(&server.url).attempt_timeout(Duration::from_secs(1)).build().unwrap();
@@ -65,10 +69,14 @@ fn transient_failures() -> Vec<(&'static str, Step, bool)> {
 #[tokio::test]
 async fn transient_failures_are_retried_when_that_is_safe() {
     for (failure, step, is_not_applied) in transient_failures() {
-        for &id in &*OPERATIONS {
+        // At once, since some wait for a timeout.
+        let calls = OPERATIONS.iter().map(|&id| {
+            let response = Step::response(200, "", success(id).to_string());
+            (id, tokio::spawn(outcome([step.clone(), response], id)))
+        });
+        for (id, call) in calls.collect::<Vec<_>>() {
             let name = format!("{id}, {failure}");
-            let steps = [step.clone(), Step::response(200, "", success(id).to_string())];
-            let (outcome, requests) = outcome(steps, id).await;
+            let (outcome, requests) = call.await.unwrap();
             if id == CREATE && !is_not_applied {
                 let error = outcome.expect_err(&name);
                 assert_eq!((requests, error.attempts()), (1, 1), "{name}");
@@ -204,17 +212,23 @@ async fn the_client_waits_as_long_as_retry_after_asks() {
         (|| "-1".to_owned(), Duration::ZERO),
         (|| "soon".to_owned(), Duration::ZERO),
     ];
+    let mut calls = Vec::new();
     for id in [LIST, CREATE] {
         for (value, wait) in values {
-            let start = Instant::now();
-            let value = value();
-            let first = Step::response(429, &format!("retry-after: {value}\r\n"), "");
-            let steps = [first, Step::response(200, "", success(id).to_string())];
-            let (outcome, requests) = outcome(steps, id).await;
-            outcome.unwrap();
-            assert_eq!(requests, 2);
-            assert!(start.elapsed() >= wait, "{value}: {:?}", start.elapsed());
+            calls.push(tokio::spawn(async move {
+                let start = Instant::now();
+                let value = value();
+                let first = Step::response(429, &format!("retry-after: {value}\r\n"), "");
+                let steps = [first, Step::response(200, "", success(id).to_string())];
+                let (outcome, requests) = outcome(steps, id).await;
+                outcome.unwrap();
+                assert_eq!(requests, 2);
+                assert!(start.elapsed() >= wait, "{value}: {:?}", start.elapsed());
+            }));
         }
+    }
+    for call in calls {
+        call.await.unwrap();
     }
 }
 
@@ -271,6 +285,56 @@ async fn every_timeout_ends_a_call_that_gets_no_complete_response() {
             assert_eq!(error.attempts(), 1, "{name}, {step:?}");
             server.one_done().await;
         }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn making_a_connection_may_take_5_seconds_unless_set() {
+    // Nobody accepts connections, and one fills the queue: another is not made.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _queued = TcpStream::connect(address).await.unwrap();
+    let builder = || without_backoff(&format!("http://{address}"));
+    for (builder, seconds) in [(builder(), 5), (builder().connect_timeout(7 * SECOND), 7)] {
+        let client = builder.retry_policy(RetryPolicy::none()).build().unwrap();
+        // The clock now jumps to the next timeout.
+        tokio::time::pause();
+        let start = tokio::time::Instant::now();
+        let error = client.list_api_keys().await.unwrap_err();
+        assert!(error.is_connect() && error.is_timeout(), "{error:?}");
+        assert_eq!(start.elapsed().as_secs(), seconds);
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_may_take_20_seconds_and_a_call_60_unless_set() {
+    type Set = fn(ClientBuilder) -> ClientBuilder;
+    let settings: [(Set, Duration); 2] = [
+        (|builder| builder.retry_policy(RetryPolicy::none()), 20 * SECOND),
+        (|builder| builder.attempt_timeout(Duration::from_secs(3600)), 60 * SECOND),
+    ];
+    for (set, timeout) in settings {
+        let server = Script::play([Step::Hang(Vec::new())]).await;
+        let client = set(without_backoff(&server.url)).build().unwrap();
+        let before = tokio::time::Instant::now();
+        let call = tokio::spawn(client.list_api_keys().into_future());
+        while server.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // The clock now jumps to the next timeout.
+        tokio::time::pause();
+        let sent = tokio::time::Instant::now();
+        let error = call.await.unwrap().unwrap_err();
+        assert!(error.is_timeout() && error.attempts() == 1, "{error:?}");
+        // It began between the two moments, and the clock counts milliseconds.
+        let rounded = Duration::from_millis(2);
+        assert!(sent.elapsed() < timeout + rounded, "{:?}", sent.elapsed());
+        assert!(before.elapsed() >= timeout, "{:?}", before.elapsed());
+        tokio::time::resume();
     }
 }
 
@@ -393,6 +457,28 @@ async fn successful_retries_refill_the_budget() {
         client.list_api_keys().await.unwrap();
     }
     assert_eq!(server.requests().len(), 200);
+}
+
+#[tokio::test]
+async fn a_success_or_a_rejection_by_the_server_refills_a_tenth_of_a_retry() {
+    let success = Step::response(200, "", success(LIST).to_string());
+    for settled in [success, Step::status(404)] {
+        let fail = |count| std::iter::repeat_n(Step::status(503), count);
+        let settle = |count| std::iter::repeat_n(settled.clone(), count);
+        let steps = fail(21).chain(settle(9)).chain(fail(1)).chain(settle(1)).chain(fail(3));
+        let server = Script::play(steps.collect::<Vec<_>>()).await;
+        let policy = RetryPolicy::default().attempts(2).backoff(Duration::ZERO, Duration::ZERO);
+        let client = without_backoff(&server.url).retry_policy(policy).build().unwrap();
+        let mut requests = Vec::new();
+        // The budget is used up by ten calls. Nine tenths are not enough for a retry, ten are.
+        for _ in 0..11 + 9 + 1 + 1 + 2 {
+            let before = server.requests().len();
+            let _ = client.list_api_keys().await;
+            requests.push(server.requests().len() - before);
+        }
+        let expected = [&[2; 10][..], &[1], &[1; 9], &[1], &[1], &[2, 1]].concat();
+        assert_eq!(requests, expected, "{settled:?}");
+    }
 }
 
 #[tokio::test]

@@ -154,4 +154,5 @@ async fn the_generated_client_has_limits_and_timeouts_and_neither_retries_nor_re
     let error = client.generated().list_api_keys().user("self").send().await.unwrap_err();
     assert!(matches!(error, generated::Error::CommunicationError(_)), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(format!("{:?}", client.generated()).contains("Hook"));
 }
