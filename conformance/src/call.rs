@@ -1,11 +1,11 @@
-//! A call that is written down, for several clients to make.
+//! A call as data, so that several clients can make the same one.
 
 use anyhow::{Result, bail};
 use rockset_apikeys::{Client, Error, KeyState, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An operation and its parameters. The scripts of the other languages read it as JSON.
+/// An operation and its parameters. The scripts in other languages read it as JSON.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Call {
     pub operation: String,
@@ -38,7 +38,7 @@ impl Call {
         Self { body: Some(body), ..Self::of("update_api_key", user, name) }
     }
 
-    /// Makes the call with our client; fails where it is none.
+    /// Makes the call with this project's client. Fails if there is no such operation.
     pub async fn make(&self, client: &Client) -> Result<Result<(), Error>> {
         let user = self.user.as_deref().unwrap_or_default();
         let name = self.name.as_deref().unwrap_or_default();

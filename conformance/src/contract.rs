@@ -1,8 +1,8 @@
-//! The contract: linters find no fault with it, and each of its facts is where its mark says: on
-//! the vendor's documentation page, in the vendor's published clients, or nowhere else.
+//! The contract: linters find no fault with it, and each of its facts comes from where its mark
+//! says: the vendor's documentation page, the vendor's published clients, or this project.
 //!
-//! `facts.json` has what the page says. Where the page itself is at hand, it is read, and the file
-//! has to say the same. What the clients say is read from the installed packages.
+//! `facts.json` has what the page says, and is compared with the page itself if that is available.
+//! What the clients say is read from the installed packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,18 +23,18 @@ use crate::{linters, mutations};
 const PAGE: &str = "../shared/docs/APIKeys.md";
 const EVIDENCE: &str = "conformance/facts.json";
 
-/// What holds the contract: the content of `facts.json`, and what the clients say.
+/// What the contract is compared with: the content of `facts.json`, and what the clients say.
 ///
-/// In a place of the file, a first `*` stands for each operation.
+/// A place in the file that begins with `*` stands for that place of each operation.
 #[derive(Deserialize)]
 pub struct Evidence {
     /// What the page says in its tables and signatures.
     facts: BTreeMap<String, Value>,
     /// What the page says in words.
     statements: Vec<Statement>,
-    /// What is marked `clients` or `later` and cannot be proven with the two packages.
+    /// Facts with the mark `clients` or `later` that the two packages do not show.
     unproven: Vec<Exception>,
-    /// Where the contract or the clients differ from each other.
+    /// Places where the contract and the clients differ, or the clients from each other.
     differences: Vec<Exception>,
     #[serde(skip)]
     clients: BTreeMap<String, ByClient>,
@@ -55,7 +55,7 @@ struct Statement {
 #[serde(deny_unknown_fields)]
 struct Exception {
     place: String,
-    /// Not for descriptions, which have words of the project's, nor for differences.
+    /// Absent for descriptions, which the project words itself, and for differences.
     value: Option<Value>,
     reason: String,
 }
@@ -90,7 +90,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
             outcome.check(name, unnoticed.is_empty());
             outcome.note(format!("{EVIDENCE} was compared with the page itself, {PAGE}."));
         }
-        Err(_) => outcome.note(format!("{PAGE} is not here; {EVIDENCE} stands for it.")),
+        Err(_) => outcome.note(format!("{PAGE} is not available; {EVIDENCE} replaces it.")),
     }
     evidence.read_clients(tools).await?;
 
@@ -101,7 +101,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         outcome.case(name, holds);
     }
     evidence.report(&contract, &mut outcome);
-    // What does not hold as it is would seem to notice everything.
+    // If the unchanged contract fails, so does each mutation, which then shows nothing.
     if holds {
         mutations::run(&contract, &evidence, &mut outcome);
     }
@@ -109,7 +109,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
 }
 
 impl Evidence {
-    /// The same, with each operation in the place of `*`.
+    /// Replaces `*` with each operation.
     fn expanded(self) -> Self {
         let ids = self.facts.keys().filter_map(|place| place.strip_suffix(".method"));
         let ids: Vec<_> = ids.map(str::to_owned).collect();
@@ -169,7 +169,7 @@ impl Evidence {
         for (mut script, is_python) in [(python, true), (javascript, false)] {
             let facts = tools::run(&mut script).await?;
             let facts: BTreeMap<String, Value> = serde_json::from_str(&facts)?;
-            ensure!(!facts.is_empty(), "a client says nothing");
+            ensure!(!facts.is_empty(), "a client has no facts");
             for (place, value) in facts {
                 let by_client = self.clients.entry(place).or_default();
                 *(if is_python { &mut by_client.python } else { &mut by_client.javascript }) =
@@ -179,7 +179,7 @@ impl Evidence {
         Ok(())
     }
 
-    /// Judges the contract: the name of each case, and whether it holds.
+    /// Judges the contract. Returns the name and the result of each case.
     pub fn judge(&self, contract: &Contract) -> Vec<(String, Result<()>)> {
         let facts = Facts::of(contract);
         let mut cases = Vec::new();
@@ -222,19 +222,19 @@ impl Evidence {
                 matches!(fact.source, Source::Clients | Source::Later)
                     && !self.clients.contains_key(&exception.place)
             });
-            let name = format!("{} is listed as unproven, and is", exception.place);
-            cases.push((name, is_needed.then_some(()).context("take it off the list")));
+            let name = format!("{} is unproven, as it is listed", exception.place);
+            cases.push((name, is_needed.then_some(()).context("remove it from the list")));
         }
         cases
     }
 
-    /// Fails unless the fact is where its mark says, and not where it would need another mark.
+    /// Fails unless the fact comes from where its mark says, and needs no other mark.
     fn judge_source(&self, place: &str, fact: &Fact) -> Result<()> {
         let said = self.said(place);
         let on_page = self.facts.get(place).or(said) == Some(&fact.value);
         let is_text = place.ends_with(".description");
         let clients = self.clients.get(place);
-        // The project writes its own descriptions; what counts is that the clients have one.
+        // The project words its own descriptions; the clients need only have one.
         let by_clients =
             clients.is_some_and(|clients| is_text || clients.values().any(|it| *it == fact.value));
         match fact.source {
@@ -256,13 +256,13 @@ impl Evidence {
         Ok(())
     }
 
-    /// How the contract says what the page says in words at this place.
+    /// Returns how the contract words the page's statement at this place.
     fn said(&self, place: &str) -> Option<&Value> {
         self.statements.iter().find(|it| it.place == place)?.contract.as_ref()
     }
 
-    /// Whether this is of a field of a request, or the description of a status, that the page does
-    /// not have. The page has all of those of its time.
+    /// Whether the place is in a field of a request, or the description of a status, that the page
+    /// lacks. The page has all of those that existed when it was written.
     fn is_added(&self, place: &str) -> bool {
         let (owner, word) = place.rsplit_once('.').unwrap_or_default();
         let is_field = owner.contains("Request.properties.");
@@ -273,7 +273,7 @@ impl Evidence {
             && !self.statements.iter().any(|it| has_owner(&it.place))
     }
 
-    /// Fails unless the contract has what a client says.
+    /// Fails unless the contract says what the clients say.
     fn judge_client(&self, fact: Option<&Fact>, place: &str, by_client: &ByClient) -> Result<()> {
         let fact =
             fact.with_context(|| format!("the contract does not: {:?}", values(by_client)))?;
@@ -281,17 +281,17 @@ impl Evidence {
         let agree = by_client.values().all(agrees);
         let is_listed = self.differences.iter().any(|it| it.place == place);
         ensure!(agree || is_listed, "the contract says {}: {:?}", fact.value, values(by_client));
-        ensure!(!(agree && is_listed), "it is listed as a difference, and is none");
+        ensure!(!(agree && is_listed), "it is listed as a difference, but there is none");
         Ok(())
     }
 
-    /// Says what was shown by what.
+    /// Reports how many facts each source shows.
     fn report(&self, contract: &Contract, outcome: &mut Outcome) {
         let facts = Facts::of(contract).by_place;
         let count = |source| facts.values().filter(|fact| fact.source == source).count();
         let left_out = self.statements.iter().filter(|it| it.left_out.is_some()).count();
         outcome.note(format!(
-            "Of the contract's {} facts, {} are on the page, {} are of the clients, {} were added \
+            "Of the contract's {} facts, {} are on the page, {} are in the clients, {} were added \
              later, and {} are the project's.",
             facts.len(),
             count(Source::Page),
@@ -319,8 +319,7 @@ impl Evidence {
                 places.join(", ")
             ));
         }
-        let lists =
-            [("Not provable with the packages", &self.unproven), ("Differs", &self.differences)];
+        let lists = [("Not shown by the packages", &self.unproven), ("Differs", &self.differences)];
         for (title, exceptions) in lists {
             let mut by_reason: BTreeMap<&str, usize> = BTreeMap::new();
             for exception in exceptions {
@@ -332,8 +331,8 @@ impl Evidence {
         }
     }
 
-    /// Whether the project may change this fact: a value of its own, or the words of a description
-    /// that has nothing of the page's.
+    /// Whether the project decides this fact: its own value, or the wording of a description that
+    /// the page does not have.
     pub fn is_own(&self, place: &str, fact: &Fact) -> bool {
         let is_text = place.ends_with(".description") && fact.source != Source::Page;
         self.said(place).is_none() && (is_text || fact.source == Source::Project)

@@ -1,10 +1,9 @@
-//! The contract as a flat list of facts. Each has a place, a value, and the source that the marks
-//! in the contract name for it.
+//! The contract as a flat list of facts. Each has a place, a value, and a source, which the marks
+//! in the contract (`x-source`) name. Whether a fact is true is not judged here.
 //!
-//! A place starts with the id of an operation, the name of a schema (`schemas.ApiKey`), or a word
-//! of the document. References are followed: parameters, responses and headers stand where they
-//! are used, and so do schemas that are not objects. What the contract says of a fact's truth is
-//! not judged here.
+//! A place starts with the id of an operation, the name of a schema (`schemas.ApiKey`), or a key of
+//! the document. References are followed: parameters, responses and headers are listed where they
+//! are used, and so are schemas that are not objects.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ use crate::spec::{Contract, entries};
 /// Where a fact comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// The documentation page; no mark names it.
+    /// The documentation page, which needs no mark.
     Page,
     Clients,
     Later,
@@ -31,7 +30,7 @@ pub struct Fact {
 #[derive(Default)]
 pub struct Facts {
     pub by_place: BTreeMap<String, Fact>,
-    /// What is wrong with the marks themselves.
+    /// Marks that are not valid.
     pub problems: Vec<String>,
 }
 
@@ -46,12 +45,12 @@ impl Source {
     }
 }
 
-/// The mark that covers the whole node, or else the one around it.
+/// Returns the mark of the whole node, or that of the node around it.
 fn of_node(node: &Value, around: Source) -> Source {
     Source::named(&node["x-source"]).unwrap_or(around)
 }
 
-/// The mark that covers this word of the node, or else the node's.
+/// Returns the mark of this key of the node, or that of the node.
 fn of_word(node: &Value, word: &str, of_node: Source) -> Source {
     Source::named(&node["x-source"][word]).unwrap_or(of_node)
 }
@@ -98,11 +97,11 @@ impl Facts {
         self.by_place.insert(place, Fact { value, source });
     }
 
-    /// Adds what is below the node, or below the one that it refers to.
+    /// Adds the entries of the node, or of the one that it refers to.
     fn add_words(&mut self, contract: &Contract, node: &Value, place: &str, around: Source) {
         let node = contract.resolve(node);
         let source = of_node(node, around);
-        // Names of headers look like extensions.
+        // The names of headers can begin with `x-`, as extensions do.
         let has_names = place.ends_with(".headers");
         for (word, below) in entries(node).filter(|(word, _)| has_names || is_fact(node, word)) {
             self.add_word(contract, node, word, below, place, source);
@@ -166,26 +165,26 @@ impl Facts {
         }
     }
 
-    /// Adds an object by its name, and everything else by what it is.
+    /// Adds the name of an object, and the entries of any other schema.
     fn add_reference(&mut self, target: &Value, reference: &str, place: &str, around: Source) {
         let of_target = of_node(target, around);
         if target["type"] == "object" {
             let name = reference.rsplit('/').next().unwrap_or_default();
             let place = place.strip_suffix(".schema").unwrap_or(place);
-            // A mark around the reference is nearer than the target's own.
+            // The mark of the reference wins over the target's.
             let source = if around == Source::Page { of_target } else { around };
             self.add(format!("{place}.schema"), json!(name), source);
             return;
         }
         let words = entries(target).filter(|(word, _)| *word != "description");
         for (word, below) in words.filter(|(word, _)| is_fact(target, word)) {
-            // The type is a fact of the place that refers; the rest is what the target adds to it.
+            // The type is a fact of the reference; the target adds the rest.
             let source = if word == "type" { around } else { of_word(target, word, of_target) };
             self.add(format!("{place}.{word}"), below.clone(), source);
         }
     }
 
-    /// Finds marks of an unknown source, and marks for words that are not there.
+    /// Finds marks with an unknown source, and marks for keys that do not exist.
     fn check_marks(&mut self, node: &Value, place: &str) {
         let marks = match &node["x-source"] {
             Value::Object(marks) => marks.iter().map(|(word, mark)| (Some(word), mark)).collect(),
@@ -209,12 +208,12 @@ impl Facts {
     }
 }
 
-/// Whether the document's word is read with the operations, schemas and security schemes.
+/// Whether the operations, schemas and security schemes already include this key.
 fn is_own_part(word: &str) -> bool {
     matches!(word, "paths" | "components" | "x-source")
 }
 
-/// Whether the word says something. Extensions do where they are marked; the rest of them is the
+/// Whether the key is a fact. An extension is one if it is marked; other extensions are the
 /// project's.
 fn is_fact(node: &Value, word: &str) -> bool {
     !word.starts_with("x-") || !node["x-source"][word].is_null()

@@ -1,5 +1,5 @@
-//! The generated code: the checked-in copy is what the contract gives, and a build has the same
-//! code with and without the generator.
+//! The generated code: the checked-in copy is up to date, and a build has the same code with and
+//! without the generator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Builds the client with these features, and gives the folder of its generated code.
+/// Builds the client with these features. Returns the folder of its generated code.
 async fn built(tools: &Tools, features: &[&str]) -> Result<PathBuf> {
     let mut build = Command::new("cargo");
     build.current_dir(tools.root()).arg("--quiet").args(["build", "--package", "rockset-apikeys"]);
@@ -58,7 +58,7 @@ fn rust_files(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Fails where the two differ in more than their layout and the comment at the head of the copy.
+/// Fails if the two differ in more than layout and the comment at the top of the copy.
 async fn same_code(generated: &Path, copied: &Path) -> Result<()> {
     let formatted = async |file: &Path| -> Result<String> {
         let mut rustfmt = Command::new("rustfmt");

@@ -1,4 +1,4 @@
-//! Linters from outside: they find no fault with the contract, and find the one in a broken copy.
+//! Linters: each finds no fault with the contract, and finds one in a broken copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ struct Linter {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
-    /// What is replaced in the broken copy, and what the linter says of it.
+    /// What is replaced in the broken copy, its replacement, and the rule that finds it.
     fault: [&'static str; 3],
 }
 

@@ -1,12 +1,12 @@
-//! `cargo xtask conformance`: shows with tools and clients from outside that documentation,
+//! `cargo xtask conformance`: checks with independent tools and clients that documentation,
 //! contract, generated client, facade and server agree.
 //!
-//! Each part is a file; this file runs them and reports. `spec.rs` reads the contract for all of
+//! Each part is a file; this file runs the parts and reports. `spec.rs` has the contract for all of
 //! them. `linters.rs`, `facts.rs`, `page.rs` and `mutations.rs` belong to `contract.rs`. `call.rs`
-//! has calls for several clients to make, `tools.rs` installs what comes from outside, and
-//! `recorder.rs` sits between clients and servers.
+//! describes calls that several clients make, `tools.rs` installs the tools, and `recorder.rs`
+//! records requests and responses between clients and servers.
 
-// What is indexed here is JSON, which gives `null` where there is nothing, and does not panic.
+// Only JSON is indexed here, which returns `null` for a missing entry and does not panic.
 #![allow(clippy::indexing_slicing)]
 
 mod call;
@@ -35,10 +35,10 @@ use tokio::time::timeout;
 use report::{Outcome, Report};
 use tools::Tools;
 
-/// How long a part may take, with all that it installs.
+/// Timeout of a part, with all that it installs.
 const LIMIT: Duration = Duration::from_secs(1200);
 
-/// Proves the contract with tools and clients from outside, and writes a report.
+/// Checks the contract with independent tools and clients, and writes a report.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask conformance")]
 struct Arguments {
@@ -49,17 +49,17 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Part {
-    /// The contract, held to linters, to the documentation page and to the vendor's clients
+    /// The contract: linted, and compared with the documentation page and the vendor's clients
     Contract,
-    /// The generated code, fresh and the same with and without the generator
+    /// The generated code: up to date, and the same with and without the generator
     Generated,
-    /// The client against a strict mock server of the contract, Prism
+    /// The client against Prism, a strict mock server of the contract
     StrictMock,
-    /// What the vendor's clients and ours put on the wire for the same calls
+    /// The requests that the vendor's clients and this one send for the same calls
     WireParity,
-    /// The server, used by the vendor's clients and a fuzzer, with each response checked
+    /// The server, called by the vendor's clients and a fuzzer; each response is checked
     Server,
-    /// Values of each schema, through the Rust types and the schemas derived from them
+    /// Values of each schema, decoded and encoded by the Rust types
     RoundTrips,
 }
 
@@ -93,7 +93,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the parts, or one of them; whether all of it holds.
+/// Runs the parts, or one of them. Returns whether all checks succeeded.
 async fn run(only: Option<Part>) -> Result<bool> {
     let tools = Tools::find()?;
     let mut report = Report::default();
@@ -104,9 +104,9 @@ async fn run(only: Option<Part>) -> Result<bool> {
         let name = part.name();
         println!("{name} …");
         let start = Instant::now();
-        let late = |_| Err(anyhow!("it took longer than {} s", LIMIT.as_secs()));
+        let late = |_| Err(anyhow!("it took more than {} s", LIMIT.as_secs()));
         let outcome = timeout(LIMIT, part.run(&tools)).await.unwrap_or_else(late);
-        // A part that cannot run shows nothing, so it fails.
+        // A part that cannot run has checked nothing, so it fails.
         let outcome = outcome.unwrap_or_else(Outcome::not_run);
         report.add(name, outcome, start.elapsed());
     }

@@ -1,5 +1,5 @@
-//! Breaks the contract in every place, once each, and finds that the checks of `contract.rs`
-//! notice: a check that cannot fail shows nothing.
+//! Breaks the contract in every place, one at a time. The checks of `contract.rs` have to notice: a
+//! check that cannot fail shows nothing.
 
 use std::collections::BTreeSet;
 
@@ -41,23 +41,23 @@ pub fn run(contract: &Contract, evidence: &Evidence, outcome: &mut Outcome) {
             dates += 1;
         }
     }
-    outcome.check("most of what is broken is noticed", noticed > 10 * dates && noticed > own);
+    outcome.check("most mutations are noticed", noticed > 10 * dates && noticed > own);
     outcome.note(format!(
-        "The contract was broken in {} places, once each: {noticed} were noticed; {own} change \
-         what the project decides; {dates} make `clients` of `later` where the packages do not \
-         tell.",
+        "Of {} mutations of the contract, {noticed} were noticed; {own} change what the project \
+         decides; {dates} swap the marks `clients` and `later`, which the packages do not tell \
+         apart.",
         noticed + own + dates
     ));
 }
 
-/// Whether all that differs is when the vendor added the fact.
+/// Whether only the mark differs, between `clients` and `later`.
 fn is_date([before, after]: [Option<&Fact>; 2]) -> bool {
     let (Some(before), Some(after)) = (before, after) else { return false };
     let is_of_clients = |fact: &Fact| matches!(fact.source, Source::Clients | Source::Later);
     before.value == after.value && is_of_clients(before) && is_of_clients(after)
 }
 
-/// Every word and item removed, every value changed, every mark removed, every object enlarged.
+/// Removes each entry, item and mark, changes each value, and adds a property to each object.
 fn all(document: &Value) -> Vec<Mutation> {
     let mut pointers = Vec::new();
     collect(document, "", &mut pointers);
@@ -98,7 +98,7 @@ fn all(document: &Value) -> Vec<Mutation> {
     mutations
 }
 
-/// The pointers of all words and items, those of marks included, those of extensions not.
+/// Collects the pointers of all entries and items, those of marks but not of other extensions.
 fn collect(node: &Value, pointer: &str, pointers: &mut Vec<String>) {
     let words = node.as_object().into_iter().flatten();
     let is_extension =

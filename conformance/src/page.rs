@@ -1,6 +1,6 @@
-//! The vendor's documentation page: what it says in tables and signatures as facts, and what it
-//! says in words as statements. Each line of the page is one of these or holds its form together,
-//! so that a new line cannot go unnoticed.
+//! The vendor's documentation page: tables and signatures become facts, and texts become
+//! statements. Each line of the page is one of these or a known heading, so a new line cannot go
+//! unnoticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use regex::Regex;
 use serde_json::{Value, json};
 
-/// What holds the page's form together.
+/// Lines that are only form.
 const FORM: &[&str] = &[
     "Method | HTTP request | Description",
     "Name | Type | Description  | Notes",
@@ -21,11 +21,11 @@ const FORM: &[&str] = &[
     "### HTTP response details",
 ];
 
-/// What the page says, by the places of `facts.rs`.
+/// What the page says, with the places of `facts.rs`.
 #[derive(Debug, Default)]
 pub struct Page {
     pub facts: BTreeMap<String, Value>,
-    /// Place and text. A place without a fact is where on the page the text is.
+    /// Place and text. Text that belongs to no fact has the place on the page.
     pub statements: BTreeSet<(String, String)>,
 }
 
@@ -78,11 +78,11 @@ impl Page {
     fn fact(&mut self, place: String, value: impl Into<Value>) -> Result<()> {
         let value = value.into();
         let before = self.facts.insert(place.clone(), value.clone());
-        ensure!(before.is_none_or(|before| before == value), "{place} is said twice, differently");
+        ensure!(before.is_none_or(|before| before == value), "{place} has two different values");
         Ok(())
     }
 
-    /// Takes the arguments of calls and the comments. The rest of the code is Python.
+    /// Reads the arguments of calls and the comments. The rest of the code is Python's own.
     fn read_code(&mut self, line: &str, section: &Section, lines: &Lines) {
         let id = &section.id;
         if let Some(comment) = line.trim().strip_prefix('#') {
@@ -95,7 +95,7 @@ impl Page {
         }
     }
 
-    /// Whether the line is one of those that the page is made of.
+    /// Reads a line. Returns whether it has a known form.
     fn read_line(&mut self, line: &str, section: &mut Section, lines: &Lines) -> Result<bool> {
         let id = section.id.clone();
         if let Some([group]) = lines.group.captures(line).map(|it| it.extract().1) {
@@ -144,7 +144,7 @@ impl Page {
                 self.fact(format!("{place}.schema.type"), of)?;
                 self.fact(format!("{place}.name"), name)?;
             }
-            // The page leaves open where other parameters are.
+            // The page does not say where other parameters are.
             if section.path.contains(&format!("{{{name}}}")) {
                 self.fact(format!("{place}.in"), "path")?;
             }
@@ -174,7 +174,7 @@ impl Page {
             if section.response.is_empty() || line.starts_with(['*', '[', '#', '|', '>', ' ']) {
                 return Ok(false);
             }
-            // Each section begins with what the table says of its operation.
+            // Each section begins with the operation's summary in the table.
             let summary = (format!("{id}.summary"), line.to_owned());
             if !self.statements.contains(&summary) {
                 self.state(format!("{id}.description"), line);
@@ -184,8 +184,8 @@ impl Page {
     }
 }
 
-/// Puts a new sentence after each line of the page, and gives the lines after which reading the
-/// page neither fails nor finds another statement.
+/// Puts a new sentence after each line of the page. Returns the lines after which the new sentence
+/// is neither an error nor a statement.
 pub fn unnoticed(text: &str) -> Result<Vec<&str>> {
     let forms = Lines::new()?;
     let whole = Page::read_lines(text, &forms)?.statements;
@@ -195,7 +195,7 @@ pub fn unnoticed(text: &str) -> Result<Vec<&str>> {
     for (index, line) in lines.iter().enumerate() {
         is_code ^= line.starts_with("```");
         let (before, after) = lines.split_at(index + 1);
-        // Of code, the arguments and the comments are read.
+        // Only arguments and comments of code are read.
         let sentence = if is_code { "# Ask the owner first." } else { "Ask the owner first." };
         let changed = [before, &[sentence], after].concat().join("\n");
         if Page::read_lines(&changed, &forms).is_ok_and(|page| page.statements == whole) {
@@ -206,8 +206,7 @@ pub fn unnoticed(text: &str) -> Result<Vec<&str>> {
 }
 
 impl Section {
-    /// The place of the operation's parameter with this name: the path or the query, or a field of
-    /// the request's body.
+    /// Returns the place of a parameter: of the operation's path or query, or of its body.
     fn parameter(&self, name: &str) -> String {
         match &self.request {
             Some(request) if !self.path.contains(&format!("{{{name}}}")) => {
@@ -252,7 +251,7 @@ impl Lines {
             security: Regex::new(r"^All requests must use (\w+) for \[authorization\]\(\S+\)\.$")?,
             request_type: Regex::new(r"^ - \*\*Content-Type\*\*: (.+)$")?,
             response_type: Regex::new(r"^ - \*\*Accept\*\*: (.+)$")?,
-            // The last column has the response's headers: none.
+            // The last column is for the response's headers, of which there are none.
             status: Regex::new(r"^\*\*(\d{3})\*\* \| ([^|]+) \|  -  \|$")?,
         })
     }

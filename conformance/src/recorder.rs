@@ -1,5 +1,5 @@
-//! Sits between a client and a server, or in a server's place, and records what passes as it was on
-//! the wire.
+//! Records requests and responses as they are on the wire: a proxy before a server, or a server
+//! with fixed responses.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ pub struct Exchange {
     pub request_type: Option<String>,
     pub request: Bytes,
     pub status: u16,
-    /// The response's.
+    /// The headers of the response.
     pub headers: HeaderMap,
     /// The body of the response.
     pub response: Bytes,
@@ -52,7 +52,7 @@ struct Recording {
 pub enum Behind {
     /// A server at this URL.
     Server(String),
-    /// This function, which makes JSON for a method and a path.
+    /// This function, which returns JSON for a method and a path.
     Response(fn(&str, &str) -> serde_json::Value),
 }
 
@@ -64,13 +64,13 @@ impl Recorder {
         let state = Arc::new(Recording { behind, http, exchanges: Mutex::default() });
         let app = Router::new().fallback(pass).with_state(Arc::clone(&state));
         let serving = tokio::spawn(async move {
-            // It serves until it is aborted.
+            // Serves until it is aborted.
             let _ = axum::serve(listener, app).await;
         });
         Ok(Self { url, state, serving })
     }
 
-    /// Takes what has passed since the last time, oldest first.
+    /// Takes what was recorded since the last time, oldest first.
     pub fn take(&self) -> Vec<Exchange> {
         let exchanges = self.state.exchanges.lock();
         std::mem::take(&mut *exchanges.unwrap_or_else(PoisonError::into_inner))
@@ -87,7 +87,7 @@ async fn pass(State(recording): State<Arc<Recording>>, request: Request) -> Resp
     match recording.pass(request).await {
         Ok(response) => response,
         Err(error) => {
-            // The server itself sends no response with this status and this text.
+            // The server never sends this status with this text.
             let mut response = Response::new(Body::from(format!("the recorder: {error:#}")));
             *response.status_mut() = StatusCode::BAD_GATEWAY;
             response
@@ -140,7 +140,7 @@ impl Recording {
     }
 }
 
-/// The value of the header with this name, where it is one and is text.
+/// Returns the value of the first header with this name, if it is text.
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

@@ -1,4 +1,4 @@
-//! What came of the parts, for people in the terminal and in Markdown, and for programs in JSON.
+//! The results of the parts: in the terminal, in Markdown, and in JSON for programs.
 
 use std::fmt::{Display, Write as _};
 use std::fs;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use serde::Serialize;
 
-/// How many failures of a part the terminal shows.
+/// The number of failures of a part that the terminal shows.
 const SHOWN: usize = 20;
 
-/// What came of a part.
+/// The result of a part.
 #[derive(Default, Serialize)]
 pub struct Outcome {
     cases: u32,
     failures: Vec<String>,
-    /// What a reader should know of what was shown, such as differences that are meant.
+    /// What a reader should know of the result, such as intended differences.
     notes: Vec<String>,
-    /// The tools from outside, with their versions.
+    /// The independent tools, with their versions.
     tools: Vec<String>,
 }
 
@@ -27,14 +27,14 @@ impl Outcome {
         Self { tools: tools.iter().map(ToString::to_string).collect(), ..Self::default() }
     }
 
-    /// What comes of a part that could not be run to its end.
+    /// Returns the result of a part that did not run to its end.
     pub fn not_run(error: Error) -> Self {
         let mut outcome = Self::default();
         outcome.case("the part runs to its end", Err(error));
         outcome
     }
 
-    /// Counts a case, and keeps how it failed.
+    /// Counts a case, and records its failure.
     pub fn case(&mut self, name: impl Display, result: Result<()>) {
         self.cases += 1;
         if let Err(error) = result {
@@ -42,7 +42,7 @@ impl Outcome {
         }
     }
 
-    /// Counts a case that holds or not.
+    /// Counts a case, and records its name if it does not hold.
     pub fn check(&mut self, name: impl Display, holds: bool) {
         self.cases += 1;
         if !holds {
@@ -69,7 +69,7 @@ struct Part {
 }
 
 impl Report {
-    /// Takes up what came of a part, and says so.
+    /// Adds the result of a part, and prints it.
     pub fn add(&mut self, part: String, outcome: Outcome, time: Duration) {
         let Outcome { cases, failures, .. } = &outcome;
         let seconds = (time.as_secs_f64() * 10.0).round() / 10.0;
@@ -87,7 +87,7 @@ impl Report {
         self.parts.iter().all(|part| part.outcome.failures.is_empty() && part.outcome.cases > 0)
     }
 
-    /// The table, in Markdown.
+    /// Returns the table of parts, in Markdown.
     pub fn table(&self) -> String {
         let mut table = "| Part | Cases | Failures | Seconds | Tools |\n".to_owned();
         table += "| --- | --- | --- | --- | --- |\n";
@@ -115,7 +115,7 @@ impl Report {
         text
     }
 
-    /// Writes the report into this folder, and gives the Markdown's path.
+    /// Writes the report into this folder. Returns the path of the Markdown file.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         let markdown = folder.join("report.md");
         let json = serde_json::to_string_pretty(self)?;

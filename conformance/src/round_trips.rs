@@ -1,9 +1,8 @@
-//! Values of each schema, made by hypothesis-jsonschema: they go through the Rust types and come
-//! out the same. Values that are changed in one place: the Rust types and the schemas derived from
-//! them accept what the contract accepts.
+//! Values of each schema, made by hypothesis-jsonschema, are the same after the Rust types decode
+//! and encode them. Of values that are changed in one place, the Rust types and their derived
+//! schemas accept those that the contract accepts.
 //!
-//! Neither the values nor the judgement of the contract is made here. The validator of the contract
-//! is the crate jsonschema.
+//! The crate jsonschema decides what the contract accepts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,25 +20,24 @@ use crate::report::Outcome;
 use crate::spec::Contract;
 use crate::tools::{self, HYPOTHESIS_JSONSCHEMA, Tools};
 
-/// Where a Rust type or its derived schema accepts more than the contract, and why.
+/// How a Rust type or its derived schema accepts more than the contract, and why.
 const OPEN_ENUM: &str = "A value of an enum that the contract does not have is accepted: the lists \
-    grew over the years, and a client keeps what a newer server says.";
-const NULL: &str = "A `null` for an optional field is accepted, as if the field were not there: \
-    servers in other languages write it so.";
-const TIME: &str = "A Rust type takes any value for a time: an odd one does not fail the response.";
-const WHOLE: &str = "A derived schema takes a whole number with a fraction, such as `5.0`, for an \
-    integer: it is of JSON Schema 2020-12, which goes by the value; OpenAPI 3.0 has an earlier \
-    one, which goes by how it is written.";
-const RANGE: &str = "A derived schema takes any integer for an int32: validators do not look at \
-    the format of numbers.";
-
+    grew over the years, and a client keeps the value of a newer server.";
+const NULL: &str = "A `null` for an optional field is accepted, as if the field were absent: \
+    servers in other languages send it.";
+const TIME: &str =
+    "A Rust type accepts any value as a time: an unexpected one does not fail the response.";
+const WHOLE: &str = "A derived schema accepts `5.0` as an integer: it is JSON Schema 2020-12, \
+    where the value counts. OpenAPI 3.0 has an earlier version, where the notation counts.";
+const RANGE: &str = "A derived schema accepts any integer as an int32: validators do not check the \
+    format of numbers.";
 const PATTERN: &str = "A text with a pattern is any text in Rust: the client checks a path segment \
-    when it makes a URL, and a new key's name before it sends it.";
+    when it makes a URL, and a new key's name before sending.";
 
 const OF_TYPE: [&str; 4] = [OPEN_ENUM, NULL, TIME, PATTERN];
 const OF_DERIVED: [&str; 5] = [OPEN_ENUM, NULL, WHOLE, RANGE, PATTERN];
 
-/// A Rust type, and the schema of the contract that it is for.
+/// A Rust type, and the name of its schema in the contract.
 struct Type {
     name: &'static str,
     derived: fn() -> Value,
@@ -73,7 +71,7 @@ fn all_types() -> Vec<Type> {
     ]
 }
 
-/// Types with one mistake each: what the checks have to notice.
+/// Types with one mistake each, which the checks have to notice.
 mod wrong {
     use super::{Deserialize, JsonSchema, KeyState, Serialize, Timestamp};
 
@@ -126,7 +124,7 @@ fn wrong_types() -> Vec<(&'static str, Type)> {
     ]
 }
 
-/// What hypothesis-jsonschema made for a schema.
+/// The values that hypothesis-jsonschema made for a schema.
 #[derive(Deserialize)]
 struct Samples {
     valid: Vec<Value>,
@@ -160,11 +158,14 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     outcome.note(format!(
         "Of the changed values, the contract accepts {accepted} and rejects {rejected}."
     ));
-    outcome.check("enough is accepted and rejected", accepted > 500 && rejected > 500);
+    outcome.check(
+        "more than 500 are accepted and more than 500 rejected",
+        accepted > 500 && rejected > 500,
+    );
     let expected: BTreeSet<_> = OF_TYPE.into_iter().chain(OF_DERIVED).collect();
     for difference in expected {
-        outcome.check(format!("it is seen: {difference}"), differences.contains(difference));
-        outcome.note(format!("A difference that is meant. {difference}"));
+        outcome.check(format!("it occurs: {difference}"), differences.contains(difference));
+        outcome.note(format!("An intended difference. {difference}"));
     }
     Ok(outcome)
 }
@@ -184,7 +185,7 @@ async fn samples(tools: &Tools, contract: &Contract) -> Result<BTreeMap<String, 
     serde_json::from_str(&samples).context("the samples")
 }
 
-/// The schema without room for fields that it does not name; a Rust type does not keep those.
+/// Rejects fields that the schema does not name, which a Rust type does not keep.
 fn closed(schema: &Value) -> Value {
     match schema {
         Value::Object(words) => {
@@ -200,7 +201,7 @@ fn closed(schema: &Value) -> Value {
     }
 }
 
-/// What the cases have seen.
+/// What the cases came across.
 #[derive(Default)]
 struct Seen {
     accepted: usize,
@@ -247,8 +248,8 @@ fn cases(
     Ok(cases)
 }
 
-/// Fails unless the contract accepts the sample if and only if the judge does, but for the allowed
-/// differences, which it gives.
+/// Fails if only one of the contract and the judge accepts the sample, except for the allowed
+/// differences, which it returns.
 fn alike(
     sample: &Value,
     accepts: bool,
@@ -260,7 +261,7 @@ fn alike(
         return Ok(differences);
     }
     ensure!(accepts, "it is rejected");
-    // What the differences account for is put right; then the contract has to accept it.
+    // Without the differences, the contract has to accept it.
     let strict = without_differences(sample, schema, contract, &mut differences);
     differences.retain(|difference| allowed.contains(difference) || !validator.is_valid(sample));
     let unlisted: Vec<_> = differences.iter().filter(|it| !allowed.contains(it)).collect();
@@ -326,13 +327,13 @@ fn is_unknown(value: &Value, schema: &Value) -> bool {
     schema["enum"].as_array().is_some_and(|values| !values.contains(value))
 }
 
-/// Whether the text is as the schema's pattern asks, if it has one.
+/// Whether the text matches the schema's pattern, if it has one.
 fn has_pattern(text: &str, schema: &Value) -> bool {
     let pattern = schema["pattern"].as_str().and_then(|pattern| Regex::new(pattern).ok());
     pattern.is_none_or(|pattern| pattern.is_match(text))
 }
 
-/// Whether the number is whole and yet written with a fraction or an exponent.
+/// Whether the number is an integer in a notation with a fraction or an exponent.
 fn is_whole_fraction(number: &Number) -> bool {
     number.is_f64() && number.as_f64().is_some_and(|value| value.fract() == 0.0)
 }
@@ -349,7 +350,8 @@ fn is_required(schema: &Value, name: &str) -> bool {
     schema["required"].as_array().is_some_and(|names| names.iter().any(|it| it == name))
 }
 
-/// The schema, past references and the `allOf` of one that the contract describes fields with.
+/// Returns the schema behind references and behind an `allOf` with one entry, which the contract
+/// uses to describe fields.
 fn schema_itself<'a>(schema: &'a Value, contract: &'a Contract) -> &'a Value {
     let schema = contract.resolve(schema);
     match schema["allOf"].get(0) {

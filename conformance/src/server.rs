@@ -1,5 +1,5 @@
-//! The server, used by clients from outside (the vendor's, and a fuzzer that knows the contract
-//! alone) and by ours. Each of its responses is compared with the contract: status, headers, body.
+//! The server, called by the vendor's clients, by a fuzzer that knows only the contract, and by
+//! this project's client. Each response is compared with the contract: status, headers, body.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -17,8 +17,8 @@ use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, SCHEMATHESIS, Tools};
 
 const MEMBER: &str = "dev@me.com";
 
-/// What the fuzzer has to reach, of each operation and in all, for its silence to mean something.
-/// It makes about twice as many or more; how many depends on what succeeds early.
+/// How many successes of each operation, and how many cases in all, the fuzzer needs to show
+/// something. It reaches at least about twice as many, depending on what succeeds early.
 const LEAST_SUCCESSES: usize = 30;
 const LEAST_CASES: u32 = 800;
 
@@ -58,7 +58,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let reached = cases.and_then(|cases| reached_enough(cases, &successes));
     outcome.case("Schemathesis", reached);
     let statuses: BTreeSet<_> = exchanges.iter().map(|exchange| exchange.status).collect();
-    outcome.note(format!("It saw these statuses: {statuses:?}."));
+    outcome.note(format!("It got these statuses: {statuses:?}."));
     check_responses(&exchanges, &contract, &mut outcome);
     Ok(outcome)
 }
@@ -108,8 +108,8 @@ async fn our_client(watched: &Watched) -> Result<()> {
     Ok(())
 }
 
-/// Gets each documented error of each operation once, since the clients get few. The server injects
-/// them, and sends them as it sends all others.
+/// Gets each documented error of each operation once, since the clients get few. They are injected
+/// faults, which the server sends as it does all errors.
 async fn every_error(watched: &Watched, contract: &Contract) -> Result<()> {
     let http = reqwest::Client::new();
     for operation in contract.operations() {
@@ -128,7 +128,7 @@ async fn every_error(watched: &Watched, contract: &Contract) -> Result<()> {
     Ok(())
 }
 
-/// Gets errors that the server finds by itself and that no client here causes.
+/// Gets errors that none of the clients causes.
 async fn special_errors(watched: &Watched) -> Result<()> {
     let http = reqwest::Client::new();
     let keys = format!("{}/v1/orgs/self/users/self/apikeys", watched.recorder.url);
@@ -139,7 +139,7 @@ async fn special_errors(watched: &Watched) -> Result<()> {
     let list = request(reqwest::Method::GET).header("accept", "text/html");
     let create = request(reqwest::Method::POST).header("content-type", "application/json");
     let create = create.body(" ".repeat((64 << 10) + 1));
-    // The server closes the connection of the last one, whose body it does not read.
+    // The last one closes the connection: the server does not read its body.
     for (due, request) in [(406, list), (405, request(reqwest::Method::PUT)), (413, create)] {
         let found = request.send().await?.status();
         ensure!(found == due, "{due} arrives as {found}");
@@ -147,7 +147,7 @@ async fn special_errors(watched: &Watched) -> Result<()> {
     Ok(())
 }
 
-/// Exceeds the rate limit of a server of its own, and adds what passed.
+/// Exceeds the rate limit of another server, and adds what was recorded.
 async fn too_many_requests(exchanges: &mut Vec<Exchange>) -> Result<()> {
     let server = Server::builder().rate_limit(NonZeroU32::MIN).start().await?;
     let recorder = Recorder::start(Behind::Server(server.url().to_owned())).await?;
@@ -160,7 +160,7 @@ async fn too_many_requests(exchanges: &mut Vec<Exchange>) -> Result<()> {
     Ok(())
 }
 
-/// Runs the fuzzer on a server with the keys that its hooks know, and gives the number of cases.
+/// Runs the fuzzer on a server with the keys that its hooks know. Returns the number of cases.
 async fn schemathesis(tools: &Tools, watched: &Watched) -> Result<u32> {
     let client = Client::builder().api_server(watched.server.url());
     let client = client.api_key(watched.server.admin_key().clone()).build()?;
@@ -177,7 +177,7 @@ async fn schemathesis(tools: &Tools, watched: &Watched) -> Result<u32> {
         .current_dir(folder.path())
         .env("PYTHONPATH", tools.script(""))
         .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
-        // The seed alone does not fix in which order Python goes through its sets.
+        // The seed alone does not fix the order of Python's sets.
         .env("PYTHONHASHSEED", "0")
         .arg("--config-file")
         .arg(tools.script("schemathesis.toml"))

@@ -1,4 +1,4 @@
-//! The contract, as all parts read it, and what it says of a recorded response.
+//! The contract for all parts, and the check of a recorded response.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub use contract::{Contract, entries};
 /// The contract's file, for tools that read it themselves.
 pub const FILE: &str = "openapi/apikeys.yaml";
 
-/// Headers that HTTP itself has, which a contract does not document.
+/// Headers of HTTP itself, which a contract does not document.
 const OF_HTTP: [&str; 4] = ["content-length", "content-type", "date", "transfer-encoding"];
 
 impl Contract {
@@ -30,9 +30,10 @@ impl Contract {
         headers.collect()
     }
 
-    /// Fails when the response is not one that the contract has for the request.
+    /// Fails if the contract does not document the response to the request.
     ///
-    /// A request that the contract has no operation for gets 404 or 405, and an error model.
+    /// If it has no operation for the request, the response has to be 404 or 405 with an error
+    /// model.
     pub fn check_response(&self, exchange: &Exchange) -> Result<()> {
         let Exchange { method, path, status, headers, .. } = exchange;
         let operations = self.operations_at(path);
@@ -66,7 +67,7 @@ impl Contract {
         Ok(())
     }
 
-    /// Fails when a header is not documented, or has a value that is not of its schema.
+    /// Fails if a header is not documented, or its value does not match its schema.
     fn check_headers(&self, headers: &HeaderMap, response: &Value) -> Result<()> {
         for name in headers.keys().filter(|name| !OF_HTTP.contains(&name.as_str())) {
             let mut documented = entries(&response["headers"]);

@@ -1,6 +1,5 @@
-//! The client against Prism, a mock server that knows the contract alone: Prism allows each
-//! request, and each documented error of each operation arrives as the right error, with all that
-//! Prism said.
+//! The client against Prism, a mock server that knows only the contract: Prism accepts each
+//! request, and each documented error of each operation arrives with its status and all details.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
@@ -19,7 +18,7 @@ use crate::report::Outcome;
 use crate::spec::{Contract, FILE};
 use crate::tools::{PRISM, Tools};
 
-/// The header in which Prism says how a request is not what the contract allows.
+/// The header in which Prism says how a request violates the contract.
 const VIOLATIONS: &str = "sl-violations";
 
 pub async fn run(tools: &Tools) -> Result<Outcome> {
@@ -59,7 +58,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The one exchange since the last time.
+/// Returns the only exchange since the last time.
 fn last(recorder: &Recorder) -> Result<Exchange> {
     match <[_; 1]>::try_from(recorder.take()) {
         Ok([exchange]) => Ok(exchange),
@@ -67,7 +66,7 @@ fn last(recorder: &Recorder) -> Result<Exchange> {
     }
 }
 
-/// Fails with what Prism says of a request that the contract does not allow.
+/// Fails with what Prism says if the request violates the contract.
 fn is_allowed(exchange: &Exchange) -> Result<()> {
     match header(&exchange.headers, VIOLATIONS) {
         Some(violations) => bail!("the contract does not allow it: {violations}"),
@@ -102,7 +101,7 @@ async fn start(tools: &Tools) -> Result<(Child, String)> {
     Ok((prism, url))
 }
 
-/// The five operations, with each parameter there and not there.
+/// Each operation with and without each parameter.
 fn calls() -> Vec<Call> {
     let name = "my key/ü";
     let mut calls = Vec::new();
@@ -134,7 +133,7 @@ fn calls() -> Vec<Call> {
     calls
 }
 
-/// Objects with some of these fields, in every way to choose them.
+/// Objects with every combination of these fields.
 fn subsets(fields: &[(&str, Value)]) -> Vec<Map<String, Value>> {
     let mut subsets = vec![Map::new()];
     for (name, value) in fields {
@@ -147,7 +146,7 @@ fn subsets(fields: &[(&str, Value)]) -> Vec<Map<String, Value>> {
     subsets
 }
 
-/// Requests that the contract does not allow.
+/// Requests that violate the contract.
 fn wrong_requests(url: &str) -> Result<Vec<(&'static str, reqwest::RequestBuilder)>> {
     let http = reqwest::Client::new();
     let keys = Url::parse(url)?.join("/v1/orgs/self/users/self/apikeys")?;
@@ -165,7 +164,7 @@ fn wrong_requests(url: &str) -> Result<Vec<(&'static str, reqwest::RequestBuilde
     ])
 }
 
-/// Fails unless the error is the one of this status, with all that Prism says in its model.
+/// Fails unless the error has this status, and all details that Prism sent.
 fn arrives_as(status: u16, outcome: Result<(), Error>, exchange: &Exchange) -> Result<()> {
     is_allowed(exchange)?;
     let Err(error) = outcome else { bail!("it is a success") };

@@ -1,5 +1,5 @@
-//! What comes from outside: the versions, where they are installed, and how a command is run so
-//! that it cannot hang.
+//! The independent tools: their versions, where they are installed, and how a command runs so that
+//! it cannot hang.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 pub const OPENAPI_SPEC_VALIDATOR: &str = "openapi-spec-validator==0.9.0";
-/// With a Hypothesis that it works with; later ones lack what it uses.
+/// With the last Hypothesis that it works with.
 pub const HYPOTHESIS_JSONSCHEMA: &str = "hypothesis-jsonschema==0.23.1 hypothesis==6.140.3";
 pub const PYTHON_CLIENT: &str = "rockset==2.1.2";
 pub const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -20,7 +20,7 @@ pub const PRISM: &str = "@stoplight/prism-cli@5.16.0";
 pub const REDOCLY: &str = "@redocly/cli@2.77.0";
 pub const SPECTRAL: &str = "@stoplight/spectral-cli@6.16.3";
 
-/// No command takes longer than this, on a slow machine and a slow network either.
+/// Timeout of a command, for slow machines and networks too.
 const LIMIT: Duration = Duration::from_secs(600);
 
 pub struct Tools {
@@ -29,7 +29,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds the project, and the folder for all that is written.
+    /// Finds the project, and the folder for tools and reports.
     pub fn find() -> Result<Self> {
         let arguments = ["metadata", "--no-deps", "--format-version", "1"];
         let output = Blocking::new("cargo").args(arguments).output().context("cargo")?;
@@ -44,31 +44,31 @@ impl Tools {
         Ok(Self { root: path("workspace_root")?, folder })
     }
 
-    /// The project's folder.
+    /// Returns the project's folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where reports go.
+    /// Returns the folder for reports.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// A crate of this name, with the version that Cargo.lock has.
+    /// Returns the name of a crate with its version in Cargo.lock.
     pub fn locked(&self, name: &str) -> Result<String> {
         let lock = fs::read_to_string(self.root.join("Cargo.lock")).context("Cargo.lock")?;
         let start = format!("name = \"{name}\"\nversion = \"");
-        // Of several versions, the last is the newest.
+        // The last of several versions is the newest.
         let version = lock.rsplit_once(&start).and_then(|(_, rest)| rest.split('"').next());
         Ok(format!("{name} {}", version.with_context(|| format!("{name} is not in Cargo.lock"))?))
     }
 
-    /// A file of this program's that is written in another language.
+    /// Returns the path of a script of this program.
     pub fn script(&self, name: &str) -> PathBuf {
         self.root.join("conformance/clients").join(name)
     }
 
-    /// The folder of commands of a Python environment that has this package.
+    /// Returns the folder of commands of a Python environment with this package.
     pub async fn python(&self, package: &str) -> Result<PathBuf> {
         let (folder, is_new) = self.tool(package)?;
         if is_new {
@@ -82,7 +82,7 @@ impl Tools {
         Ok(folder.join("bin"))
     }
 
-    /// The folder of modules that has this npm package and what it needs.
+    /// Returns the folder of modules with this npm package and its dependencies.
     pub async fn npm(&self, package: &str) -> Result<PathBuf> {
         let (folder, is_new) = self.tool(package)?;
         if is_new {
@@ -96,29 +96,29 @@ impl Tools {
         Ok(folder.join("node_modules"))
     }
 
-    /// Runs a script of this program's that needs this Python package.
+    /// Prepares a script of this program that needs this Python package.
     pub async fn python_script(&self, name: &str, package: &str) -> Result<Command> {
         let mut command = Command::new(self.python(package).await?.join("python"));
         command.arg(self.script(name));
         Ok(command)
     }
 
-    /// Runs a script of this program's that needs this npm package.
+    /// Prepares a script of this program that needs this npm package.
     pub async fn node_script(&self, name: &str, package: &str) -> Result<Command> {
         let mut command = Command::new("node");
-        // The script asks for modules as if it were a file in this folder, which it is not.
+        // The script resolves modules as if it were a file in this folder.
         let beside = self.npm(package).await?.join(name);
         command.arg(self.script(name)).env("MODULES", beside);
         Ok(command)
     }
 
-    /// The folder for a tool, and whether it has yet to be filled.
+    /// Returns the folder for a tool, and whether it is still to be installed there.
     fn tool(&self, package: &str) -> Result<(PathBuf, bool)> {
         let name = package.replace(['/', '@', ' '], "-");
         let folder = self.folder.join("tools").join(name.trim_start_matches('-'));
         let is_new = !folder.join("installed").exists();
         if is_new && folder.exists() {
-            // What was begun and not ended.
+            // An installation was interrupted.
             fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         Ok((folder, is_new))
@@ -129,7 +129,7 @@ fn installed(folder: &Path) -> Result<()> {
     Ok(fs::write(folder.join("installed"), "")?)
 }
 
-/// Runs a command to its end, and gives what it printed. It ends with this program, too.
+/// Runs a command to its end, and returns what it printed. It is killed if this program ends.
 pub async fn run(command: &mut Command) -> Result<String> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();

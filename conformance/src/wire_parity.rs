@@ -1,5 +1,5 @@
-//! What the vendor's Python and JavaScript clients and ours put on the wire for the same calls:
-//! method, path, query and body, as a recorder gets them.
+//! The vendor's Python and JavaScript clients and this project's send the same requests for the
+//! same calls: method, path, query and body, as recorded.
 
 use std::fs;
 
@@ -13,16 +13,16 @@ use crate::recorder::{Behind, Exchange, Recorder};
 use crate::report::Outcome;
 use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, Tools};
 
-/// What counts as equal.
+/// Differences that do not count.
 const NORMALIZATIONS: [&str; 2] = [
     "The letter case of a boolean in a query does not count: the Python client writes `True`.",
     "In JSON, white space and the order of keys do not count.",
 ];
 
-/// What the JavaScript client leaves as it is in a path, and the other two encode.
+/// Characters in a path that the other two clients encode.
 const NOT_ENCODED_BY_JAVASCRIPT: [char; 5] = ['!', '\'', '(', ')', '*'];
 
-/// Names and users that need encoding, or look as if they did.
+/// Names and users that need percent-encoding, or look as if they did.
 const ODD: [&str; 24] = [
     "my-app",
     "my key",
@@ -99,18 +99,18 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         "An update that changes nothing is not among them: the Python client cannot make it.",
     );
     outcome.note(
-        "A difference that is listed: the JavaScript client leaves ! ' ( ) * as they are in a \
-         path, where the Python client and ours encode them; servers decode both to the same name.",
+        "An intended difference: the JavaScript client does not encode ! ' ( ) * in a path; the \
+         other two do. Servers decode both to the same name.",
     );
     Ok(outcome)
 }
 
-/// Every operation with every odd name and user, and every parameter.
+/// Every operation with each of these names and users, and every parameter.
 fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     let others = ODD.into_iter().cycle().skip(7);
     let reveals = [None, Some(false), Some(true)].into_iter().cycle();
-    // The user is another than the name, so that one cannot stand for the other.
+    // The user differs from the name, so that a swap of the two is noticed.
     for ((name, user), reveal) in ODD.into_iter().zip(others).zip(reveals) {
         calls.push(Call::creation(json!({ "name": name, "created_by": user })));
         calls.push(Call::listing(user));
@@ -138,19 +138,19 @@ fn calls() -> Vec<Call> {
     calls
 }
 
-/// A success for any operation.
+/// Returns the body of a success of any operation.
 fn success(method: &str, path: &str) -> Value {
     let key = json!({ "name": "n", "key": "aB3dE5" });
     let is_listing = method == "GET" && path.ends_with("/apikeys");
     json!({ "data": if is_listing { json!([key]) } else { key } })
 }
 
-/// Whether the user or the name, which go into the path, have one of these characters.
+/// Whether the user or the name, which are in the path, has one of these characters.
 fn has_in_path(call: &Call, characters: &[char]) -> bool {
     [&call.user, &call.name].into_iter().flatten().any(|text| text.contains(characters))
 }
 
-/// A request as it is compared.
+/// The parts of a request that are compared.
 #[derive(Debug, PartialEq)]
 struct Request {
     method: String,

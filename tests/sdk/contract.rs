@@ -1,5 +1,5 @@
-//! What the contract says beyond what other checks compare: `cargo xtask regen` compares it with the
-//! facade and the regions, `cargo xtask conformance` with the vendor's page and clients.
+//! What the contract says beyond what other checks compare: `cargo xtask regen` compares it with
+//! the facade and the regions, `cargo xtask conformance` with the vendor's page and clients.
 
 use rockset_apikeys::OperationKind;
 use rockset_apikeys::generated::operations;

@@ -1,5 +1,6 @@
 //! Reads the contract as data, not through the code that is generated from it: for the tests of the
-//! client and of the server, and for `cargo xtask conformance`. What they compare with it is theirs.
+//! client and of the server, and for `cargo xtask conformance`. What they compare with it is
+//! theirs.
 
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
