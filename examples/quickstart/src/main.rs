@@ -4,7 +4,7 @@
 //! If `ROCKSET_APIKEY` and `ROCKSET_APISERVER` are set, it calls that server; otherwise it starts a
 //! server in memory. It deletes what it creates, and fails if a response is not as expected.
 //!
-//! Run it with `cargo run --example quickstart`.
+//! Run it with `cargo run -p quickstart`.
 
 use std::error::Error;
 use std::process::ExitCode;
