@@ -1,6 +1,8 @@
 //! The command line: `serve`, and `users` to manage who may use the API.
 
+mod log;
 mod serve;
+mod tls;
 mod users;
 
 use std::io;
@@ -9,7 +11,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::log;
 use crate::master_key::MasterKey;
 use crate::store::{Location, Store};
 

@@ -25,6 +25,12 @@
 //! A request passes through four files: `listen.rs` has the connections, `http.rs` speaks the API,
 //! `service.rs` decides, `store.rs` keeps. This file starts and stops all of it.
 
+#![cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "the command line alone issues keys and removes users")
+)]
+
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 mod clock;
@@ -33,7 +39,6 @@ mod error;
 mod fault;
 mod http;
 mod listen;
-mod log;
 mod master_key;
 mod permission;
 mod rate_limit;
@@ -255,7 +260,7 @@ impl ServerBuilder {
                 // Ends when the sender is dropped, together with the server.
                 let _ = stopped.await;
             };
-            listen::serve(listener, None, router, Limits::default(), stopped).await;
+            listen::serve(listener, listen::plain, router, Limits::default(), stopped).await;
             if let Err(error) = service.close().await {
                 tracing::error!(%error, "the database was not closed cleanly");
             }

@@ -6,9 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,17 +21,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceExt;
 
 use crate::http::DropConnection;
-use crate::master_key::require_private;
 
-/// How long a client may take for a request's head, and for TLS before that.
+/// How long a client may take for a request's head, and for the handshake before that.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of a response is buffered for a slow client, and how large a request's head may be.
 const BUFFER: usize = 64 << 10;
@@ -61,16 +53,28 @@ impl Default for Limits {
     }
 }
 
-/// Serves until `stop` is done, and then finishes what is in flight, within the grace time.
-pub(crate) async fn serve(
+/// A client's connection. Writing to it fails when it makes no progress for too long.
+pub(crate) type Connection = Pin<Box<TimeoutStream<TcpStream>>>;
+
+/// The handshake of plain HTTP: none.
+pub(crate) async fn plain(connection: Connection) -> io::Result<Connection> {
+    Ok(connection)
+}
+
+/// Serves until `stop` is done, and then finishes what is in flight, within the grace time. Each
+/// connection begins with the handshake.
+pub(crate) async fn serve<Handshake, Stream>(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    handshake: impl Fn(Connection) -> Handshake + Clone + Send + 'static,
     router: Router,
     limits: Limits,
     stop: impl Future<Output = ()>,
-) {
+) where
+    Handshake: Future<Output = io::Result<Stream>> + Send,
+    Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let graceful = GracefulShutdown::new();
-    // One task per connection, from its TLS handshake on.
+    // One task per connection, from its handshake on.
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
@@ -84,11 +88,9 @@ pub(crate) async fn serve(
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.response_timeout));
-        let stream = Box::pin(stream);
-        let (router, watcher, tls) = (router.clone(), graceful.watcher(), tls.clone());
+        let (router, watcher, handshake) = (router.clone(), graceful.watcher(), handshake.clone());
         connections.spawn(async move {
-            let Some(tls) = tls else { return talk(stream, peer, router, watcher).await };
-            match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+            match tokio::time::timeout(HEAD_TIMEOUT, handshake(Box::pin(stream))).await {
                 Ok(Ok(stream)) => talk(stream, peer, router, watcher).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake timed out"),
@@ -139,23 +141,4 @@ async fn talk(
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection broke off");
     }
-}
-
-/// TLS with the certificates and the private key in these PEM files.
-pub(crate) fn tls(certificates: &Path, key: &Path) -> io::Result<TlsAcceptor> {
-    let bad = |file: &Path, error: &dyn std::fmt::Display| {
-        let reason = format!("{}: {error}", file.display());
-        io::Error::new(io::ErrorKind::InvalidInput, reason)
-    };
-    require_private(key).map_err(|error| bad(key, &error))?;
-    let chain = CertificateDer::pem_file_iter(certificates)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| bad(certificates, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, &error))?;
-    // Named, because a program in which several are compiled has no default.
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|error| bad(certificates, &error))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

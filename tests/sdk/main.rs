@@ -12,6 +12,7 @@ mod errors;
 mod mock;
 mod network;
 mod properties;
+mod readme;
 mod rejections;
 mod responses;
 mod run;

@@ -14,8 +14,8 @@ use rockset_apikeys::ApiKeyValue;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::Database;
 use super::users::{not_printed, require_output};
+use super::{Database, log, tls};
 use crate::clock::Clock;
 use crate::fault::Faults;
 use crate::http::{self, App, RequestLimits};
@@ -23,7 +23,7 @@ use crate::listen::Limits;
 use crate::permission::Role;
 use crate::service::Service;
 use crate::store::{Rows, Store};
-use crate::{ADMIN, directory, listen, log};
+use crate::{ADMIN, directory, listen};
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -108,7 +108,7 @@ impl Serve {
     pub(super) async fn run(self) -> io::Result<()> {
         let _log = log::start(self.log, self.log_format);
         let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificates), Some(key)) => Some(listen::tls(certificates, key)?),
+            (Some(certificates), Some(key)) => Some(tls::acceptor(certificates, key)?),
             _ => None,
         };
         let address = self.listen;
@@ -140,7 +140,13 @@ impl Serve {
             response_timeout: Duration::from_secs(self.response_timeout.into()),
             grace: Duration::from_secs(self.grace.into()),
         };
-        listen::serve(listener, tls, router, limits, stop).await;
+        match tls {
+            None => listen::serve(listener, listen::plain, router, limits, stop).await,
+            Some(tls) => {
+                let handshake = move |connection| tls.accept(connection);
+                listen::serve(listener, handshake, router, limits, stop).await;
+            }
+        }
         service.close().await?;
         tracing::info!("the server has stopped");
         Ok(())

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use rockset_apikeys::ApiKeyValue;
 use serde_json::json;
 
+use super::log::print;
 use super::{Database, invalid};
 use crate::directory;
-use crate::log::print;
 use crate::permission::Role;
 use crate::store::{Rows, Store};
 

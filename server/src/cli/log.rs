@@ -19,13 +19,13 @@ const QUEUE: usize = 10_000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Format {
+pub(super) enum Format {
     Text,
     Json,
 }
 
 /// Starts the log. The guard writes what is queued when it is dropped.
-pub(crate) fn start(level: LevelFilter, format: Format) -> Guard {
+pub(super) fn start(level: LevelFilter, format: Format) -> Guard {
     let (flushed, end) = channel();
     let dropped = Arc::default();
     let writer = Writer { dropped: Arc::clone(&dropped), failed: 0, reported: 0, flushed };
@@ -54,7 +54,7 @@ pub(crate) fn start(level: LevelFilter, format: Format) -> Guard {
 }
 
 #[must_use]
-pub(crate) struct Guard {
+pub(super) struct Guard {
     queue: NonBlocking,
     end: Receiver<()>,
 }
@@ -112,7 +112,7 @@ impl Write for Writer {
 }
 
 /// Prints a last message to standard error. Gives up after a second when nobody reads it.
-pub(crate) fn print(message: String) {
+pub(super) fn print(message: String) {
     let (done, written) = channel();
     let print = move || {
         let _ = writeln!(io::stderr(), "{message}");

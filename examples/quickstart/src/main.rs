@@ -4,7 +4,7 @@
 //! If `ROCKSET_APIKEY` and `ROCKSET_APISERVER` are set, it calls that server; otherwise it starts a
 //! server in memory. It deletes what it creates, and fails if a response is not as expected.
 //!
-//! Run it with `cargo run --example quickstart`.
+//! Run it with `cargo run -p quickstart`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -95,7 +95,10 @@ async fn walk(client: &Client, name: &str) -> Outcome<()> {
     step("delete", &deleted);
     let missing = client.get_api_key(name).await.err().ok_or("a deleted key can be retrieved")?;
     check(missing.is_not_found(), "the deleted key got another error than 404")?;
-    println!("\nAll five operations work as the contract says.");
+    println!("\nAll five operations work as the contract says. What to try next:\n");
+    println!("  cargo run -p rockset-apikeys-server -- serve    a server that stays");
+    println!("  cargo run --example errors                      how calls fail, and what to do");
+    println!("\nREADME.md shows how to use the crate in your own program.");
     Ok(())
 }
 

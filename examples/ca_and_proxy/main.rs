@@ -1,0 +1,27 @@
+//! Reaches a server behind a company's proxy, with a certificate of the company's own authority.
+//!
+//! Run it with `cargo run --example ca_and_proxy`.
+
+mod company;
+
+use rockset_apikeys::Client;
+use rockset_apikeys_server::Server;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start().await?;
+    let company = company::start("keys.example.com", server.url()).await?;
+
+    let client = Client::builder()
+        .api_server("https://keys.example.com")
+        .api_key(server.admin_key().clone())
+        .application("inventory/1.0")
+        .default_header("x-team", "payments")
+        .root_certificate(company.certificate)
+        .proxy(company.proxy)
+        .build()?;
+
+    let created = client.create_api_key("my-app").await?;
+    println!("created {} at {}", created.name, client.api_server());
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! Calls an operation through the generated client, as for one that has no method of `Client` yet.
+//!
+//! Run it with `cargo run --example new_operation`.
+
+use rockset_apikeys::Client;
+use rockset_apikeys::generated::operations;
+use rockset_apikeys_server::Server;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start().await?;
+    let client =
+        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+
+    // The closure sends the request, once per attempt. The operation's row of the table, which is
+    // generated from the contract, says whether a retry is safe.
+    let request = client.generated().list_api_keys().user("self");
+    let response = client.run(&operations::LIST_API_KEYS, || request.clone().send()).await?;
+
+    let trace = response.headers().get("x-trace-id").and_then(|value| value.to_str().ok());
+    println!("{}, trace id {}", response.status(), trace.unwrap_or("unknown"));
+    for key in &response.data {
+        println!("{}", key.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Tests a program against the server of the contract: real requests, real errors, no network.
+//!
+//! Run its tests with `cargo test --example server_test`.
+
+use rockset_apikeys::{Client, Error};
+
+/// The function under test: creates a key, or takes the one that exists.
+pub async fn ensure_key(client: &Client, name: &str) -> Result<String, Error> {
+    match client.create_api_key(name).role("read-only").await {
+        Ok(key) => Ok(key.key.expose_secret().to_owned()),
+        Err(error) if error.is_conflict() => {
+            let key = client.get_api_key(name).reveal(true).await?;
+            Ok(key.key.expose_secret().to_owned())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::ensure_key;
+    use rockset_apikeys::Client;
+    use rockset_apikeys_server::{Fault, Role, Server};
+
+    #[tokio::test]
+    async fn the_second_call_returns_the_first_ones_key() {
+        let server = Server::start().await.unwrap();
+        let key = server.admin_key().clone();
+        let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+
+        let first = ensure_key(&client, "my-app").await.unwrap();
+        assert_eq!(ensure_key(&client, "my-app").await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_down_for_a_moment_does_no_harm() {
+        let server = Server::start().await.unwrap();
+        let key = server.admin_key().clone();
+        let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+
+        server.inject(Fault::status(429), 2);
+        ensure_key(&client, "my-app").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_read_only_user_is_told_so() {
+        let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await.unwrap();
+        let key = server.key("dev@me.com").unwrap().clone();
+        let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+
+        assert!(ensure_key(&client, "my-app").await.unwrap_err().is_forbidden());
+    }
+}
+
+fn main() {
+    println!("Run the tests with `cargo test --example server_test`.");
+}
