@@ -21,6 +21,8 @@ use crate::values::Timestamp;
 
 /// A call of an operation: a builder with the operation's setters, to be awaited or sent.
 ///
+/// Dropping the future of a call cancels the call and closes its connection.
+///
 /// ```no_run
 /// use std::time::Duration;
 ///
@@ -70,6 +72,47 @@ impl<R: Request> Call<R> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Tests of blocking programs
+    ///
+    /// Keep a runtime beside the calls, in an ordinary `#[test]`. Its threads run the server while
+    /// the test's thread waits for a call:
+    ///
+    /// ```
+    /// use rockset_apikeys::Client;
+    /// use rockset_apikeys_server::Server;
+    /// use tokio::runtime::Runtime;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::new()?;
+    /// let server = runtime.block_on(Server::start())?;
+    /// let key = server.admin_key().clone();
+    /// let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+    ///
+    /// client.create_api_key("my-app").send_blocking()?;
+    /// assert_eq!(client.list_api_keys().send_blocking()?.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A current-thread runtime does not work here: it runs the server only within `block_on`, and
+    /// the calls time out. In a `#[tokio::test]`, make the calls in `spawn_blocking` and await it:
+    ///
+    /// ```
+    /// # use rockset_apikeys::Client;
+    /// # use rockset_apikeys_server::Server;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::start().await?;
+    /// let key = server.admin_key().clone();
+    /// let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+    ///
+    /// let calls = move || client.create_api_key("my-app").send_blocking();
+    /// let created = tokio::task::spawn_blocking(calls).await??;
+    /// assert_eq!(created.name, "my-app");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "blocking")]
     pub fn send_blocking(self) -> Result<R::Output, Error> {
         crate::blocking::wait(R::OPERATION, self.into_future())
@@ -115,7 +158,8 @@ impl Client {
     /// that is empty, `.` or `..` is rejected before sending.
     ///
     /// ```no_run
-    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rockset_apikeys::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use rockset_apikeys::Timestamp;
     ///
     /// let expiry: Timestamp = "2099-01-01T00:00:00Z".parse()?;
@@ -138,8 +182,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails with [`is_forbidden`](Error::is_forbidden) for another user's keys, unless the client's
-    /// key is an administrator's.
+    /// Fails with [`is_forbidden`](Error::is_forbidden) for another user's keys, unless the
+    /// client's key is an administrator's.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -183,8 +227,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`get_api_key`](Self::get_api_key), and with [`is_conflict`](Error::is_conflict) if an
-    /// expired key is to be active.
+    /// As for [`get_api_key`](Self::get_api_key), and with [`is_conflict`](Error::is_conflict) if
+    /// an expired key is to be active.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -241,8 +285,8 @@ impl Call<CreateApiKey> {
         self
     }
 
-    /// Sets when the key expires; by default it does not. Not on the documentation page, but a later
-    /// addition to the API.
+    /// Sets when the key expires; by default it does not. Not on the documentation page, but a
+    /// later addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.request.body = self.request.body.expiry_time(Some(time.into()));
         self
