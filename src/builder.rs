@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-// Renamed for the reference, which shows the last part of a path.
+// Renamed, because the reference shows only the last part of a path.
 use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 
 use crate::call::Settings;
@@ -25,15 +25,19 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 impl Client {
-    /// Starts the configuration of a client; only the key is required.
+    /// Starts the configuration of a client.
+    ///
+    /// Only the key is required. The API server defaults to that of [`Region::RS2`], which is
+    /// retired.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
 
-    /// Configures a client from the environment variables that the vendor's clients use.
+    /// Configures a client from `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
     ///
-    /// `ROCKSET_APIKEY` is the key. `ROCKSET_APISERVER` is a URL or a bare host, as for
-    /// [`ClientBuilder::api_server`]; it defaults to the URL of [`Region::RS2`].
+    /// They are the environment variables of the vendor's clients. `ROCKSET_APIKEY` is the key.
+    /// `ROCKSET_APISERVER` is a URL or a bare host, as for [`ClientBuilder::api_server`]; it
+    /// defaults to the URL of [`Region::RS2`].
     ///
     /// Use [`ClientBuilder::from_env`] to add other settings.
     ///
@@ -84,7 +88,9 @@ impl Client {
     }
 }
 
-/// The configuration of a [`Client`], from [`Client::builder`]. Later calls override earlier ones.
+/// The configuration of a [`Client`], from [`Client::builder`].
+///
+/// Later calls override earlier ones. Invalid settings are errors of [`build`](Self::build).
 ///
 /// ```
 /// use std::time::Duration;
@@ -166,8 +172,9 @@ impl ClientBuilder {
         }
     }
 
-    /// Starts a configuration with the environment variables of [`Client::from_env`],
-    /// `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
+    /// Starts a configuration with `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
+    ///
+    /// [`Client::from_env`] describes these environment variables.
     ///
     /// # Errors
     ///
@@ -203,8 +210,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the region whose API server is called; defaults to [`Region::RS2`]. Overrides
-    /// [`api_server`](Self::api_server).
+    /// Sets the region whose API server is called; defaults to [`Region::RS2`].
+    ///
+    /// Overrides [`api_server`](Self::api_server).
     pub fn region(self, region: Region) -> Self {
         self.server(Sourced::new("`region`", region.url().to_owned()))
     }
@@ -215,11 +223,12 @@ impl ClientBuilder {
     /// `https://` otherwise. This machine is `localhost`, a name below it such as `api.localhost`,
     /// or a loopback address. The names resolve to 127.0.0.1 and ::1, whatever DNS says.
     ///
-    /// | Given | Reached at |
+    /// | Server | URL |
     /// | --- | --- |
-    /// | `localhost:8080`, `127.0.0.1:8080`, `[::1]:8080` | `http://` |
-    /// | `api.example.com`, `10.0.0.1:8080`, `gateway.example.com/prefix` | `https://` |
-    /// | `https://localhost:8443`, `http://127.0.0.1:8080` | the same URL |
+    /// | `localhost:8080` | `http://localhost:8080` |
+    /// | `[::1]:8080` | `http://[::1]:8080` |
+    /// | `api.example.com/prefix` | `https://api.example.com/prefix` |
+    /// | `10.0.0.1:8080` | `https://10.0.0.1:8080` |
     ///
     /// A single word other than `localhost` may be a key, so [`build`](Self::build) rejects it. For
     /// a host of that name, give its URL: `https://keys`.
@@ -240,8 +249,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Permits `http://` to hosts other than this machine; defaults to false. Anyone on the network
-    /// path can then read the key.
+    /// Permits `http://` to hosts other than this machine; defaults to false.
+    ///
+    /// Anyone on the network path can then read the key.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
@@ -253,14 +263,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the timeout of one attempt, from connecting to the end of the response's body; defaults
-    /// to 20 seconds.
+    /// Sets the timeout of an attempt; defaults to 20 seconds.
+    ///
+    /// An attempt lasts from connecting to the end of the response's body.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets the timeout of a call, with all its attempts and waits; defaults to 60 seconds.
+    /// Sets the timeout of a call, with all attempts and waits; defaults to 60 seconds.
+    ///
     /// [`Call::timeout`](crate::Call::timeout) overrides it for one call.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -273,21 +285,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB. Larger responses
-    /// fail.
+    /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB.
+    ///
+    /// Larger responses fail.
     pub fn max_response_bytes(mut self, limit: usize) -> Self {
         self.max_response_bytes = limit;
         self
     }
 
-    /// Sets the name of the application, for the server's logs: a name, or a name and a version
-    /// such as `key-rotation/2.1`. The `User-Agent` is this and the name and version of this crate.
+    /// Sets the name of the application, for the server's logs.
+    ///
+    /// It is a name, or a name and a version such as `key-rotation/2.1`. The `User-Agent` is this
+    /// and the name and version of this crate.
     pub fn application(mut self, name: impl AsRef<str>) -> Self {
         self.user_agent = settings::user_agent(Some(name.as_ref()));
         self
     }
 
-    /// Adds a header to every request, such as one for a gateway. Nothing prints its value.
+    /// Adds a header to every request, such as one for a gateway.
+    ///
+    /// Nothing prints its value.
     ///
     /// [`build`](Self::build) rejects the headers that the client sets itself: `Accept`,
     /// `Authorization`, `Connection`, `Content-Length`, `Content-Type`, `Host`,
@@ -302,19 +319,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the http or https URL of a proxy for all requests, with a user name and a password if
-    /// it needs them: `http://user:password@host:3128`.
+    /// Sets the http or https URL of a proxy for all requests.
     ///
-    /// By default the proxies of the environment are used (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
-    /// and `NO_PROXY`), except for servers on this machine. A proxy reads plain `http://`, so
-    /// [`allow_http`](Self::allow_http) is then needed for servers on this machine, too.
+    /// The URL has a user name and a password if the proxy needs them:
+    /// `http://user:password@host:3128`.
+    ///
+    /// By default the client uses the proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY`), except for servers on this machine. A proxy reads plain
+    /// `http://`, so [`allow_http`](Self::allow_http) is then needed for servers on this machine,
+    /// too.
     pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
         self.proxy = Some(settings::proxy(url.as_ref()));
         self
     }
 
-    /// Adds trusted certificates in PEM to those of the system, such as that of a company's own
-    /// authority.
+    /// Adds trusted certificates in PEM to those of the system.
+    ///
+    /// An example is the certificate of a company's own authority. Several can be in one text.
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
         let added = settings::root_certificates(pem.as_ref());
@@ -325,7 +346,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets base settings, a [`reqwest::ClientBuilder`], for options not listed here.
+    /// Sets base settings of the HTTP client, for options not listed here.
+    ///
+    /// They are a `reqwest::ClientBuilder` of the re-exported [`reqwest`](crate::reqwest).
     ///
     /// Safety settings always win: redirects are not followed, retries and timeouts are this
     /// builder's, requests authenticate with its key and have its `User-Agent`, and traffic is not

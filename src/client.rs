@@ -6,21 +6,24 @@ use std::sync::Arc;
 
 use crate::call::{self, Settings, Subject};
 use crate::error::Error;
-// Renamed for the reference, which shows the last part of a path.
-use crate::generated::{self, Error as GeneratedError, ErrorBody, ResponseValue};
+// Renamed, because the reference shows only the last part of a path.
+use crate::generated::{Client as GeneratedClient, Error as GeneratedError};
+use crate::generated::{ErrorBody, ResponseValue};
 use crate::operation::Operation;
 
-/// A client of the API-keys API. Its five operations are builders to be awaited or, with the
-/// feature `blocking`, sent without async.
+/// A client of the API-keys API, with a method for each of its five operations.
+///
+/// The methods return builders, which are awaited or, with the feature `blocking`, sent without
+/// async.
 ///
 /// Cloning is cheap, and clones share their connections. Requests go to one API server and
 /// authenticate with one key. Redirects are not followed, so the key goes nowhere else.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rockset_apikeys::Error> {
-/// use rockset_apikeys::{Client, Region};
+/// use rockset_apikeys::Client;
 ///
-/// let client = Client::builder().region(Region::USE1A1).api_key("...").build()?;
+/// let client = Client::builder().api_server("127.0.0.1:8080").api_key("...").build()?;
 /// let keys = client.list_api_keys().await?;
 /// # let _ = keys;
 /// # Ok(())
@@ -30,12 +33,12 @@ use crate::operation::Operation;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    generated: generated::Client,
+    generated: GeneratedClient,
     settings: Settings,
 }
 
 impl Client {
-    pub(crate) fn new(generated: generated::Client, settings: Settings) -> Self {
+    pub(crate) fn new(generated: GeneratedClient, settings: Settings) -> Self {
         Self(Arc::new(Inner { generated, settings }))
     }
 
@@ -55,15 +58,18 @@ impl Client {
     /// errors are redacted. It is not retried, and has no timeout of a call and no span:
     /// [`run`](Self::run) adds them.
     ///
-    /// Its error is the generator's type, [`generated::Error`]: `ErrorResponse` has the contract's
-    /// error model for a documented status, and `UnexpectedResponse` is any other response. Names
-    /// and signatures of generated code follow progenitor; a new version of it may change them.
-    pub fn generated(&self) -> &generated::Client {
+    /// Its error is the generator's type, [`generated::Error`](crate::generated::Error):
+    /// `ErrorResponse` has the contract's error model for a documented status, and
+    /// `UnexpectedResponse` is any other response. Names and signatures of generated code follow
+    /// progenitor; a new version of it may change them.
+    pub fn generated(&self) -> &GeneratedClient {
         &self.0.generated
     }
 
-    /// Runs a generated request as a call: with the client's timeout, safe retries and their
-    /// budget, a span and the crate's errors.
+    /// Runs a generated request as a call.
+    ///
+    /// The call has the client's timeout, safe retries and their budget, a span and this crate's
+    /// errors.
     ///
     /// # An operation without a method
     ///
@@ -82,8 +88,9 @@ impl Client {
     /// ```
     ///
     /// `send` sends the request, once per attempt, so it must make the same request each time.
-    /// `operation` is the operation's row in a [table](generated::operations) that is generated
-    /// from the contract. It says what the operation does to state, and so when a retry is safe.
+    /// `operation` is the operation's row in a [table](crate::generated::operations) that is
+    /// generated from the contract. It says what the operation does to state, and so when a retry
+    /// is safe.
     ///
     /// # Errors
     ///
@@ -100,8 +107,9 @@ impl Client {
         call::run(self.settings(), operation, Subject::default(), None, send).await
     }
 
-    /// Runs a generated request as [`run`](Self::run) does, without async: blocks the thread until
-    /// the call ends.
+    /// Runs a generated request as [`run`](Self::run) does, without async.
+    ///
+    /// Blocks the thread until the call ends.
     ///
     /// # Errors
     ///

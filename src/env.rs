@@ -1,4 +1,4 @@
-//! Settings from environment variables, plain and with their source.
+//! Reads settings from environment variables. Their check is in `settings`.
 
 use std::env::{self, VarError};
 

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, as callers see it.
+//! The error of calls and of settings, as callers see it. What is retried is decided in `retry`.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -182,13 +182,14 @@ impl Error {
         self.call()?.failure.status()
     }
 
-    /// Returns what the server said about the error: the contract's error model, redacted.
+    /// Returns what the server said about the error, redacted.
     ///
-    /// `None` if no response arrived. The model has `message`, `type_`, `trace_id`, `error_id`,
-    /// `query_id`, `line`, `column` and `virtual_instance_rrn`, all optional. If the body is
-    /// something else, such as a proxy's HTML page, `message` is the beginning of its text; for a
-    /// redirect, it names the host. If the body of a success is invalid, the
-    /// [`source`](StdError::source) says why.
+    /// That is the contract's error model, with `message`, `type_`, `trace_id`, `error_id`,
+    /// `query_id`, `line`, `column` and `virtual_instance_rrn`, all optional.
+    ///
+    /// `None` if no response arrived. If the body is something else, such as a proxy's HTML page,
+    /// `message` is the beginning of its text; for a redirect, it names the host. If the body of a
+    /// success is invalid, the [`source`](StdError::source) says why.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) {
@@ -214,7 +215,7 @@ impl Error {
         self.call().map_or(0, |call| call.attempts)
     }
 
-    /// Returns how long the server asked to wait (`Retry-After`), counted from its response.
+    /// Returns how long the server asked to wait (`Retry-After`), from its response on.
     ///
     /// The client waits by itself, unless the wait ends after the call's
     /// [`timeout`](crate::ClientBuilder::timeout): then it returns the error at once.
@@ -268,7 +269,7 @@ impl Error {
         self.has_status(StatusCode::CONFLICT)
     }
 
-    /// Returns true for status 429: there were too many requests, or a quota is used up.
+    /// Returns true for status 429: too many requests, or a quota is used up.
     ///
     /// Wait before the next call, at least [`retry_after`](Self::retry_after).
     pub fn is_rate_limited(&self) -> bool {
@@ -381,7 +382,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Writes what the server said: its message, and what helps to find out more.
+/// Writes the server's message, its error type and its trace id.
 fn write_details(f: &mut fmt::Formatter<'_>, details: &ErrorBody) -> fmt::Result {
     if let Some(message) = &details.message {
         f.write_str(": ")?;

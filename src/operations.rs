@@ -1,5 +1,5 @@
-//! The five operations: arguments in, a generated request out, and the value out of its response.
-//! What every call has is written once, in [`Call`]; how a call is made is in `call`.
+//! The five operations: each makes a generated request from its arguments, and returns the value of
+//! the response. What all calls share is in [`Call`]; how a call is made is in `call`.
 //!
 //! `cargo xtask regen` holds this file to the contract: each operation has its method, and each
 //! parameter and field of a body its argument or setter.
@@ -19,7 +19,7 @@ use crate::operation::Operation;
 use crate::path;
 use crate::values::Timestamp;
 
-/// A call of an operation: a builder with the operation's setters, to be awaited or sent.
+/// A call of an operation: a builder with setters, to be awaited or sent.
 ///
 /// Dropping the future of a call cancels the call and closes its connection.
 ///
@@ -42,8 +42,9 @@ pub struct Call<R> {
 }
 
 impl<R: Request> Call<R> {
-    /// Sets the timeout of this call, with all its attempts and waits; defaults to the client's
-    /// [`timeout`](crate::ClientBuilder::timeout).
+    /// Sets the timeout of this call, with all attempts and waits.
+    ///
+    /// Defaults to the client's [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -128,7 +129,7 @@ impl<R: Request> IntoFuture for Call<R> {
     }
 }
 
-/// What each operation fills in.
+/// What differs between the operations.
 pub trait Request: Send + Sync + Sized + 'static {
     type Output;
     const OPERATION: &'static Operation;
@@ -174,9 +175,10 @@ impl Client {
         self.call(CreateApiKey { name: name.into(), body: CreateApiKeyRequest::builder() })
     }
 
-    /// Lists a user's API keys, oldest first; defaults to those of the authenticated user.
+    /// Lists a user's API keys, oldest first.
     ///
-    /// Each has its identifier in place of its full value.
+    /// The user defaults to the authenticated one. Each key has its identifier in place of its full
+    /// value.
     ///
     /// Documentation page: `list_api_keys`, `GET /v1/orgs/self/users/{user}/apikeys`.
     ///
@@ -197,7 +199,9 @@ impl Client {
         self.call(ListApiKeys { user: DEFAULT_USER.to_owned() })
     }
 
-    /// Retrieves an API key, with its identifier in place of its full value unless
+    /// Retrieves an API key.
+    ///
+    /// It has its identifier in place of its full value, unless
     /// [`reveal`](Call::<GetApiKey>::reveal) asks for that.
     ///
     /// Documentation page: `get_api_key`, `GET /v1/orgs/self/users/{user}/apikeys/{name}`.
@@ -219,9 +223,9 @@ impl Client {
         self.call(GetApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), reveal: None })
     }
 
-    /// Updates the state or the expiry time of an API key; fields that are not set stay.
+    /// Updates the state or the expiry time of an API key.
     ///
-    /// The response is the key after the update.
+    /// Fields that are not set keep their values. The response is the key after the update.
     ///
     /// Documentation page: `update_api_key`, `POST /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
@@ -278,22 +282,25 @@ pub struct CreateApiKey {
 }
 
 impl Call<CreateApiKey> {
-    /// Sets the role that limits what the key may do, such as `read-only`. Without it, the key has
-    /// all roles of its owner.
+    /// Sets the role that limits what the key may do, such as `read-only`.
+    ///
+    /// Without it, the key has all roles of its owner.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.request.body = self.request.body.role(Some(role.into()));
         self
     }
 
-    /// Sets when the key expires; by default it does not. Not on the documentation page, but a
-    /// later addition to the API.
+    /// Sets when the key expires; by default it does not.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.request.body = self.request.body.expiry_time(Some(time.into()));
         self
     }
 
-    /// Sets the email address of the user for whom the key is created. Not on the documentation
-    /// page, but a later addition to the API.
+    /// Sets the email address of the user for whom the key is created.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
         self.request.body = self.request.body.created_by(Some(user.into()));
         self
@@ -400,14 +407,17 @@ impl Call<UpdateApiKey> {
         self
     }
 
-    /// Sets when the key expires. Not on the documentation page, but a later addition to the API.
+    /// Sets when the key expires.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.request.body.expiry_time = Some(time.into());
         self
     }
 
-    /// Sets whether to remove the expiry time, so that the key does not expire. Not on the
-    /// documentation page, but a later addition to the API.
+    /// Sets whether to remove the expiry time, so that the key does not expire.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn clear_expiry_time(mut self, clear: bool) -> Self {
         self.request.body.clear_expiry_time = Some(clear);
         self

@@ -1,5 +1,5 @@
-//! Settings from the profiles of the vendor's command line, plain and with their source. Errors
-//! quote nothing of the file but the names of profiles.
+//! Reads settings from the profiles of the vendor's command line. Errors show names of profiles,
+//! and nothing else of the file. The check of the settings is in `settings`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

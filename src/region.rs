@@ -85,8 +85,9 @@ impl fmt::Display for Region {
 impl FromStr for Region {
     type Err = ParseRegionError;
 
-    /// Parses the name of a cluster, an AWS region, or a URL with or without a trailing slash;
-    /// letter case does not matter.
+    /// Parses the name of a cluster, an AWS region, or a URL.
+    ///
+    /// Letter case does not matter, nor does a slash at the end.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wanted = text.strip_suffix('/').unwrap_or(text);
         let found = Self::ALL.into_iter().find(|region| {

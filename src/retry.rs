@@ -10,8 +10,9 @@ use reqwest::StatusCode;
 
 use crate::operation::OperationKind;
 
-/// When failed requests are retried; set with
-/// [`ClientBuilder::retry_policy`](crate::ClientBuilder::retry_policy).
+/// When failed requests are retried.
+///
+/// Set it with [`ClientBuilder::retry_policy`](crate::ClientBuilder::retry_policy).
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,24 +69,27 @@ impl RetryPolicy {
         Self::default().attempts(1)
     }
 
-    /// Sets the maximum number of attempts, the first included; defaults to 4. At least one attempt
-    /// is made, even with 0.
+    /// Sets the maximum number of attempts, the first included; defaults to 4.
+    ///
+    /// At least one attempt is made, even with 0.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// Sets the bound of the first wait, which doubles with every retry, and its maximum; defaults
-    /// to 200 milliseconds and 10 seconds.
+    /// Sets the bound of the first wait and the highest bound.
+    ///
+    /// The bound doubles with every retry. The defaults are 200 milliseconds and 10 seconds.
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.first = first.min(longest);
         self.longest = longest;
         self
     }
 
-    /// Sets whether each wait is random between 0 and its bound, so that clients that failed
-    /// together do not return together; defaults to true. Without jitter a wait is as long as its
-    /// bound.
+    /// Sets whether each wait is random between 0 and its bound; defaults to true.
+    ///
+    /// Clients that failed together then do not return together. Without jitter a wait is as long
+    /// as its bound.
     pub fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;
         self

@@ -6,16 +6,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::fmt::temporal::Pieces;
-// Renamed for the reference, which shows the last part of a path.
+// Renamed, because the reference shows only the last part of a path.
 use jiff::{Error as JiffError, Timestamp as JiffTimestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// The value of an API key: 64 letters and digits, or the identifier in place of it.
+/// The value of an API key: the full key or its identifier.
 ///
-/// The API returns the full value when a key is created or revealed, and otherwise the identifier,
-/// its first 6 characters.
+/// A full key has 64 letters and digits. The API returns it when a key is created or revealed, and
+/// otherwise the identifier, its first 6 characters.
 ///
 /// ```
 /// use rockset_apikeys::ApiKeyValue;
@@ -96,7 +96,7 @@ impl JsonSchema for ApiKeyValue {
 ///
 /// The API writes ISO 8601. Other text is kept and does not fail the response; it just has no
 /// [`instant`](Self::instant). A timestamp to be sent is always valid: it is parsed, or comes from
-/// the type of that name in [jiff](crate::jiff), [`jiff::Timestamp`].
+/// the type of that name in [jiff](crate::jiff), `jiff::Timestamp`.
 ///
 /// ```
 /// use rockset_apikeys::{Timestamp, jiff};
@@ -114,7 +114,7 @@ impl JsonSchema for ApiKeyValue {
 pub struct Timestamp(String);
 
 impl Timestamp {
-    /// Returns the instant as a [`jiff::Timestamp`].
+    /// Returns the instant as a `jiff::Timestamp`.
     ///
     /// `None` if the server sent something that is not a date and time with an offset, or a time
     /// within the last 26 hours of the year 9999, for which jiff has no instant.
@@ -129,6 +129,7 @@ impl Timestamp {
 }
 
 impl From<JiffTimestamp> for Timestamp {
+    /// Writes the instant of a `jiff::Timestamp` as ISO 8601 in UTC.
     fn from(instant: JiffTimestamp) -> Self {
         Self(instant.to_string())
     }
@@ -137,7 +138,9 @@ impl From<JiffTimestamp> for Timestamp {
 impl FromStr for Timestamp {
     type Err = JiffError;
 
-    /// Parses a date and time with an offset, such as `2030-01-01T00:00:00Z`, and keeps the text.
+    /// Parses a date and time with an offset, such as `2030-01-01T00:00:00Z`.
+    ///
+    /// The text is kept.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_complete = |pieces: Pieces<'_>| {
             pieces.time().is_some()
