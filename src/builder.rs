@@ -1,11 +1,12 @@
-//! Settings in, a client out.
+//! Builds a client from its settings. The check of each setting is in `settings`.
 
 use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Url, retry};
+// Renamed, because the reference shows only the last part of a path.
+use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 
 use crate::call::Settings;
 use crate::client::Client;
@@ -24,15 +25,19 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 impl Client {
-    /// Starts the configuration of a client; only the key is required.
+    /// Starts the configuration of a client.
+    ///
+    /// Only the key is required. The API server defaults to that of [`Region::RS2`], which is
+    /// retired.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
 
-    /// Configures a client from the environment variables that the vendor's clients use.
+    /// Configures a client from `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
     ///
-    /// `ROCKSET_APIKEY` is the key. `ROCKSET_APISERVER` is a URL, or a bare host such as
-    /// `api.use1a1.rockset.com`, reached with https; it defaults to that of [`Region::RS2`].
+    /// They are the environment variables of the vendor's clients. `ROCKSET_APIKEY` is the key.
+    /// `ROCKSET_APISERVER` is a URL or a bare host, as for [`ClientBuilder::api_server`]; it
+    /// defaults to the URL of [`Region::RS2`].
     ///
     /// Use [`ClientBuilder::from_env`] to add other settings.
     ///
@@ -54,20 +59,20 @@ impl Client {
     /// keys:
     ///   dev:
     ///     apikey: the key
-    ///     apiserver: api.use1a1.rockset.com
+    ///     apiserver: 127.0.0.1:8080
     /// ```
     ///
-    /// `apiserver` is a URL, or a bare host that is reached with https; it defaults to that of
-    /// [`Region::RS2`]. A file that other users can read or write is reported through `tracing` as
-    /// a warning.
+    /// `apiserver` is a URL or a bare host, as for [`ClientBuilder::api_server`]; it defaults to
+    /// the URL of [`Region::RS2`]. If other users can read or write the file, the client logs a
+    /// warning through `tracing`.
     ///
     /// Use [`ClientBuilder::from_profile`] to add other settings.
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be read or has another form, if it lacks the profile, if the profile
-    /// lacks a key, and as [`ClientBuilder::build`] does. The error names the file and the place in
-    /// it.
+    /// Fails if the file cannot be read or has another form, if it lacks the profile, if the
+    /// profile lacks a key, and as [`ClientBuilder::build`] does. The error names the file and the
+    /// place in it.
     ///
     /// ```no_run
     /// use rockset_apikeys::Client;
@@ -83,7 +88,9 @@ impl Client {
     }
 }
 
-/// The configuration of a [`Client`], from [`Client::builder`]. Later calls override earlier ones.
+/// The configuration of a [`Client`], from [`Client::builder`].
+///
+/// Later calls override earlier ones. Invalid settings are errors of [`build`](Self::build).
 ///
 /// ```
 /// use std::time::Duration;
@@ -101,6 +108,30 @@ impl Client {
 /// assert_eq!(client.api_server(), "http://127.0.0.1:8080");
 /// # Ok::<(), rockset_apikeys::Error>(())
 /// ```
+///
+/// # Timeouts and limits
+///
+/// | Limit | Default | Set with |
+/// | --- | --- | --- |
+/// | connecting | 5 s | [`connect_timeout`] |
+/// | an attempt, until the end of the response's body | 20 s | [`attempt_timeout`] |
+/// | a call, with all attempts and waits | 60 s | [`timeout`], or [`Call::timeout`] for one call |
+/// | the body of a response | 4 MiB | [`max_response_bytes`] |
+/// | attempts, and the waits between them | 4; up to 200, 400 and 800 ms | [`retry_policy`] |
+///
+/// [`connect_timeout`]: Self::connect_timeout
+/// [`attempt_timeout`]: Self::attempt_timeout
+/// [`timeout`]: Self::timeout
+/// [`Call::timeout`]: crate::Call::timeout
+/// [`max_response_bytes`]: Self::max_response_bytes
+/// [`retry_policy`]: Self::retry_policy
+///
+/// # HTTP
+///
+/// The application's name for the `User-Agent`, default headers, a proxy and root certificates have
+/// a setter each. [`http_client`](Self::http_client) takes base reqwest settings, for options not
+/// listed here. Safety settings always win: no redirects, the timeouts, the limit on bodies, the
+/// retries, and the header that authenticates.
 #[must_use]
 pub struct ClientBuilder {
     // Each setter parses its setting; `build` returns the error.
@@ -117,12 +148,12 @@ pub struct ClientBuilder {
     proxy: Option<Result<reqwest::Proxy, Error>>,
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     root_certificates: Result<Vec<reqwest::Certificate>, Error>,
-    http_client: Option<reqwest::ClientBuilder>,
+    http_client: Option<ReqwestClientBuilder>,
 }
 
 impl ClientBuilder {
     fn new() -> Self {
-        let server = Sourced::new("the API server", Region::default().url().to_owned());
+        let server = Sourced::new("`Region::default()`", Region::default().url().to_owned());
         Self {
             api_server: Sourced::new(server.source.clone(), settings::api_server(&server)),
             authorization: None,
@@ -141,7 +172,9 @@ impl ClientBuilder {
         }
     }
 
-    /// Starts a configuration with the environment variables of [`Client::from_env`].
+    /// Starts a configuration with `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
+    ///
+    /// [`Client::from_env`] describes these environment variables.
     ///
     /// # Errors
     ///
@@ -168,28 +201,39 @@ impl ClientBuilder {
         Ok(Self::new().with(crate::profile::read(name.into())?))
     }
 
-    /// Applies settings that were read from outside, where a server may be a bare host.
+    /// Applies settings that were read from outside.
     fn with(mut self, outside: SourcedSettings) -> Self {
-        if let Some(mut server) = outside.api_server {
-            if !server.value.contains("://") {
-                server.value.insert_str(0, "https://");
-            }
+        if let Some(server) = outside.api_server {
             self = self.server(server);
         }
         self.authorization = Some(settings::authorization(&outside.api_key));
         self
     }
 
-    /// Sets the region whose API server is called; defaults to [`Region::RS2`]. Overrides
-    /// [`api_server`](Self::api_server).
+    /// Sets the region whose API server is called; defaults to [`Region::RS2`].
+    ///
+    /// Overrides [`api_server`](Self::api_server).
     pub fn region(self, region: Region) -> Self {
-        self.api_server(region.url())
+        self.server(Sourced::new("`region`", region.url().to_owned()))
     }
 
-    /// Sets the URL of the API server, with the path's prefix if it has one: `https://host/prefix`.
-    /// Overrides [`region`](Self::region).
-    pub fn api_server(self, url: impl Into<String>) -> Self {
-        self.server(Sourced::new("the API server", url.into()))
+    /// Sets the API server: a URL or a bare host. Overrides [`region`](Self::region).
+    ///
+    /// Either may have a path prefix. A bare host gets `http://` if it is this machine, and
+    /// `https://` otherwise. This machine is `localhost`, a name below it such as `api.localhost`,
+    /// or a loopback address. The names resolve to 127.0.0.1 and ::1, whatever DNS says.
+    ///
+    /// | Server | URL |
+    /// | --- | --- |
+    /// | `localhost:8080` | `http://localhost:8080` |
+    /// | `[::1]:8080` | `http://[::1]:8080` |
+    /// | `api.example.com/prefix` | `https://api.example.com/prefix` |
+    /// | `10.0.0.1:8080` | `https://10.0.0.1:8080` |
+    ///
+    /// A single word other than `localhost` may be a key, so [`build`](Self::build) rejects it. For
+    /// a host of that name, give its URL: `https://keys`.
+    pub fn api_server(self, server: impl Into<String>) -> Self {
+        self.server(Sourced::new("`api_server`", server.into()))
     }
 
     fn server(mut self, server: Sourced<String>) -> Self {
@@ -200,13 +244,14 @@ impl ClientBuilder {
 
     /// Sets the key that authenticates the requests.
     pub fn api_key(mut self, key: impl Into<ApiKeyValue>) -> Self {
-        let key = Sourced::new("the API key", key.into());
+        let key = Sourced::new("`api_key`", key.into());
         self.authorization = Some(settings::authorization(&key));
         self
     }
 
-    /// Permits `http://` to hosts other than loopback addresses; defaults to false. Anyone on the
-    /// network path can then read the key.
+    /// Permits `http://` to hosts other than this machine; defaults to false.
+    ///
+    /// Anyone on the network path can then read the key.
     pub fn allow_http(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
@@ -218,14 +263,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the timeout of one attempt, from connecting to the end of the response's body; defaults
-    /// to 20 seconds.
+    /// Sets the timeout of an attempt; defaults to 20 seconds.
+    ///
+    /// An attempt lasts from connecting to the end of the response's body.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets the timeout of a call, with all its attempts and waits; defaults to 60 seconds.
+    /// Sets the timeout of a call, with all attempts and waits; defaults to 60 seconds.
+    ///
     /// [`Call::timeout`](crate::Call::timeout) overrides it for one call.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -238,21 +285,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB. Larger responses
-    /// fail.
+    /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB.
+    ///
+    /// Larger responses fail.
     pub fn max_response_bytes(mut self, limit: usize) -> Self {
         self.max_response_bytes = limit;
         self
     }
 
-    /// Sets the name of the application, for the server's logs: a name, or a name and a version such
-    /// as `key-rotation/2.1`. The `User-Agent` is this and the name and version of this crate.
+    /// Sets the name of the application, for the server's logs.
+    ///
+    /// It is a name, or a name and a version such as `key-rotation/2.1`. The `User-Agent` is this
+    /// and the name and version of this crate.
     pub fn application(mut self, name: impl AsRef<str>) -> Self {
         self.user_agent = settings::user_agent(Some(name.as_ref()));
         self
     }
 
-    /// Adds a header to every request, such as one for a gateway. Nothing prints its value.
+    /// Adds a header to every request, such as one for a gateway.
+    ///
+    /// Nothing prints its value.
     ///
     /// [`build`](Self::build) rejects the headers that the client sets itself: `Accept`,
     /// `Authorization`, `Connection`, `Content-Length`, `Content-Type`, `Host`,
@@ -267,19 +319,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the http or https URL of a proxy for all requests, with a user name and a password if it
-    /// needs them: `http://user:password@host:3128`.
+    /// Sets the http or https URL of a proxy for all requests.
     ///
-    /// By default the proxies of the environment are used (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`
-    /// and `NO_PROXY`), except for servers on this machine. A proxy reads plain `http://`, so
-    /// [`allow_http`](Self::allow_http) is then needed for servers on this machine, too.
+    /// The URL has a user name and a password if the proxy needs them:
+    /// `http://user:password@host:3128`.
+    ///
+    /// By default the client uses the proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY`), except for servers on this machine. A proxy reads plain
+    /// `http://`, so [`allow_http`](Self::allow_http) is then needed for servers on this machine,
+    /// too.
     pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
         self.proxy = Some(settings::proxy(url.as_ref()));
         self
     }
 
-    /// Adds trusted certificates in PEM to those of the system, such as that of a company's own
-    /// authority.
+    /// Adds trusted certificates in PEM to those of the system.
+    ///
+    /// An example is the certificate of a company's own authority. Several can be in one text.
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
         let added = settings::root_certificates(pem.as_ref());
@@ -290,7 +346,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets base reqwest settings, for options not listed here.
+    /// Sets base settings of the HTTP client, for options not listed here.
+    ///
+    /// They are a `reqwest::ClientBuilder` of the re-exported [`reqwest`](crate::reqwest).
     ///
     /// Safety settings always win: redirects are not followed, retries and timeouts are this
     /// builder's, requests authenticate with its key and have its `User-Agent`, and traffic is not
@@ -308,7 +366,7 @@ impl ClientBuilder {
     ///     .build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
-    pub fn http_client(mut self, settings: reqwest::ClientBuilder) -> Self {
+    pub fn http_client(mut self, settings: ReqwestClientBuilder) -> Self {
         self.http_client = Some(settings);
         self
     }
@@ -322,7 +380,10 @@ impl ClientBuilder {
     /// zero; and if TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let authorization = self.authorization.ok_or_else(|| {
-            Error::rejected("there is no API key; set one with `api_key` or use `from_env`")
+            Error::rejected(
+                "there is no API key; call `api_key`, or start with `ClientBuilder::from_env()`, \
+                 which reads ROCKSET_APIKEY and ROCKSET_APISERVER",
+            )
         })??;
         let server = self.api_server.value?;
         // A proxy takes requests for this machine off it first.
@@ -335,13 +396,19 @@ impl ClientBuilder {
             ("timeout", self.timeout),
         ];
         if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
-            return Err(Error::rejected(format!("`{name}` is zero, so no call can succeed")));
+            return Err(Error::rejected(format!(
+                "`{name}` is zero, so no call can succeed; give it a duration such as \
+                 `Duration::from_secs(5)`"
+            )));
         }
 
         let mut http = self.http_client.unwrap_or_else(reqwest::Client::builder);
         if is_local {
             // A proxy is another machine: it cannot reach this one's loopback address.
             http = http.no_proxy();
+            if let Some(name) = server.domain() {
+                http = http.resolve_to_addrs(name, &settings::LOOPBACK);
+            }
         }
         if let Some(proxy) = self.proxy {
             http = http.proxy(proxy?);

@@ -6,20 +6,24 @@ use std::sync::Arc;
 
 use crate::call::{self, Settings, Subject};
 use crate::error::Error;
-use crate::generated::{self, ErrorBody, ResponseValue};
+// Renamed, because the reference shows only the last part of a path.
+use crate::generated::{Client as GeneratedClient, Error as GeneratedError};
+use crate::generated::{ErrorBody, ResponseValue};
 use crate::operation::Operation;
 
-/// A client of the API-keys API. Its five operations are builders to be awaited or, with the feature
-/// `blocking`, sent without async.
+/// A client of the API-keys API, with a method for each of its five operations.
+///
+/// The methods return builders, which are awaited or, with the feature `blocking`, sent without
+/// async.
 ///
 /// Cloning is cheap, and clones share their connections. Requests go to one API server and
 /// authenticate with one key. Redirects are not followed, so the key goes nowhere else.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rockset_apikeys::Error> {
-/// use rockset_apikeys::{Client, Region};
+/// use rockset_apikeys::Client;
 ///
-/// let client = Client::builder().region(Region::USE1A1).api_key("...").build()?;
+/// let client = Client::builder().api_server("127.0.0.1:8080").api_key("...").build()?;
 /// let keys = client.list_api_keys().await?;
 /// # let _ = keys;
 /// # Ok(())
@@ -29,12 +33,12 @@ use crate::operation::Operation;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    generated: generated::Client,
+    generated: GeneratedClient,
     settings: Settings,
 }
 
 impl Client {
-    pub(crate) fn new(generated: generated::Client, settings: Settings) -> Self {
+    pub(crate) fn new(generated: GeneratedClient, settings: Settings) -> Self {
         Self(Arc::new(Inner { generated, settings }))
     }
 
@@ -49,26 +53,28 @@ impl Client {
 
     /// Returns the generated client, which has every operation of the contract.
     ///
-    /// Its requests authenticate, go to the same server and share the connections. Its responses are
-    /// limited in size and redirects are not followed, and no text of them shows a key. Each request
-    /// has the timeout of an attempt. It does not retry, has no timeout of a call and no span, and
-    /// its errors are the generator's own type: [`run`](Self::run) adds all of that.
-    pub fn generated(&self) -> &generated::Client {
+    /// Its requests authenticate, go to the same server and share the connections. Each has the
+    /// timeout of an attempt and the limit on the response's body, and follows no redirect. Its
+    /// errors are redacted. It is not retried, and has no timeout of a call and no span:
+    /// [`run`](Self::run) adds them.
+    ///
+    /// Its error is the generator's type, [`generated::Error`](crate::generated::Error):
+    /// `ErrorResponse` has the contract's error model for a documented status, and
+    /// `UnexpectedResponse` is any other response. Names and signatures of generated code follow
+    /// progenitor; a new version of it may change them.
+    pub fn generated(&self) -> &GeneratedClient {
         &self.0.generated
     }
 
-    /// Runs a generated request as a call: with the client's timeout, safe retries and their budget,
-    /// a span and the crate's errors.
+    /// Runs a generated request as a call.
     ///
-    /// This is how to call an operation of the contract that has no method here. `send` makes the
-    /// request and sends it, once for each attempt, so it has to make the same request each time;
-    /// `operation` is its row of the contract's [table](generated::operations), which decides what
-    /// a retry may do.
+    /// The call has the client's timeout, safe retries and their budget, a span and this crate's
+    /// errors.
     ///
-    /// # Errors
+    /// # An operation without a method
     ///
-    /// Fails like every call. A value that the request misses, or that no URL can carry, is rejected
-    /// before anything is sent.
+    /// [`generated`](Self::generated) has every operation of the contract, even if `Client` has no
+    /// method for it yet. `run` makes a call of its request:
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -76,23 +82,34 @@ impl Client {
     ///
     /// let request = client.generated().list_api_keys().user("self");
     /// let response = client.run(&operations::LIST_API_KEYS, || request.clone().send()).await?;
-    /// println!("{:?}: {} keys", response.headers().get("date"), response.data.len());
+    /// println!("{}, {} keys", response.status(), response.data.len());
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// `send` sends the request, once per attempt, so it must make the same request each time.
+    /// `operation` is the operation's row in a [table](crate::generated::operations) that is
+    /// generated from the contract. It says what the operation does to state, and so when a retry
+    /// is safe.
+    ///
+    /// # Errors
+    ///
+    /// Fails like every call. A request that lacks a required value, or has one that is not a valid
+    /// path segment, is rejected before sending.
     pub async fn run<T, F>(
         &self,
         operation: &'static Operation,
         send: impl Fn() -> F,
     ) -> Result<ResponseValue<T>, Error>
     where
-        F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
+        F: Future<Output = Result<ResponseValue<T>, GeneratedError<ErrorBody>>>,
     {
         call::run(self.settings(), operation, Subject::default(), None, send).await
     }
 
-    /// Runs a generated request as [`run`](Self::run) does, without async: blocks the thread until
-    /// the call ends.
+    /// Runs a generated request as [`run`](Self::run) does, without async.
+    ///
+    /// Blocks the thread until the call ends.
     ///
     /// # Errors
     ///
@@ -105,7 +122,7 @@ impl Client {
         send: impl Fn() -> F,
     ) -> Result<ResponseValue<T>, Error>
     where
-        F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
+        F: Future<Output = Result<ResponseValue<T>, GeneratedError<ErrorBody>>>,
     {
         crate::blocking::wait(operation, self.run(operation, send))
     }

@@ -1,4 +1,4 @@
-//! Settings from environment variables, plain and with their source.
+//! Reads settings from environment variables. Their check is in `settings`.
 
 use std::env::{self, VarError};
 
@@ -10,20 +10,29 @@ const API_SERVER: &str = "ROCKSET_APISERVER";
 
 /// Reads the variables.
 pub(crate) fn read() -> Result<SourcedSettings, Error> {
-    let api_server = variable(API_SERVER)?.map(|server| Sourced::new(API_SERVER, server));
-    let key = variable(API_KEY)?
-        .ok_or_else(|| Error::rejected(format!("{API_KEY} is not set; set it to an API key")))?;
-    Ok(SourcedSettings { api_key: Sourced::new(API_KEY, key.into()), api_server })
+    let server = variable(API_SERVER, "a host or URL such as http://127.0.0.1:8080, or unset it")?;
+    let key = variable(API_KEY, "the client's key")?.ok_or_else(|| {
+        Error::rejected(format!(
+            "{API_KEY} is not set; set it to the client's key, or call `api_key` on \
+             `Client::builder()`"
+        ))
+    })?;
+    Ok(SourcedSettings {
+        api_key: Sourced::new(API_KEY, key.into()),
+        api_server: server.map(|server| Sourced::new(API_SERVER, server)),
+    })
 }
 
-/// Returns the value of a variable, or `None` if it is not set.
-fn variable(name: &str) -> Result<Option<String>, Error> {
+/// Returns the value of a variable, or `None` if it is not set. An error says what to set it to.
+fn variable(name: &str, to: &str) -> Result<Option<String>, Error> {
     match env::var(name) {
         Ok(value) if value.is_empty() => {
-            Err(Error::rejected(format!("{name} is set but empty; give it a value or unset it")))
+            Err(Error::rejected(format!("{name} is set but empty; set it to {to}")))
         }
         Ok(value) => Ok(Some(value)),
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(Error::rejected(format!("{name} is not Unicode"))),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Error::rejected(format!("{name} is not Unicode; set it to {to}")))
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! Everything that can go wrong, as callers see it.
+//! The error of calls and of settings, as callers see it. What is retried is decided in `retry`.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::iter;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -17,18 +18,37 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// Either the input or a setting was invalid, so nothing was sent
 /// ([`is_rejected`](Self::is_rejected)), or a call failed: classify it with the `is_*` methods.
 ///
-/// `Display` is one line: the operation, what went wrong, and the trace id if there is one. It does
-/// not repeat the [`source`](StdError::source).
+/// `Display` is one line: the operation, what went wrong, and the trace id that finds the request
+/// in the server's log, if there is one. It does not repeat the [`source`](StdError::source).
+/// `Debug` adds the causes, one per line, for `unwrap` and for `fn main() -> Result<(), Error>`:
+///
+/// ```text
+/// Error: list_api_keys: cannot connect to the API server; 4 attempts were made
+///
+/// Caused by:
+///     error sending request
+///     client error (Connect)
+///     tcp connect error
+///     Connection refused (os error 111)
+/// ```
+///
+/// Neither shows a key. Match the classes that the program handles, and return the others:
 ///
 /// ```no_run
-/// # async fn example(client: rockset_apikeys::Client) {
-/// match client.get_api_key("my-app").await {
-///     Ok(key) => println!("{} is {:?}", key.name, key.state),
-///     Err(error) if error.is_not_found() => println!("there is no such key"),
-///     Err(error) => println!("{error}"),
+/// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+/// match client.create_api_key("my-app").await {
+///     Ok(created) => println!("created {}", created.name),
+///     Err(error) if error.is_conflict() => println!("the key exists"),
+///     Err(error) if error.is_ambiguous() => println!("look it up before retrying: {error}"),
+///     Err(error) if error.is_retryable() => println!("try again later: {error}"),
+///     Err(error) => return Err(error),
 /// }
+/// # Ok(())
 /// # }
 /// ```
+///
+/// When this error is returned, the client has made all the retries that are safe and permitted:
+/// [`RetryPolicy`](crate::RetryPolicy) says which.
 pub struct Error(Repr);
 
 enum Repr {
@@ -162,10 +182,14 @@ impl Error {
         self.call()?.failure.status()
     }
 
-    /// Returns what the server said about the error: the contract's error model, redacted.
+    /// Returns what the server said about the error, redacted.
+    ///
+    /// That is the contract's error model, with `message`, `type_`, `trace_id`, `error_id`,
+    /// `query_id`, `line`, `column` and `virtual_instance_rrn`, all optional.
     ///
     /// `None` if no response arrived. If the body is something else, such as a proxy's HTML page,
-    /// `message` is the beginning of its text; for a redirect, it names the host.
+    /// `message` is the beginning of its text; for a redirect, it names the host. If the body of a
+    /// success is invalid, the [`source`](StdError::source) says why.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) {
@@ -191,7 +215,7 @@ impl Error {
         self.call().map_or(0, |call| call.attempts)
     }
 
-    /// Returns how long the server asked to wait (`Retry-After`), counted from its response.
+    /// Returns how long the server asked to wait (`Retry-After`), from its response on.
     ///
     /// The client waits by itself, unless the wait ends after the call's
     /// [`timeout`](crate::ClientBuilder::timeout): then it returns the error at once.
@@ -225,8 +249,8 @@ impl Error {
 
     /// Returns true for status 403: the client's key lacks the permission.
     ///
-    /// Its role or its owner's roles do not allow the operation; only administrators manage the keys
-    /// of other users.
+    /// Its role or its owner's roles do not allow the operation; only administrators manage the
+    /// keys of other users.
     pub fn is_forbidden(&self) -> bool {
         self.has_status(StatusCode::FORBIDDEN)
     }
@@ -245,7 +269,7 @@ impl Error {
         self.has_status(StatusCode::CONFLICT)
     }
 
-    /// Returns true for status 429: there were too many requests, or a quota is used up.
+    /// Returns true for status 429: too many requests, or a quota is used up.
     ///
     /// Wait before the next call, at least [`retry_after`](Self::retry_after).
     pub fn is_rate_limited(&self) -> bool {
@@ -358,7 +382,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Writes what the server said: its message, and what helps to find out more.
+/// Writes the server's message, its error type and its trace id.
 fn write_details(f: &mut fmt::Formatter<'_>, details: &ErrorBody) -> fmt::Result {
     if let Some(message) = &details.message {
         f.write_str(": ")?;
@@ -391,12 +415,13 @@ fn write_on_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Error");
-        debug.field("display", &format_args!("{self}"));
-        if let Some(source) = self.source() {
-            debug.field("source", &source);
+        write!(f, "{self}")?;
+        let causes = iter::successors(self.source(), |&cause| cause.source());
+        for (index, cause) in causes.enumerate() {
+            f.write_str(if index == 0 { "\n\nCaused by:\n    " } else { "\n    " })?;
+            write_on_one_line(f, &cause.to_string())?;
         }
-        debug.finish()
+        Ok(())
     }
 }
 

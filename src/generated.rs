@@ -1,13 +1,14 @@
-//! What the generator makes of the contract, `openapi/apikeys.yaml`, and the seam between that and
-//! `hook`, which sends its requests.
+//! The code that progenitor generates from the contract, `openapi/apikeys.yaml`.
 //!
-//! [`Client::generated`](crate::Client::generated) returns the client in here, for what
+//! [`Client::generated`](crate::Client::generated) returns its client, for what
 //! [`Client`](crate::Client) does not cover. The code follows the generator's ways: not every item
 //! is documented, and a new version of the generator may change it.
 
-// The only `unwrap` is in the generated `Client::new`, for TLS that cannot be set up. The crate never
-// calls it, and a program has no hook to give it but one that it takes out of a client made here. A
-// client made that way still sends through the hook's HTTP client.
+// Below is the seam between the generated code and `hook`, which sends its requests.
+//
+// The only `unwrap` is in the generated `Client::new`, for TLS that cannot be set up. The crate
+// never calls it, and a program has no hook to give it but one that it takes out of a client made
+// here. A client made that way still sends through the hook's HTTP client.
 #![allow(missing_docs, clippy::all, clippy::unwrap_used)]
 
 use reqwest::{Request, Response};

@@ -1,4 +1,4 @@
-//! What the contract says of one operation.
+//! An operation of the contract, as a row of the generated table.
 
 use reqwest::Method;
 

@@ -1,5 +1,5 @@
-//! The five operations: arguments in, a generated request out, and the value out of its response.
-//! What every call has is written once, in [`Call`]; how a call is made is in `call`.
+//! The five operations: each makes a generated request from its arguments, and returns the value of
+//! the response. What all calls share is in [`Call`]; how a call is made is in `call`.
 //!
 //! `cargo xtask regen` holds this file to the contract: each operation has its method, and each
 //! parameter and field of a body its argument or setter.
@@ -19,7 +19,9 @@ use crate::operation::Operation;
 use crate::path;
 use crate::values::Timestamp;
 
-/// A call of an operation: a builder with the operation's setters, to be awaited or sent.
+/// A call of an operation: a builder with setters, to be awaited or sent.
+///
+/// Dropping the future of a call cancels the call and closes its connection.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -40,8 +42,9 @@ pub struct Call<R> {
 }
 
 impl<R: Request> Call<R> {
-    /// Sets the timeout of this call, with all its attempts and waits; defaults to the client's
-    /// [`timeout`](crate::ClientBuilder::timeout).
+    /// Sets the timeout of this call, with all attempts and waits.
+    ///
+    /// Defaults to the client's [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -70,6 +73,47 @@ impl<R: Request> Call<R> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Tests of blocking programs
+    ///
+    /// Keep a runtime beside the calls, in an ordinary `#[test]`. Its threads run the server while
+    /// the test's thread waits for a call:
+    ///
+    /// ```
+    /// use rockset_apikeys::Client;
+    /// use rockset_apikeys_server::Server;
+    /// use tokio::runtime::Runtime;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::new()?;
+    /// let server = runtime.block_on(Server::start())?;
+    /// let key = server.admin_key().clone();
+    /// let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+    ///
+    /// client.create_api_key("my-app").send_blocking()?;
+    /// assert_eq!(client.list_api_keys().send_blocking()?.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A current-thread runtime does not work here: it runs the server only within `block_on`, and
+    /// the calls time out. In a `#[tokio::test]`, make the calls in `spawn_blocking` and await it:
+    ///
+    /// ```
+    /// # use rockset_apikeys::Client;
+    /// # use rockset_apikeys_server::Server;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::start().await?;
+    /// let key = server.admin_key().clone();
+    /// let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+    ///
+    /// let calls = move || client.create_api_key("my-app").send_blocking();
+    /// let created = tokio::task::spawn_blocking(calls).await??;
+    /// assert_eq!(created.name, "my-app");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "blocking")]
     pub fn send_blocking(self) -> Result<R::Output, Error> {
         crate::blocking::wait(R::OPERATION, self.into_future())
@@ -85,7 +129,7 @@ impl<R: Request> IntoFuture for Call<R> {
     }
 }
 
-/// What each operation fills in.
+/// What differs between the operations.
 pub trait Request: Send + Sync + Sized + 'static {
     type Output;
     const OPERATION: &'static Operation;
@@ -115,7 +159,8 @@ impl Client {
     /// that is empty, `.` or `..` is rejected before sending.
     ///
     /// ```no_run
-    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rockset_apikeys::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use rockset_apikeys::Timestamp;
     ///
     /// let expiry: Timestamp = "2099-01-01T00:00:00Z".parse()?;
@@ -130,16 +175,17 @@ impl Client {
         self.call(CreateApiKey { name: name.into(), body: CreateApiKeyRequest::builder() })
     }
 
-    /// Lists a user's API keys, oldest first; defaults to those of the authenticated user.
+    /// Lists a user's API keys, oldest first.
     ///
-    /// Each has its identifier in place of its full value.
+    /// The user defaults to the authenticated one. Each key has its identifier in place of its full
+    /// value.
     ///
     /// Documentation page: `list_api_keys`, `GET /v1/orgs/self/users/{user}/apikeys`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_forbidden`](Error::is_forbidden) for another user's keys, unless the client's
-    /// key is an administrator's.
+    /// Fails with [`is_forbidden`](Error::is_forbidden) for another user's keys, unless the
+    /// client's key is an administrator's.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -153,7 +199,9 @@ impl Client {
         self.call(ListApiKeys { user: DEFAULT_USER.to_owned() })
     }
 
-    /// Retrieves an API key, with its identifier in place of its full value unless
+    /// Retrieves an API key.
+    ///
+    /// It has its identifier in place of its full value, unless
     /// [`reveal`](Call::<GetApiKey>::reveal) asks for that.
     ///
     /// Documentation page: `get_api_key`, `GET /v1/orgs/self/users/{user}/apikeys/{name}`.
@@ -175,16 +223,16 @@ impl Client {
         self.call(GetApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), reveal: None })
     }
 
-    /// Updates the state or the expiry time of an API key; fields that are not set stay.
+    /// Updates the state or the expiry time of an API key.
     ///
-    /// The response is the key after the update.
+    /// Fields that are not set keep their values. The response is the key after the update.
     ///
     /// Documentation page: `update_api_key`, `POST /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
-    /// As for [`get_api_key`](Self::get_api_key), and with [`is_conflict`](Error::is_conflict) if an
-    /// expired key is to be active.
+    /// As for [`get_api_key`](Self::get_api_key), and with [`is_conflict`](Error::is_conflict) if
+    /// an expired key is to be active.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -234,22 +282,25 @@ pub struct CreateApiKey {
 }
 
 impl Call<CreateApiKey> {
-    /// Sets the role that limits what the key may do, such as `read-only`. Without it, the key has
-    /// all roles of its owner.
+    /// Sets the role that limits what the key may do, such as `read-only`.
+    ///
+    /// Without it, the key has all roles of its owner.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.request.body = self.request.body.role(Some(role.into()));
         self
     }
 
-    /// Sets when the key expires; by default it does not. Not on the documentation page, but a later
-    /// addition to the API.
+    /// Sets when the key expires; by default it does not.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.request.body = self.request.body.expiry_time(Some(time.into()));
         self
     }
 
-    /// Sets the email address of the user for whom the key is created. Not on the documentation
-    /// page, but a later addition to the API.
+    /// Sets the email address of the user for whom the key is created.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
         self.request.body = self.request.body.created_by(Some(user.into()));
         self
@@ -356,14 +407,17 @@ impl Call<UpdateApiKey> {
         self
     }
 
-    /// Sets when the key expires. Not on the documentation page, but a later addition to the API.
+    /// Sets when the key expires.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.request.body.expiry_time = Some(time.into());
         self
     }
 
-    /// Sets whether to remove the expiry time, so that the key does not expire. Not on the
-    /// documentation page, but a later addition to the API.
+    /// Sets whether to remove the expiry time, so that the key does not expire.
+    ///
+    /// Not on the documentation page, but a later addition to the API.
     pub fn clear_expiry_time(mut self, clear: bool) -> Self {
         self.request.body.clear_expiry_time = Some(clear);
         self

@@ -1,5 +1,5 @@
-//! Settings from the profiles of the vendor's command line, plain and with their source. Errors
-//! quote nothing of the file but the names of profiles.
+//! Reads settings from the profiles of the vendor's command line. Errors show names of profiles,
+//! and nothing else of the file. The check of the settings is in `settings`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,27 +33,33 @@ pub(crate) fn read(name: Option<&str>) -> Result<SourcedSettings, Error> {
     let file = path()?;
     let place = file.display();
     let text = fs::read_to_string(&file).map(Zeroizing::new).map_err(|error| {
-        Error::rejected_because(format!("the profiles in {place} cannot be read"), error)
+        let reason = "cannot be read; check that the file exists, or use `Client::builder()`";
+        Error::rejected_because(format!("the profiles in {place} {reason}"), error)
     })?;
     warn_of_wide_mode(&file);
     let mut profiles: Profiles = serde_norway::from_str(&text).map_err(|error| {
         // The parser's own text may quote a key.
         let line = error.location().map_or_else(String::new, |it| format!(" line {}:", it.line()));
         Error::rejected(format!(
-            "{place}:{line} the form is not `current: NAME`, `keys: {{NAME: {{apikey: TEXT, \
-             apiserver: TEXT}}}}`"
+            "{place}:{line} the form is not valid; write `current: NAME` and `keys: {{NAME: \
+             {{apikey: TEXT, apiserver: TEXT}}}}`"
         ))
     })?;
-    let names = profiles.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let name = name.or(profiles.current.as_deref()).ok_or_else(|| {
-        Error::rejected(format!("{place} has no `current` profile; name one of these: {names}"))
-    })?;
-    let profile = profiles.keys.remove(name).ok_or_else(|| {
-        Error::rejected(format!("{place} has no profile {name:?}; its profiles are: {names}"))
-    })?;
+    let names = profiles.keys.keys().map(String::as_str).collect::<Vec<_>>();
+    let advice = match &names[..] {
+        [] => "add one below `keys`".to_owned(),
+        names => format!("call `from_profile` with one of: {}", names.join(", ")),
+    };
+    let name = name
+        .or(profiles.current.as_deref())
+        .ok_or_else(|| Error::rejected(format!("{place} has no `current` profile; {advice}")))?;
+    let profile = profiles
+        .keys
+        .remove(name)
+        .ok_or_else(|| Error::rejected(format!("{place} has no profile {name:?}; {advice}")))?;
     let source = |field| format!("`keys.{name}.{field}` in {place}");
     let key = profile.apikey.ok_or_else(|| {
-        Error::rejected(format!("{} is missing; set it to an API key", source("apikey")))
+        Error::rejected(format!("{} is missing; set it to the client's key", source("apikey")))
     })?;
     Ok(SourcedSettings {
         api_key: Sourced::new(source("apikey"), key),

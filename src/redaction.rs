@@ -1,5 +1,4 @@
-//! Keeps API keys out of text that a server sends back: the client's own key, and text that looks
-//! like a key.
+//! Redacts API keys in text from outside: the client's own key, and text that looks like a key.
 
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;

@@ -5,8 +5,18 @@ use std::str::FromStr;
 
 /// A region of the hosted service: a cluster, its AWS region and its URL.
 ///
-/// The service was retired on 30 September 2024 and its URLs no longer respond. Programs and
-/// configurations still name them. The constants are the contract's servers.
+/// Rockset retired the service on 30 September 2024, and its URLs no longer respond. Programs and
+/// configurations still name them. The constants are the contract's servers:
+///
+/// | Region | Cluster | AWS region | URL |
+/// | --- | --- | --- | --- |
+/// | [`RS2`](Self::RS2) (default) | rs2 | us-west-2 | `https://api.rs2.usw2.rockset.com` |
+/// | [`USW2A1`](Self::USW2A1) | usw2a1 | us-west-2 | `https://api.usw2a1.rockset.com` |
+/// | [`USE1A1`](Self::USE1A1) | use1a1 | us-east-1 | `https://api.use1a1.rockset.com` |
+/// | [`EUC1A1`](Self::EUC1A1) | euc1a1 | eu-central-1 | `https://api.euc1a1.rockset.com` |
+///
+/// Text is parsed from a cluster, an AWS region or a URL. `us-west-2` has two clusters and selects
+/// the older, [`RS2`](Self::RS2).
 ///
 /// ```
 /// use rockset_apikeys::Region;
@@ -75,8 +85,9 @@ impl fmt::Display for Region {
 impl FromStr for Region {
     type Err = ParseRegionError;
 
-    /// Parses the name of a cluster, an AWS region, or a URL with or without a trailing slash; letter
-    /// case does not matter. `us-west-2` has two clusters and selects the older, [`Region::RS2`].
+    /// Parses the name of a cluster, an AWS region, or a URL.
+    ///
+    /// Letter case does not matter, nor does a slash at the end.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wanted = text.strip_suffix('/').unwrap_or(text);
         let found = Self::ALL.into_iter().find(|region| {

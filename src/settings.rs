@@ -1,8 +1,8 @@
-//! Checks each setting of a client, and names its source in errors. No error quotes a key, a password
-//! or a header's value.
+//! Checks each setting of a client. An error names the setting's source and what to change; it
+//! shows no key, password or header value.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use reqwest::Url;
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::generated::{AUTHENTICATION_HEADER, AUTHENTICATION_PREFIX};
+use crate::redaction;
 use crate::values::ApiKeyValue;
 
 const PRODUCT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
@@ -30,7 +31,11 @@ const OWN_HEADERS: [HeaderName; 8] = [
     USER_AGENT,
 ];
 
-/// A setting and where it came from, as errors name it.
+/// How errors about an API server end.
+const SERVER_EXAMPLES: &str =
+    "use a host or URL such as http://127.0.0.1:8080 or https://api.example.com";
+
+/// A setting and its source: the call, the variable or the place in a file that errors name.
 pub(crate) struct Sourced<T> {
     pub(crate) source: Cow<'static, str>,
     pub(crate) value: T,
@@ -54,35 +59,43 @@ pub(crate) struct SourcedSettings {
 pub(crate) fn authorization(key: &Sourced<ApiKeyValue>) -> Result<HeaderValue, Error> {
     let (source, key) = (&key.source, key.value.expose_secret());
     if key.is_empty() {
-        return Err(Error::rejected(format!("{source} is empty")));
+        let reason = format!("the API key from {source} is empty; set it to the client's key");
+        return Err(Error::rejected(reason));
     }
     if let Some(position) = key.chars().position(|char| !char.is_ascii_graphic()) {
         return Err(Error::rejected(format!(
-            "{source} is not valid: character {} of {} is not printable ASCII; check for a pasted \
-             space or newline",
+            "the API key from {source} is not valid: character {} of {} is not printable ASCII; \
+             check for a pasted space or newline",
             position + 1,
             key.chars().count()
         )));
     }
     let text = Zeroizing::new([AUTHENTICATION_PREFIX, key].concat().into_bytes());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
-        .map_err(|error| Error::rejected_because(format!("{source} is not valid"), error))?;
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|error| {
+        Error::rejected_because(format!("the API key from {source} is not valid"), error)
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// Parses the URL of an API server.
+/// Parses the URL or the bare host of an API server. A bare host gets `http://` if it is this
+/// machine, and `https://` otherwise.
 pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
     let Sourced { source, value } = server;
-    let example = "use a URL such as https://api.use1a1.rockset.com";
-    if !value.contains("://") {
-        // Otherwise `localhost:8080` would be a URL with the scheme `localhost`. The text is not
-        // quoted: mixed-up arguments put the key here.
-        return Err(Error::rejected(format!("{source} is not a URL; {example}")));
-    }
-    let url = Url::parse(value).map_err(|error| {
-        Error::rejected_because(format!("{source} is not a valid URL; {example}"), error)
-    })?;
+    let text = |reason| {
+        format!("the API server {} from {source} {reason}; {SERVER_EXAMPLES}", quoted(value))
+    };
+    let url = if value.contains("://") {
+        Url::parse(value)
+    } else if is_bare_host(value) {
+        match Url::parse(&format!("http://{value}")) {
+            Ok(url) if !is_loopback(&url) => Url::parse(&format!("https://{value}")),
+            parsed => parsed,
+        }
+    } else {
+        return Err(Error::rejected(text("is neither a URL nor a host with a dot or a port")));
+    };
+    let url = url.map_err(|error| Error::rejected_because(text("is not a valid URL"), error))?;
     let reason = if !matches!(url.scheme(), "http" | "https") {
         "is neither http nor https"
     } else if !url.username().is_empty() || url.password().is_some() {
@@ -92,7 +105,27 @@ pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
     } else {
         return Ok(url);
     };
-    Err(Error::rejected(format!("{source} {reason}; {example}")))
+    Err(Error::rejected(text(reason)))
+}
+
+/// Whether the text begins with a host. A single word may be a key that was passed in place of a
+/// host; a DNS query would reveal it.
+fn is_bare_host(text: &str) -> bool {
+    let host = text.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let has_dot_or_port = host.contains(['.', ':']) && !host.ends_with(':');
+    has_dot_or_port || host.eq_ignore_ascii_case("localhost")
+}
+
+/// Quotes a URL or a host without what may be secret: its user name and password, its query, and
+/// what may be a key.
+fn quoted(url: &str) -> String {
+    if !url.is_empty() && !url.contains(['.', ':', '/']) {
+        return "[REDACTED]".to_owned();
+    }
+    let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + 3));
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    format!("{:?}", redaction::text(&[scheme, rest].concat(), None))
 }
 
 /// Rejects servers that cannot be reached safely, or not at all by this build.
@@ -103,17 +136,18 @@ pub(crate) fn check_transport(
     allow_http: bool,
     has_own_tls: bool,
 ) -> Result<(), Error> {
+    let url = quoted(server.as_str());
     if server.scheme() == "http" && !is_local && !allow_http {
         return Err(Error::rejected(format!(
-            "{source}, {server}, would send the key unencrypted to another host; use https, or \
-             permit it with `allow_http`"
+            "the API server {url} from {source} would receive the key unencrypted; use https, or \
+             permit it with `ClientBuilder::allow_http(true)`"
         )));
     }
     let tls = cfg!(any(feature = "rustls", feature = "native-tls")) || has_own_tls;
     if server.scheme() == "https" && !tls {
         return Err(Error::rejected(format!(
-            "{source}, {server}, is https, and this build has no TLS; enable the feature `rustls` \
-             or `native-tls` of rockset-apikeys"
+            "the API server {url} from {source} is https, and this build has no TLS; enable the \
+             feature `rustls` or `native-tls` of rockset-apikeys"
         )));
     }
     Ok(())
@@ -122,9 +156,18 @@ pub(crate) fn check_transport(
 /// Whether the URL's host is this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match address {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
 }
+
+/// The addresses of `localhost` and the names below it. A resolver may know others.
+pub(crate) const LOOPBACK: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
 
 /// Returns the `User-Agent`.
 pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error> {
@@ -132,7 +175,9 @@ pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error
     let is_printable = |char: char| char == ' ' || char.is_ascii_graphic();
     if name.trim().is_empty() || !name.chars().all(is_printable) {
         return Err(Error::rejected(format!(
-            "the application {name:?} is empty or has characters that are not printable ASCII"
+            "the application {:?} is empty or has characters that are not printable ASCII; call \
+             `application` with a name such as \"my-app/1.0\"",
+            redaction::text(name, None)
         )));
     }
     HeaderValue::from_str(&format!("{name} {PRODUCT}"))
@@ -141,15 +186,18 @@ pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error
 
 /// Parses a header for every request.
 pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let rejected = |reason| Error::rejected(format!("the default header {name:?} {reason}"));
+    let rejected = |reason| {
+        let name = redaction::text(name, None);
+        Error::rejected(format!("the header {name:?} from `default_header` {reason}"))
+    };
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-        return Err(rejected("has a name that no header can have"));
+        return Err(rejected("has a name that is not valid; use one such as \"x-team\""));
     };
     if OWN_HEADERS.contains(&header) {
-        return Err(rejected("is set by the client itself"));
+        return Err(rejected("is set by the client itself; remove it"));
     }
     let Ok(mut value) = HeaderValue::from_str(value) else {
-        return Err(rejected("has a value that is not printable ASCII"));
+        return Err(rejected("has a value that is not printable ASCII; check for a line break"));
     };
     value.set_sensitive(true);
     Ok((header, value))
@@ -160,16 +208,19 @@ pub(crate) fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
     let is_http = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
     match reqwest::Proxy::all(url) {
         Ok(proxy) if is_http => Ok(proxy),
-        _ => Err(Error::rejected(
-            "the proxy is not an http or https URL; use a URL such as http://host:3128",
-        )),
+        _ => Err(Error::rejected(format!(
+            "the proxy {} from `proxy` is not an http or https URL; use a URL such as \
+             http://127.0.0.1:3128",
+            quoted(url)
+        ))),
     }
 }
 
 /// Parses certificates in PEM.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub(crate) fn root_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
-    let reason = "the root certificate is not PEM, which begins with -----BEGIN CERTIFICATE-----";
+    let reason = "the certificate from `root_certificate` is not PEM; pass the contents of a file \
+                  that begins with -----BEGIN CERTIFICATE-----";
     match reqwest::Certificate::from_pem_bundle(pem) {
         Ok(certificates) if certificates.is_empty() => Err(Error::rejected(reason)),
         Ok(certificates) => Ok(certificates),

@@ -8,7 +8,7 @@ use tracing::field::Empty;
 use crate::error::Failure;
 use crate::operation::Operation;
 
-/// Creates the span of a call. Nothing is computed when nobody listens.
+/// Creates the span of a call. Without a subscriber, nothing is computed.
 pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
     tracing::info_span!(
         "rockset_apikeys",

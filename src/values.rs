@@ -6,17 +6,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::fmt::temporal::Pieces;
+// Renamed, because the reference shows only the last part of a path.
+use jiff::{Error as JiffError, Timestamp as JiffTimestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// The value of an API key: 64 letters and digits, or the identifier in place of it.
+/// The value of an API key: the full key or its identifier.
 ///
-/// The API returns the full value when a key is created or revealed, and otherwise the identifier,
-/// its first 6 characters.
-///
-/// `{:?}` shows nothing of it, there is no `Display`, and its memory is wiped when it is dropped. It
-/// serializes as plain text, because a server has to send it.
+/// A full key has 64 letters and digits. The API returns it when a key is created or revealed, and
+/// otherwise the identifier, its first 6 characters.
 ///
 /// ```
 /// use rockset_apikeys::ApiKeyValue;
@@ -26,6 +25,20 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// assert_eq!(value.identifier(), "aB3dE5");
 /// assert_eq!(format!("{value:?}"), "ApiKeyValue(..)");
 /// ```
+///
+/// # How keys stay secret
+///
+/// `{:?}` shows nothing of the value, and there is no `Display`: only
+/// [`expose_secret`](Self::expose_secret) returns it. It serializes as plain text, because a server
+/// has to send it.
+///
+/// `Debug`, `Display`, log lines and errors of this crate show neither the client's key nor a key
+/// that was created or revealed. If an error response contains the client's key, or text that looks
+/// like a key, `[REDACTED]` takes its place.
+///
+/// The memory of a value is wiped when it is dropped, and so is that of the `Authorization` header
+/// with its last copy. Buffers of the HTTP and TLS libraries are out of reach and not wiped, nor
+/// are strings that a program makes from `expose_secret`.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub struct ApiKeyValue(Zeroizing<String>);
@@ -82,24 +95,30 @@ impl JsonSchema for ApiKeyValue {
 /// A point in time, as the server wrote it.
 ///
 /// The API writes ISO 8601. Other text is kept and does not fail the response; it just has no
-/// [`instant`](Self::instant). A timestamp to be sent is always valid: it comes from a
-/// [`jiff::Timestamp`] or is parsed.
+/// [`instant`](Self::instant). A timestamp to be sent is always valid: it is parsed, or comes from
+/// the type of that name in [jiff](crate::jiff), `jiff::Timestamp`.
 ///
 /// ```
-/// use rockset_apikeys::Timestamp;
+/// use rockset_apikeys::{Timestamp, jiff};
 ///
 /// let expiry: Timestamp = "2030-01-01T00:00:00Z".parse()?;
-/// assert_eq!(expiry.instant().map(|it| it.as_second()), Some(1_893_456_000));
+/// let instant: Option<jiff::Timestamp> = expiry.instant();
+/// assert_eq!(instant.map(|instant| instant.as_second()), Some(1_893_456_000));
 /// assert!("tomorrow".parse::<Timestamp>().is_err());
+///
+/// let tomorrow = Timestamp::from(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24));
+/// # let _ = tomorrow;
 /// # Ok::<(), jiff::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timestamp(String);
 
 impl Timestamp {
-    /// Parses the text; `None` if the server sent something that is not a date and time with an
-    /// offset, or a time within the last 26 hours of the year 9999, which jiff has no instant for.
-    pub fn instant(&self) -> Option<jiff::Timestamp> {
+    /// Returns the instant as a `jiff::Timestamp`.
+    ///
+    /// `None` if the server sent something that is not a date and time with an offset, or a time
+    /// within the last 26 hours of the year 9999, for which jiff has no instant.
+    pub fn instant(&self) -> Option<JiffTimestamp> {
         self.0.parse().ok()
     }
 
@@ -109,23 +128,26 @@ impl Timestamp {
     }
 }
 
-impl From<jiff::Timestamp> for Timestamp {
-    fn from(instant: jiff::Timestamp) -> Self {
+impl From<JiffTimestamp> for Timestamp {
+    /// Writes the instant of a `jiff::Timestamp` as ISO 8601 in UTC.
+    fn from(instant: JiffTimestamp) -> Self {
         Self(instant.to_string())
     }
 }
 
 impl FromStr for Timestamp {
-    type Err = jiff::Error;
+    type Err = JiffError;
 
-    /// Parses a date and time with an offset, such as `2030-01-01T00:00:00Z`, and keeps the text.
+    /// Parses a date and time with an offset, such as `2030-01-01T00:00:00Z`.
+    ///
+    /// The text is kept.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_complete = |pieces: Pieces<'_>| {
             pieces.time().is_some()
                 && pieces.to_numeric_offset().is_some()
                 && pieces.time_zone_annotation().is_none()
         };
-        match text.parse::<jiff::Timestamp>() {
+        match text.parse::<JiffTimestamp>() {
             Ok(_) => Ok(Self(text.to_owned())),
             // The API has times for which jiff has no instant.
             Err(_) if Pieces::parse(text).is_ok_and(is_complete) => Ok(Self(text.to_owned())),

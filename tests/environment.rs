@@ -24,13 +24,42 @@ async fn from_env_reads_the_key_and_the_server() {
     assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
 }
 
-#[cfg(feature = "rustls")]
 #[test]
-fn a_bare_host_is_reached_with_https_and_the_default_is_region_rs2() {
-    let client = from_env(Some("k"), Some("api.use1a1.rockset.com")).unwrap();
-    assert_eq!(client.api_server(), "https://api.use1a1.rockset.com");
-    let client = from_env(Some("k"), Some("localhost:8080")).unwrap();
-    assert_eq!(client.api_server(), "https://localhost:8080");
+fn a_bare_host_is_reached_with_http_on_this_machine_and_with_https_elsewhere() {
+    for (host, url) in [
+        ("localhost", "http://localhost"),
+        ("LOCALHOST:8080", "http://localhost:8080"),
+        ("keys.localhost/prefix/", "http://keys.localhost/prefix"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("[::ffff:127.0.0.1]:8080", "http://[::ffff:7f00:1]:8080"),
+        ("api.example.com", "https://api.example.com"),
+        ("api.example.com/prefix", "https://api.example.com/prefix"),
+        ("keys:8080", "https://keys:8080"),
+        ("10.0.0.1:8080", "https://10.0.0.1:8080"),
+        ("0.0.0.0:8080", "https://0.0.0.0:8080"),
+        ("[::ffff:10.0.0.1]", "https://[::ffff:a00:1]"),
+        ("localhost.example.com", "https://localhost.example.com"),
+        ("notlocalhost:80", "https://notlocalhost:80"),
+        ("127.0.0.1.example.com", "https://127.0.0.1.example.com"),
+    ] {
+        if url.starts_with("https") && !cfg!(any(feature = "rustls", feature = "native-tls")) {
+            continue;
+        }
+        let client = Client::builder().api_key("k").api_server(host).build().unwrap();
+        assert_eq!(client.api_server(), url);
+        assert_eq!(from_env(Some("k"), Some(host)).unwrap().api_server(), url);
+        #[cfg(feature = "profile")]
+        {
+            let file = format!("current: a\nkeys: {{a: {{apikey: k, apiserver: '{host}'}}}}");
+            assert_eq!(profile::from_profile(Some(&file), None).unwrap().api_server(), url);
+        }
+    }
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[test]
+fn the_api_server_defaults_to_region_rs2() {
     let client = from_env(Some("k"), None).unwrap();
     assert_eq!(client.api_server(), "https://api.rs2.usw2.rockset.com");
 }
@@ -38,16 +67,44 @@ fn a_bare_host_is_reached_with_https_and_the_default_is_region_rs2() {
 #[test]
 fn errors_name_the_variable_and_quote_no_secret() {
     let server = Some("http://127.0.0.1:1");
-    assert!(from_env(None, server).unwrap_err().contains("ROCKSET_APIKEY is not set"));
-    assert!(from_env(Some(""), server).unwrap_err().contains("ROCKSET_APIKEY is set but empty"));
-    let error = from_env(Some("k"), Some("")).unwrap_err();
-    assert!(error.contains("ROCKSET_APISERVER is set but empty"), "{error}");
-
-    let error = from_env(Some("SECRET\n"), server).unwrap_err();
-    assert!(error.starts_with("ROCKSET_APIKEY is not valid"), "{error}");
-    for server in ["http://", "ftp://h", "http://u:SECRET@h", "http://example.com", "h?q=SECRET"] {
+    for (key, server, text) in [
+        (
+            None,
+            server,
+            "ROCKSET_APIKEY is not set; set it to the client's key, or call `api_key` on \
+             `Client::builder()`",
+        ),
+        (Some(""), server, "ROCKSET_APIKEY is set but empty; set it to the client's key"),
+        (
+            Some("k"),
+            Some(""),
+            "ROCKSET_APISERVER is set but empty; set it to a host or URL such as \
+             http://127.0.0.1:8080, or unset it",
+        ),
+        (
+            Some("SECRET\n"),
+            server,
+            "the API key from ROCKSET_APIKEY is not valid: character 7 of 7 is not printable \
+             ASCII; check for a pasted space or newline",
+        ),
+        (
+            Some("k"),
+            Some("ftp://127.0.0.1"),
+            "the API server \"ftp://127.0.0.1\" from ROCKSET_APISERVER is neither http nor \
+             https; use a host or URL such as http://127.0.0.1:8080 or https://api.example.com",
+        ),
+        (
+            Some("k"),
+            Some("http://10.0.0.1"),
+            "the API server \"http://10.0.0.1/\" from ROCKSET_APISERVER would receive the key \
+             unencrypted; use https, or permit it with `ClientBuilder::allow_http(true)`",
+        ),
+    ] {
+        assert_eq!(from_env(key, server).unwrap_err(), text);
+    }
+    for server in ["http://u:SECRET@h", "u:SECRET@h:80", "http://h?q=SECRET", "SECRET"] {
         let error = from_env(Some("k"), Some(server)).unwrap_err();
-        assert!(error.starts_with("ROCKSET_APISERVER"), "{error}");
+        assert!(error.contains("from ROCKSET_APISERVER"), "{error}");
         assert!(!error.contains("SECRET"), "{error}");
     }
 }
@@ -83,7 +140,7 @@ mod profile {
     use super::*;
 
     /// Builds a client from a profile, with this file in a new home directory.
-    fn from_profile(file: Option<&str>, name: Option<&str>) -> Result<Client, String> {
+    pub fn from_profile(file: Option<&str>, name: Option<&str>) -> Result<Client, String> {
         let home = tempfile::tempdir().unwrap();
         if let Some(text) = file {
             write(&home, text);
@@ -116,12 +173,9 @@ mod profile {
 
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
-    fn a_bare_host_is_reached_with_https_and_the_default_is_region_rs2() {
-        let file = "current: a\nkeys:\n  a:\n    apikey: k\n    \
-                    apiserver: api.use1a1.rockset.com\n  b:\n    apikey: k\n";
+    fn the_api_server_defaults_to_region_rs2() {
+        let file = "current: a\nkeys: {a: {apikey: k}}";
         let client = from_profile(Some(file), None).unwrap();
-        assert_eq!(client.api_server(), "https://api.use1a1.rockset.com");
-        let client = from_profile(Some(file), Some("b")).unwrap();
         assert_eq!(client.api_server(), "https://api.rs2.usw2.rockset.com");
     }
 
@@ -130,24 +184,31 @@ mod profile {
         let profile = "keys: {dev: {apikey: SECRET}, prod: {apiserver: h}}";
         let current = |name: &str| format!("current: {name}\n{profile}");
         for (file, name, parts) in [
-            (None, None, &["cannot be read"][..]),
-            (Some(profile.to_owned()), None, &["no `current` profile", "dev, prod"]),
+            (None, None, &["cannot be read", "check that the file exists"][..]),
+            (
+                Some(profile.to_owned()),
+                None,
+                &["no `current` profile", "from_profile", "dev, prod"],
+            ),
             (Some(current("gone")), None, &["no profile \"gone\"", "dev, prod"]),
             (Some(profile.to_owned()), Some("none"), &["no profile \"none\"", "dev, prod"]),
+            (Some("current: a".to_owned()), None, &["no profile \"a\"; add one below `keys`"]),
             (Some(current("prod")), None, &["`keys.prod.apikey` in", "is missing"]),
             (Some("current: [".to_owned()), None, &["config.yaml: line 1: the form is not"]),
             (Some("keys:\n  a: SECRET".to_owned()), None, &["line 2: the form is not"]),
-            (Some("SECRET".to_owned()), None, &["the form is not"]),
+            (Some("SECRET".to_owned()), None, &["the form is not valid; write `current: NAME`"]),
             (Some(String::new()), None, &["no `current` profile"]),
             (
                 Some("current: a\nkeys: {a: {apikey: 'SECRET key'}}".to_owned()),
                 None,
-                &["`keys.a.apikey` in", "is not valid"],
+                &["the API key from `keys.a.apikey` in", "is not valid"],
             ),
             (
-                Some("current: a\nkeys: {a: {apikey: k, apiserver: 'ftp://SECRET'}}".to_owned()),
+                Some(
+                    "current: a\nkeys: {a: {apikey: k, apiserver: 'ftp://u:SECRET@h'}}".to_owned(),
+                ),
                 None,
-                &["`keys.a.apiserver` in", "is neither http nor https"],
+                &["\"ftp://h\" from `keys.a.apiserver` in", "is neither http nor https"],
             ),
         ] {
             let error = from_profile(file.as_deref(), name).unwrap_err();

@@ -278,6 +278,28 @@ async fn a_failed_connection_is_a_connect_error_with_its_cause() {
 }
 
 #[tokio::test]
+async fn debug_is_the_text_and_then_the_causes_one_per_line() {
+    let error = error_of_json("get_api_key", 404, &json!({ "message": "no such\nkey" })).await;
+    let text = "get_api_key \"my-app\": 404 Not Found: no such key";
+    assert_eq!((format!("{error:?}"), format!("{error:#?}")), (text.to_owned(), text.to_owned()));
+
+    let error = Client::builder().api_key("k").api_server("http://127.0.0.1:99999").build();
+    let error = error.unwrap_err();
+    assert_eq!(format!("{error:?}"), format!("{error}\n\nCaused by:\n    invalid port number"));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
+    let text = format!("{error:?}");
+    let lines: Vec<_> = text.lines().collect();
+    let first = "list_api_keys: cannot connect to the API server";
+    assert_eq!(lines[..3], [first, "", "Caused by:"], "{text}");
+    assert!(lines[3..].iter().all(|line| line.starts_with("    ")), "{text}");
+    assert!(lines[4..].last().unwrap().contains("refused"), "{text}");
+}
+
+#[tokio::test]
 async fn an_invalid_success_is_not_quoted() {
     let secret = "SECRET-SECRET";
     for body in [

@@ -1,5 +1,7 @@
 //! What is rejected before anything is sent.
 
+use std::time::Duration;
+
 use httpmock::MockServer;
 use rockset_apikeys::{Client, Error, Region};
 
@@ -22,9 +24,12 @@ fn with_server(server: &str) -> Result<Client, Error> {
 
 #[test]
 fn a_client_needs_a_key_that_a_header_can_carry() {
-    let text = rejection(Client::builder().api_server("http://127.0.0.1:1").build());
-    assert!(text.contains("there is no API key"), "{text}");
-    assert!(rejection(with_key("")).contains("the API key is empty"));
+    assert_eq!(
+        rejection(Client::builder().api_server("http://127.0.0.1:1").build()),
+        "there is no API key; call `api_key`, or start with `ClientBuilder::from_env()`, which \
+         reads ROCKSET_APIKEY and ROCKSET_APISERVER"
+    );
+    assert!(rejection(with_key("")).contains("the API key from `api_key` is empty"));
     for key in ["SECRETS\n", "SECRETS ", " SECRETS", "SEC\u{7f}RETS", "SECRETSü", "SEC\0RETS"] {
         let text = rejection(with_key(key));
         assert!(text.contains("is not valid"), "{text}");
@@ -34,22 +39,28 @@ fn a_client_needs_a_key_that_a_header_can_carry() {
 }
 
 #[test]
-fn an_api_server_is_an_http_or_https_url_of_host_port_and_path() {
-    for (server, reason) in [
-        ("", "is not a URL"),
-        ("api.use1a1.rockset.com", "is not a URL"),
-        ("localhost:8080", "is not a URL"),
-        ("PASSWORD", "is not a URL"),
-        ("ftp://127.0.0.1", "neither http nor https"),
-        ("http://", "not a valid URL"),
-        ("http://127.0.0.1:99999", "not a valid URL"),
-        ("http://127.0.0.1/?a=b", "more than a host"),
-        ("http://127.0.0.1/#a", "more than a host"),
-        ("http://user:PASSWORD@127.0.0.1", "user name or password"),
+fn an_invalid_api_server_is_quoted_without_what_may_be_secret() {
+    let key_in_path = format!("ftp://127.0.0.1/{}", "PASSWORD".repeat(8));
+    for (server, quoted, reason) in [
+        ("", "\"\"", "is neither a URL nor a host with a dot or a port"),
+        ("/keys.example.com", "\"/keys.example.com\"", "is neither a URL nor a host"),
+        ("http:/127.0.0.1", "\"http:/127.0.0.1\"", "is neither a URL nor a host"),
+        ("PASSWORD", "[REDACTED]", "is neither a URL nor a host"),
+        ("ftp://127.0.0.1", "\"ftp://127.0.0.1\"", "is neither http nor https"),
+        (&key_in_path, "\"ftp://127.0.0.1/[REDACTED]\"", "is neither http nor https"),
+        ("http://", "\"http://\"", "is not a valid URL"),
+        ("127.0.0.1:99999", "\"127.0.0.1:99999\"", "is not a valid URL"),
+        ("u:PASSWORD@h.example:x", "\"h.example:x\"", "is not a valid URL"),
+        ("http://127.0.0.1/?a=PASSWORD", "\"http://127.0.0.1/\"", "has more than a host"),
+        ("127.0.0.1#PASSWORD", "\"127.0.0.1\"", "has more than a host"),
+        ("http://u:PASSWORD@127.0.0.1", "\"http://127.0.0.1\"", "has a user name or password"),
+        ("u:PASSWORD@127.0.0.1:80", "\"127.0.0.1:80\"", "has a user name or password"),
     ] {
         let text = rejection(with_server(server));
-        assert!(text.contains(reason), "{server}: {text}");
-        assert!(text.contains("https://api.use1a1.rockset.com"), "no advice: {text}");
+        let beginning = format!("the API server {quoted} from `api_server` {reason}");
+        assert!(text.starts_with(&beginning), "{server}: {text}");
+        let advice = "; use a host or URL such as http://127.0.0.1:8080 or https://api.example.com";
+        assert!(text.ends_with(advice), "{text}");
         let builder = Client::builder().api_key("k").api_server(server);
         let text = format!("{text} {builder:?} {builder:#?}");
         assert!(!text.contains("PASSWORD"), "{text}");
@@ -57,12 +68,37 @@ fn an_api_server_is_an_http_or_https_url_of_host_port_and_path() {
 }
 
 #[test]
+fn a_zero_timeout_is_rejected_and_the_error_names_its_setter() {
+    let builder = || Client::builder().api_key("k").api_server("127.0.0.1:1");
+    for (name, builder) in [
+        ("connect_timeout", builder().connect_timeout(Duration::ZERO)),
+        ("attempt_timeout", builder().attempt_timeout(Duration::ZERO)),
+        ("timeout", builder().timeout(Duration::ZERO)),
+    ] {
+        let text = rejection(builder.build());
+        assert!(text.starts_with(&format!("`{name}` is zero")), "{text}");
+    }
+}
+
+#[test]
 fn http_is_accepted_only_for_loopback_addresses_unless_allowed() {
-    for server in ["http://127.0.0.1:1", "http://127.8.8.8", "http://[::1]:1", "http://localhost:1"]
-    {
+    for server in [
+        "http://127.0.0.1:1",
+        "http://127.8.8.8",
+        "http://[::1]:1",
+        "http://[::ffff:127.0.0.1]:1",
+        "http://localhost:1",
+        "http://keys.localhost:1",
+    ] {
         with_server(server).unwrap();
     }
-    for server in ["http://10.0.0.1", "http://example.com", "http://localhost.example.com"] {
+    for server in [
+        "http://10.0.0.1",
+        "http://[::ffff:10.0.0.1]",
+        "http://example.com",
+        "http://localhost.example.com",
+        "http://notlocalhost",
+    ] {
         let text = rejection(with_server(server));
         assert!(text.contains("unencrypted") && text.contains("allow_http"), "{text}");
         let builder = Client::builder().api_key("k").api_server(server);
