@@ -1,5 +1,4 @@
-// Runs the vendor's JavaScript client, as it was published, against the server at
-// ROCKSET_APISERVER.
+// Runs the vendor's published JavaScript client against the server at ROCKSET_APISERVER.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -8,7 +7,7 @@ const require = createRequire(process.env.MODULES);
 const rockset = require("@rockset/client").default;
 
 const client = (key) => rockset(key, process.env.ROCKSET_APISERVER).apikeys;
-// The client throws the error's body, in which there is no status.
+// The client throws the error's body, which has no status.
 const rejected = (type, call) =>
   assert.rejects(call, (error) => {
     assert.equal(error.type, type);

@@ -1,4 +1,4 @@
-"""Runs the vendor's Python client, as it was published, against the server at ROCKSET_APISERVER."""
+"""Runs the vendor's published Python client against the server at ROCKSET_APISERVER."""
 
 import os
 import sys

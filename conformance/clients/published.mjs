@@ -1,8 +1,7 @@
-// Prints what the vendor's JavaScript client, as it was published, says about the API-keys
-// operations: models and signatures from its type declarations, requests from the client itself.
+// Prints what the vendor's published JavaScript client says about the API-keys operations: models
+// and signatures from its type declarations, requests from the client itself.
 //
-// The output is one JSON object, from the place of a fact to its value. `facts.rs` reads the
-// contract into the same places.
+// The output is a JSON object that maps places of facts to values, with the places of `facts.rs`.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,7 +14,7 @@ const code = readFileSync(generated, "utf8");
 
 const facts = {};
 
-// What is matched, once: several matches mean that the declarations are not as expected.
+// Returns the only match: several mean that the declarations are not as expected.
 const one = (text, pattern) => {
   const matches = [...text.matchAll(pattern)];
   assert.equal(matches.length, 1, `${pattern} matches ${matches.length} times`);

@@ -1,7 +1,6 @@
-"""Prints what the vendor's Python client, as it was published, says about the API-keys operations.
+"""Prints what the vendor's published Python client says about the API-keys operations.
 
-The output is one JSON object, from the place of a fact to its value. `facts.rs` reads the contract
-into the same places.
+The output is a JSON object that maps places of facts to values, with the places of `facts.rs`.
 """
 
 import inspect

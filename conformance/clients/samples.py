@@ -1,7 +1,7 @@
 """Prints samples of the schemas in the file SCHEMAS, made by hypothesis-jsonschema.
 
-The file has a JSON Schema by name. The output has, by name, values that the schema accepts, and
-such values with one thing changed without a look at the schema.
+The file maps names to JSON Schemas. The output maps each name to values that the schema accepts,
+and to such values after one random change.
 """
 
 import copy
@@ -35,7 +35,7 @@ ODD = [
 
 
 def places(value, place=()):
-    """The places of all values in this one, its own included."""
+    """Yields the places of this value and of all values in it."""
     yield place
     items = value.items() if isinstance(value, dict) else []
     items = enumerate(value) if isinstance(value, list) else items
@@ -50,7 +50,7 @@ def changed(draw, valid):
     odd = copy.deepcopy(draw(strategies.sampled_from(ODD)))
     if not place:
         if isinstance(value, dict) and draw(strategies.booleans()):
-            # More fields than the schema has, or fields that were left out, with odd values.
+            # Adds a field, which the schema may have or not, with any value.
             value[draw(strategies.sampled_from(["another", "role", "state", "line", "data"]))] = odd
             return value
         return odd
@@ -59,7 +59,7 @@ def changed(draw, valid):
         owner = owner[key]
     old = owner[place[-1]]
     if isinstance(old, int) and draw(strategies.booleans()):
-        # Another kind of number is what an integer is most easily taken for.
+        # Another number is what a validator confuses with an integer most easily.
         owner[place[-1]] = draw(strategies.sampled_from(NUMBERS))
     elif draw(strategies.booleans()):
         owner[place[-1]] = odd

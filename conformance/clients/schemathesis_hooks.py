@@ -1,9 +1,10 @@
-"""Changes valid requests so that the server can fulfil more of them.
+"""Changes valid requests so that more of them succeed.
 
-The contract says that a role is text, and the server knows three roles. It says that two fields of
-an update are optional, and the server rejects both together. Every other user and name is one that
-exists, every other new key has an unused name, and deletions take keys that were created here.
-Otherwise nearly every request would be about something that does not exist, or exists already.
+In the contract, a role is any text, but the server knows three roles; and two fields of an update
+are optional, but the server rejects both together. Half of the users and names are replaced by
+existing ones, half of the new keys get an unused name, and half of the deletions delete a key that
+was created here. Otherwise nearly every request would be for something that does not exist, or that
+exists already.
 """
 
 import itertools
@@ -19,7 +20,7 @@ CREATED = []
 
 
 def number(value):
-    """A number that is always the same for a value, to choose by."""
+    """Returns a number that depends only on the value."""
     return sum(str(value).encode("utf-8", "surrogatepass"))
 
 
@@ -31,10 +32,10 @@ def known(value, values):
 def before_call(context, case, kwargs):
     parameters = case.path_parameters or {}
     if parameters.get("name") == "initial":
-        # Responses contain this name. The key that authenticates would suspend or delete itself.
+        # The fuzzer takes this name from responses. This key authenticates it, and must stay valid.
         parameters["name"] = NAMES[0]
     if case.method != case.operation.method.upper():
-        # The path with the user `self` is another path of the contract, with other methods.
+        # With the user `self` this is another path of the contract, with other methods.
         if parameters.get("user") == "self":
             parameters["user"] = "dev@me.com"
         return

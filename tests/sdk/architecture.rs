@@ -38,7 +38,7 @@ fn uses() -> Uses {
             if modules.contains(name) {
                 return Some(name.to_owned());
             }
-            // A type that the crate's root shows: `pub use module::{Type, …};`.
+            // A type that the crate re-exports: `pub use module::{Type, …};`.
             let shown = lib.split("pub use ").skip(1).find(|item| {
                 let item = item.split(';').next().unwrap_or_default();
                 item.split(|char: char| !char.is_alphanumeric()).any(|word| word == name)

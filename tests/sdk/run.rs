@@ -69,7 +69,7 @@ async fn run_has_the_clients_timeout_retry_budget_and_errors() {
     let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
     assert!(error.is_timeout() && error.source().is_some(), "{error:?}");
 
-    // Also when the closure does more than to send the request.
+    // Also if the closure does more than send the request.
     let send = || async {
         std::future::pending::<()>().await;
         request.clone().send().await
