@@ -75,6 +75,11 @@ impl Telemetry {
     fn events(&self) -> Vec<Seen> {
         self.events.lock().unwrap().clone()
     }
+
+    fn assert_shows_none_of(&self, texts: &[&str]) {
+        let shown = format!("{:?} {:?}", self.span(), self.events());
+        assert!(texts.iter().all(|text| !shown.contains(text)), "{shown}");
+    }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Telemetry {
@@ -150,7 +155,7 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
 }
 
 #[tokio::test]
-async fn a_span_has_the_failure_kind_and_the_number_of_retries() {
+async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_name() {
     let _turn = TURN.lock().await;
     let invalid = Step::response(200, "", "{\"data\": 5}");
     let cut = Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into());
@@ -171,15 +176,16 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries() {
         assert_eq!(field("otel.status_code"), Some("ERROR"), "{step:?}");
         assert_eq!(field("http.request.resend_count"), resends, "{step:?}");
         assert!(span.is_closed, "{step:?}");
-        let text = format!("{span:?} {:?}", telemetry.events());
-        assert!(!text.contains("canary"), "{text}");
+        telemetry.assert_shows_none_of(&["canary", "my-app"]);
     }
 
     let telemetry = Telemetry::default();
     let recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    client_of(&format!("http://{free}")).list_api_keys().await.unwrap_err();
+    let call = client_of(&format!("http://{free}")).get_api_key("my-app").user("owner@me.com");
+    call.await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "connect");
+    telemetry.assert_shows_none_of(&["canary", "my-app", "owner@me.com"]);
     drop(recording);
 
     let telemetry = Telemetry::default();
