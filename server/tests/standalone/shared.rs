@@ -106,6 +106,20 @@ async fn servers_that_first_start_together_share_one_master_key_and_one_administ
     }
 }
 
+#[test]
+fn a_start_waits_while_another_process_prepares_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Connection::open(folder.path().join("keys.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| Program::serve(folder.path(), &UNLIMITED));
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!start.is_finished(), "it waits");
+        drop(other);
+        assert!(start.join().unwrap().admin_key.is_some());
+    });
+}
+
 #[tokio::test]
 async fn a_change_through_one_server_holds_for_the_next_request_to_the_other() {
     let folder = tempfile::tempdir().unwrap();
