@@ -7,11 +7,18 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rockset_apikeys::{Client, RetryPolicy};
+use tempfile::TempDir;
 
 /// A client that does not retry.
 pub fn client_of(url: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(url).api_key(key);
     builder.retry_policy(RetryPolicy::none()).build().unwrap()
+}
+
+/// A folder for a server, in memory where the system has a place for that: servers sync often, and
+/// no test can tell. A power loss is simulated, see `disk.rs`.
+pub fn temporary_folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
