@@ -1,6 +1,7 @@
 //! The command line: `serve`, and `users` to manage who may use the API.
 
 mod log;
+mod ready;
 mod serve;
 mod tls;
 mod users;

@@ -1,6 +1,6 @@
 //! `serve`: the server as a process.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -14,7 +14,8 @@ use rockset_apikeys::ApiKeyValue;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::users::{not_printed, require_output};
+use super::ready::Ready;
+use super::users::not_printed;
 use super::{Database, log, tls};
 use crate::clock::Clock;
 use crate::fault::Faults;
@@ -118,9 +119,14 @@ impl Serve {
         let store = self.database.open(true)?;
         let keys = add_users(&store, &self.users).await?;
         let stop = stop()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", listener.local_addr()?);
-        if let Err(error) = print(&self.database.url, &url, &keys) {
+        let ready = Ready {
+            database: &self.database.url,
+            address: listener.local_addr()?,
+            is_https: tls.is_some(),
+            users: &store.snapshot().users()?,
+            new_keys: &keys,
+        };
+        if let Err(error) = ready.print() {
             let mut taken_back = Ok(());
             for (email, _) in &keys {
                 taken_back = taken_back.and(directory::remove_user(&store, email).await);
@@ -170,27 +176,6 @@ async fn add_users(
         }
     }
     Ok(keys)
-}
-
-/// Prints how to use the server, which includes the new keys.
-fn print(database: &str, url: &str, keys: &[(String, ApiKeyValue)]) -> io::Result<()> {
-    if !keys.is_empty() {
-        require_output()?;
-    }
-    let mut out = io::stdout().lock();
-    writeln!(out, "Rockset API-keys server, users and keys in {database}")?;
-    writeln!(out, "\n  export ROCKSET_APISERVER={url}")?;
-    for (email, key) in keys {
-        let key = key.expose_secret();
-        if email == ADMIN {
-            writeln!(out, "  export ROCKSET_APIKEY={key}")?;
-            writeln!(out, "\nThe key is {ADMIN}'s. Keep it: it is not shown again.")?;
-        } else {
-            writeln!(out, "\nKey of {email}, not shown again:\n\n  {key}")?;
-        }
-    }
-    writeln!(out, "\nCtrl-C stops it.")?;
-    out.flush()
 }
 
 /// Ends when the process is asked to stop, from now on. When it is asked again, it ends at once, in

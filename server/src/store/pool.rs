@@ -121,7 +121,7 @@ impl Pool {
             ));
         }
         let open = || {
-            let connection = connect(&self.place)?;
+            let connection = connect(&self.place, BUSY)?;
             check(&connection, &self.vault)?;
             Ok::<_, Error>(connection)
         };
@@ -188,15 +188,15 @@ impl Place {
 /// A device and a file on it.
 type FileId = (u64, u64);
 
-/// Opens a database that exists.
-pub(super) fn connect(place: &Place) -> Result<Connection, Error> {
+/// Opens a database that exists. Statements wait this long for a lock.
+pub(super) fn connect(place: &Place, busy: Duration) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match place {
         Place::File(path) => Connection::open_with_flags(path, flags)?,
         Place::Memory(name) => open_in_memory(name)?,
     };
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(busy)?;
     // A commit is on the disk before it is reported.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;

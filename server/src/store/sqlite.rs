@@ -124,8 +124,7 @@ fn open_file(
     }
     let beside = beside(&file);
     let place = Place::File(file);
-    let mut connection = connect(&place)?;
-    connection.busy_timeout(OPENING).map_err(Error::from)?;
+    let mut connection = connect(&place, OPENING)?;
     use_write_ahead_log(&connection)?;
     let vault = prepare(&mut connection, |is_new| {
         master_key.map_or_else(|| MasterKey::from_file(&beside, is_new), Ok)

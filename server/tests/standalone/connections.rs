@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::program::Program;
+use crate::program::{Program, temporary_folder};
 
 const IN_MEMORY: [&str; 4] = ["--database", "sqlite::memory:", "--rate-limit", "0"];
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ async fn is_disconnected(server: &Program, pace: Option<Duration>) {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_or_never_is_disconnected() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let arguments = [&IN_MEMORY[..], &["--response-timeout", "1"]].concat();
     let server = Program::serve(folder.path(), &arguments);
     let client = server.client(server.admin_key.as_deref().unwrap());
@@ -60,7 +60,7 @@ async fn a_client_that_reads_slowly_or_never_is_disconnected() {
 
 #[tokio::test]
 async fn a_connection_too_many_waits_until_another_is_closed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--connections", "2"]].concat());
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -93,7 +93,7 @@ async fn stuck(folder: &std::path::Path, arguments: &[&str]) -> (Program, TcpStr
 
 #[tokio::test]
 async fn a_request_that_is_stuck_holds_a_stop_no_longer_than_the_grace_time() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let (server, _stuck) = stuck(folder.path(), &["--grace", "1"]).await;
     server.terminate();
     assert!(server.wait_at_most(DEADLINE).expect("the server stops").success());
@@ -102,7 +102,7 @@ async fn a_request_that_is_stuck_holds_a_stop_no_longer_than_the_grace_time() {
 #[tokio::test]
 async fn a_second_signal_ends_the_process_at_once() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = temporary_folder();
         let (server, _stuck) = stuck(folder.path(), &[]).await;
         server.signal("TERM");
         // The first one has arrived when no new connection is accepted.

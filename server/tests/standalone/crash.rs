@@ -7,9 +7,9 @@ use std::time::Duration;
 use rockset_apikeys::{ApiKeyValue, Client, Error, KeyState};
 use tokio::task::JoinSet;
 
-use crate::program::Program;
+use crate::program::{Program, temporary_folder};
 
-const ROUNDS: u64 = 20;
+const ROUNDS: usize = 20;
 const WRITERS: usize = 8;
 const ACTIVE: Option<KeyState> = Some(KeyState::Active);
 const SUSPENDED: Option<KeyState> = Some(KeyState::Suspended);
@@ -143,11 +143,13 @@ pub async fn kill_while_writing(server: Program, client: &Client, ledger: &Ledge
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_change_survives_kill_9_and_none_is_half_applied() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let mut admin_key = None;
     let mut ledger = Ledger::default();
-    let mut acknowledged = 0;
-    for _ in 0..ROUNDS {
+    let (mut rounds, mut acknowledged) = (0, 0);
+    // A busy machine needs more rounds.
+    while rounds < ROUNDS || acknowledged < ROUNDS * WRITERS {
+        rounds += 1;
         let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
         let admin_key = admin_key.get_or_insert_with(|| server.admin_key.clone().unwrap());
         let client = server.client(admin_key);
@@ -157,5 +159,4 @@ async fn every_acknowledged_change_survives_kill_9_and_none_is_half_applied() {
     }
     let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
     assert_eq!(ledger.check(&server.client(&admin_key.unwrap())).await, [""; 0]);
-    assert!(acknowledged > 20 * WRITERS, "the writers were busy: {acknowledged}");
 }

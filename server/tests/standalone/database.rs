@@ -6,7 +6,7 @@ use std::time::Duration;
 use rockset_apikeys::{ApiKey, Client, Error, KeyState};
 use rusqlite::Connection;
 
-use crate::program::{Program, run};
+use crate::program::{Program, run, temporary_folder};
 
 /// Room for the first users and some hundred keys.
 const KIBIBYTES: u32 = 128;
@@ -56,7 +56,7 @@ async fn names(client: &Client) -> Vec<String> {
 
 #[tokio::test]
 async fn on_a_full_disk_a_create_is_503_and_every_acknowledged_key_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve_limited(folder.path(), KIBIBYTES, &QUIET);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
@@ -92,7 +92,7 @@ async fn on_a_full_disk_a_create_is_503_and_every_acknowledged_key_is_kept() {
 
 #[tokio::test]
 async fn after_failed_writes_the_server_recovers_and_loses_nothing_that_it_acknowledges() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve_limited(folder.path(), KIBIBYTES, &QUIET);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
@@ -126,7 +126,7 @@ async fn after_failed_writes_the_server_recovers_and_loses_nothing_that_it_ackno
 
 #[tokio::test]
 async fn a_locked_database_keeps_no_removed_users_key_working() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &["--user", "dev@me.com=member"]);
     let admin = server.client(&server.admin_key.clone().unwrap());
     let dev = admin.create_api_key("k").created_by("dev@me.com").await.unwrap().key;
@@ -149,7 +149,7 @@ async fn a_locked_database_keeps_no_removed_users_key_working() {
 
 #[tokio::test]
 async fn a_key_that_another_process_deletes_is_404_for_the_update_and_the_delete_that_wait() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     let other = connect(folder.path());
@@ -170,7 +170,7 @@ async fn a_key_that_another_process_deletes_is_404_for_the_update_and_the_delete
 
 #[tokio::test]
 async fn a_name_that_another_process_takes_is_409_for_the_create_that_waits() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     let other = connect(folder.path());
@@ -188,7 +188,7 @@ async fn a_name_that_another_process_takes_is_409_for_the_create_that_waits() {
 
 #[tokio::test]
 async fn a_database_that_stays_locked_is_503_and_nothing_is_changed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     client.create_api_key("k").await.unwrap();
@@ -203,7 +203,7 @@ async fn a_database_that_stays_locked_is_503_and_nothing_is_changed() {
 
 #[tokio::test]
 async fn a_change_whose_statement_fails_is_not_applied() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     client.create_api_key("k").await.unwrap();

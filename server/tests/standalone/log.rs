@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::program::Program;
+use crate::program::{Program, temporary_folder};
 
 const DEBUG: [&str; 6] = ["--database", "sqlite::memory:", "--log", "debug", "--rate-limit", "0"];
 
@@ -25,7 +25,7 @@ async fn serves_and_stops(server: Program) {
 
 #[tokio::test]
 async fn a_reader_that_stands_still_stops_neither_requests_nor_the_end() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let (reader, writer) = std::io::pipe().unwrap();
     serves_and_stops(Program::serve_logging_to(folder.path(), &DEBUG, writer)).await;
     drop(reader);
@@ -33,14 +33,14 @@ async fn a_reader_that_stands_still_stops_neither_requests_nor_the_end() {
 
 #[tokio::test]
 async fn a_full_disk_stops_neither_requests_nor_the_end() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let full = File::options().write(true).open("/dev/full").unwrap();
     serves_and_stops(Program::serve_logging_to(folder.path(), &DEBUG, full)).await;
 }
 
 #[tokio::test]
 async fn lines_that_were_lost_are_counted_when_the_reader_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let (mut reader, writer) = std::io::pipe().unwrap();
     let server = Program::serve_logging_to(folder.path(), &DEBUG, writer);
     let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();

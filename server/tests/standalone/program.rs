@@ -7,11 +7,18 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rockset_apikeys::{Client, RetryPolicy};
+use tempfile::TempDir;
 
-/// A client that repeats nothing.
+/// A client that does not retry.
 pub fn client_of(url: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(url).api_key(key);
     builder.retry_policy(RetryPolicy::none()).build().unwrap()
+}
+
+/// A folder for a server, in memory where the system has a place for that: servers sync often, and
+/// no test can tell. A power loss is simulated, see `disk.rs`.
+pub fn temporary_folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
@@ -46,12 +53,15 @@ pub struct Program {
     pub url: String,
     /// The administrator's key, where the database is new.
     pub admin_key: Option<String>,
+    /// What it printed.
+    pub output: String,
     /// Whether it serves; otherwise it ended before that.
     pub is_ready: bool,
 }
 
 impl Program {
-    /// Serves at a free port, from this folder, with these arguments besides.
+    /// Serves from this folder with these arguments, at a free port of 127.0.0.1 unless they name
+    /// an address.
     pub fn serve(folder: &Path, arguments: &[&str]) -> Self {
         Self::serve_with(folder, arguments, &[])
     }
@@ -97,19 +107,23 @@ impl Program {
     ) -> Self {
         let log = folder.join("log.txt");
         let child = command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("ROCKSET_SERVER_LISTEN", "127.0.0.1:0")
+            .arg("serve")
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut program = Self { child, log, url: String::new(), admin_key: None, is_ready: false };
+        let (url, output) = (String::new(), String::new());
+        let mut program = Self { child, log, url, admin_key: None, output, is_ready: false };
         for line in BufReader::new(program.child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
+            program.output.extend([&line, "\n"]);
             if let Some(url) = line.trim().strip_prefix("export ROCKSET_APISERVER=") {
                 program.url = url.to_owned();
             } else if let Some(key) = line.trim().strip_prefix("export ROCKSET_APIKEY=") {
-                program.admin_key = Some(key.to_owned());
+                // A later start prints a command in place of the key.
+                program.admin_key = Some(key.to_owned()).filter(|key| !key.starts_with('$'));
             } else if line.contains("Ctrl-C") {
                 program.is_ready = true;
                 break;

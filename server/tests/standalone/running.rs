@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::program::{Program, run};
+use crate::program::{Program, run, temporary_folder};
 
 const IN_MEMORY: [&str; 2] = ["--database", "sqlite::memory:"];
 
@@ -25,7 +25,7 @@ async fn inject(server: &Program, fault: Value) -> u16 {
 
 #[tokio::test]
 async fn requests_in_flight_are_finished_before_the_stop() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &["--faults"]);
     let client = server.client(&server.admin_key.clone().unwrap());
     assert_eq!(inject(&server, json!({ "delay_ms": 2000, "responses": 1 })).await, 204);
@@ -44,7 +44,7 @@ async fn requests_in_flight_are_finished_before_the_stop() {
 
 #[tokio::test]
 async fn https_is_served_from_a_certificate_and_its_key() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
@@ -83,7 +83,7 @@ async fn https_is_served_from_a_certificate_and_its_key() {
 
 #[tokio::test]
 async fn each_request_is_logged_with_the_trace_id_of_its_response() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let arguments = [&IN_MEMORY[..], &["--log-format", "json"]].concat();
     let server = Program::serve(folder.path(), &arguments);
     let response = reqwest::get(format!("{}/v1/orgs/self/users/me/apikeys", server.url)).await;
@@ -100,7 +100,7 @@ async fn each_request_is_logged_with_the_trace_id_of_its_response() {
 
 #[tokio::test]
 async fn a_key_authenticates_no_more_requests_than_its_limit() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--rate-limit", "2"]].concat());
     let client = server.client(&server.admin_key.clone().unwrap());
     for _ in 0..2 {
@@ -119,7 +119,7 @@ async fn a_key_authenticates_no_more_requests_than_its_limit() {
 
 #[tokio::test]
 async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &IN_MEMORY);
     assert_eq!(inject(&server, json!({ "status": 503, "responses": 1 })).await, 404);
     server.stop();
@@ -145,7 +145,7 @@ async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
 
 #[tokio::test]
 async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     let database = rusqlite::Connection::open(folder.path().join("keys.db")).unwrap();

@@ -7,7 +7,7 @@ use rockset_apikeys::{ApiKey, Client, Error, KeyState};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
-use crate::program::{Program, client_of, run};
+use crate::program::{Program, client_of, run, temporary_folder};
 
 const UNLIMITED: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
 
@@ -47,7 +47,7 @@ async fn names(client: &Client) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn creates_of_different_names_through_two_servers_all_succeed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let [(_a, first), (_b, second)] = two_servers(folder.path());
     let expected: Vec<_> = (0..300).map(|number| format!("key-{number:03}")).collect();
     let results = create(&[&first, &second], expected.clone()).await;
@@ -63,7 +63,7 @@ async fn creates_of_different_names_through_two_servers_all_succeed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_creates_of_one_name_through_two_servers_one_succeeds_and_the_others_are_409() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let [(_a, first), (_b, second)] = two_servers(folder.path());
     for number in 0..50 {
         let results = create(&[&first, &second], vec![format!("key-{number}"); 6]).await;
@@ -78,7 +78,7 @@ async fn of_creates_of_one_name_through_two_servers_one_succeeds_and_the_others_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_first_start_together_share_one_master_key_and_one_administrator() {
     for _ in 0..5 {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = temporary_folder();
         let start = || Program::serve(folder.path(), &UNLIMITED);
         let mut servers: Vec<Program> = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..6).map(|_| scope.spawn(start)).collect();
@@ -106,9 +106,23 @@ async fn servers_that_first_start_together_share_one_master_key_and_one_administ
     }
 }
 
+#[test]
+fn a_start_waits_while_another_process_prepares_the_database() {
+    let folder = temporary_folder();
+    let other = Connection::open(folder.path().join("keys.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| Program::serve(folder.path(), &UNLIMITED));
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!start.is_finished(), "it waits");
+        drop(other);
+        assert!(start.join().unwrap().admin_key.is_some());
+    });
+}
+
 #[tokio::test]
 async fn a_change_through_one_server_holds_for_the_next_request_to_the_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let [(a, first), (b, second)] = two_servers(folder.path());
     for number in 0..100 {
         let name = format!("key-{number}");
@@ -125,7 +139,7 @@ async fn a_change_through_one_server_holds_for_the_next_request_to_the_other() {
 
 #[tokio::test]
 async fn users_who_are_added_or_removed_while_serving_are_so_for_the_next_request() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &UNLIMITED);
     let admin = server.client(&server.admin_key.clone().unwrap());
     for _ in 0..10 {
@@ -154,7 +168,7 @@ fn lock(folder: &Path) -> Connection {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_another_process_holds_the_write_lock_changes_fail_together_and_reads_work() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &UNLIMITED);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
@@ -197,7 +211,7 @@ async fn while_another_process_holds_the_write_lock_changes_fail_together_and_re
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn creates_that_wait_for_the_write_lock_are_dropped_with_their_clients() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &UNLIMITED);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rockset_apikeys::KeyState;
 
-use crate::program::{Program, run, run_logging_to};
+use crate::program::{Program, run, run_logging_to, temporary_folder};
 
 fn mode(file: &Path) -> u32 {
     fs::metadata(file).unwrap().permissions().mode() & 0o777
@@ -14,7 +14,7 @@ fn mode(file: &Path) -> u32 {
 
 #[tokio::test]
 async fn users_and_keys_survive_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &["--user", "dev@me.com=member"]);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
@@ -49,7 +49,7 @@ async fn users_and_keys_survive_a_restart() {
 
 #[tokio::test]
 async fn no_file_has_a_key_in_plain_text_and_other_users_can_read_none() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &["--log", "trace"]);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
@@ -84,7 +84,7 @@ async fn no_file_has_a_key_in_plain_text_and_other_users_can_read_none() {
 
 #[test]
 fn a_master_key_that_is_missing_different_or_readable_by_others_is_rejected() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let file = folder.path().join("keys.db.master-key");
     Program::serve(folder.path(), &[]).stop();
     let key = fs::read_to_string(&file).unwrap();
@@ -113,7 +113,7 @@ fn a_master_key_that_is_missing_different_or_readable_by_others_is_rejected() {
 
 #[tokio::test]
 async fn users_are_managed_beside_a_running_server() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[]);
     let output = run(folder.path(), &["users", "add", "dev@me.com", "--role", "read-only"]);
     let key = String::from_utf8(output.stdout).unwrap();
@@ -153,7 +153,7 @@ async fn users_are_managed_beside_a_running_server() {
 
 #[test]
 fn a_message_that_cannot_be_printed_does_not_fail_a_change_of_users() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let run = |arguments: &[&str]| {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = run_logging_to(folder.path(), arguments, full);

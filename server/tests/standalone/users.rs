@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::program::{Program, run};
+use crate::program::{Program, run, temporary_folder};
 
 const ADMIN: &str = "admin@me.com";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
@@ -63,7 +63,7 @@ fn program(folder: &Path, arguments: &[&str]) -> Command {
 
 #[test]
 fn a_key_that_cannot_be_printed_is_taken_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let folder = folder.path();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--user", "dev@me.com=member"];
     for run in [run_on_full_disk, run_into_closed_pipe, run_without_output] {
@@ -89,7 +89,7 @@ fn a_key_that_cannot_be_printed_is_taken_back() {
 
 #[tokio::test]
 async fn an_administrator_without_a_working_key_gets_one_from_the_command_line() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let arguments = ["--user", "second@me.com=admin"];
     let server = Program::serve(folder.path(), &arguments);
     let admin = server.client(server.admin_key.as_ref().unwrap());
@@ -110,9 +110,50 @@ async fn an_administrator_without_a_working_key_gets_one_from_the_command_line()
     assert!(!output.status.success() && error.contains("there is no user"), "{error}");
 }
 
+#[tokio::test]
+async fn a_later_start_prints_a_command_that_issues_a_key_in_any_folder() {
+    let parent = temporary_folder();
+    let folder = parent.path().join("it's a folder");
+    std::fs::create_dir(&folder).unwrap();
+    let users = ["--user=second@me.com=admin", "--user=dev@me.com=member"];
+    Program::serve(&folder, &users).stop();
+    for admin in [ADMIN, "second@me.com"] {
+        let server = Program::serve(&folder, &[]);
+        assert_eq!(server.admin_key, None, "a key is printed once");
+        let line = server.output.lines().find(|line| line.contains("ROCKSET_APIKEY"));
+        let script = format!("{}; echo $ROCKSET_APIKEY", line.expect("the command"));
+        let shell = Command::new("sh").args(["-c", &script]).current_dir("/").output().unwrap();
+        let key = String::from_utf8(shell.stdout).unwrap();
+        let keys = server.client(key.trim()).list_api_keys().await.unwrap();
+        assert!(keys.iter().all(|key| key.created_by.as_deref() == Some(admin)), "{keys:?}");
+        run(&folder, &["users", "remove", admin]);
+    }
+    let server = Program::serve(&folder, &[]);
+    assert!(server.output.contains("users add admin@me.com --role admin"), "{}", server.output);
+}
+
+#[tokio::test]
+async fn a_server_for_other_machines_prints_a_url_for_this_one_and_says_what_others_need() {
+    for (address, url) in [("0.0.0.0:0", "http://127.0.0.1:"), ("[::]:0", "http://[::1]:")] {
+        if std::net::TcpListener::bind(address).is_err() {
+            eprintln!("there is no IPv6 here");
+            continue;
+        }
+        let folder = temporary_folder();
+        let server = Program::serve(folder.path(), &["--listen", address]);
+        assert!(server.url.starts_with(url), "{}", server.url);
+        assert!(server.output.contains("allow_http(true)"), "{}", server.output);
+        let client = server.client(server.admin_key.as_ref().unwrap());
+        client.list_api_keys().await.unwrap();
+    }
+    let folder = temporary_folder();
+    let server = Program::serve(folder.path(), &[]);
+    assert!(!server.output.contains("Other machines"), "{}", server.output);
+}
+
 #[test]
 fn a_user_who_looks_like_another_or_forges_a_line_is_rejected() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     Program::serve(folder.path(), &[]).stop();
     for (email, complaint) in [
         ("Admin@me.com", "too similar to \"admin@me.com\""),
@@ -132,7 +173,7 @@ fn a_user_who_looks_like_another_or_forges_a_line_is_rejected() {
 
 #[tokio::test]
 async fn a_key_in_place_of_a_method_or_trace_id_is_neither_logged_nor_returned() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = temporary_folder();
     let server = Program::serve(folder.path(), &["--log", "debug"]);
     let key = server.admin_key.clone().unwrap();
     let mut connection =
