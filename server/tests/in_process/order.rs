@@ -1,8 +1,6 @@
 //! The order of checks: a request with two errors gets the response of the one that is checked
 //! first. Every operation is tried with every pair of errors that it can have.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 

@@ -2,13 +2,6 @@
 //! plain requests where the client would not send them. Responses to plain requests are validated
 //! against the contract.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
-// The client's tests and these check against the contract in the same way.
-#[allow(dead_code)]
-#[path = "../../tests/sdk/support.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -16,9 +9,10 @@ use reqwest::{Method, StatusCode};
 use rockset_apikeys::{ApiKey, ApiKeyValue, Client, ErrorType, KeyState, Timestamp};
 use rockset_apikeys_server::{ADMIN, Clock, Fault, Role, Server};
 use serde_json::{Value, json};
-use support::{Contract, client_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::{Contract, client_of};
 
 const MEMBER: &str = "dev@me.com";
 const READER: &str = "audit@me.com";

@@ -1,12 +1,5 @@
 //! The limits: keys of a user, requests without a valid key, requests of a key, health checks.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
-// The client's tests and these check against the contract in the same way.
-#[allow(dead_code)]
-#[path = "../../tests/sdk/support.rs"]
-mod support;
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -16,7 +9,8 @@ use rockset_apikeys::{Client, ErrorType, KeyState};
 use rockset_apikeys_server::{ADMIN, Role, Server};
 use rusqlite::Connection;
 use serde_json::Value;
-use support::{Contract, client_of};
+
+use crate::support::{Contract, client_of};
 
 const MEMBER: &str = "dev@me.com";
 const SECOND: Duration = Duration::from_secs(1);

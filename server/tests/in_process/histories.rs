@@ -4,8 +4,6 @@
 //! The search for such moments is Wing and Gong's: it tries every order of the calls that keeps
 //! those apart of which one returned before the other was made.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};

@@ -1,22 +1,16 @@
 //! Listings: they are streamed, complete and in order, and one that fails is cut off.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
-// The client's tests and these build a client in the same way.
-#[allow(dead_code)]
-#[path = "../../tests/sdk/support.rs"]
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
 use rockset_apikeys_server::{ADMIN, Role, Server};
 use rusqlite::{Connection, params};
 use serde_json::Value;
-use support::client_of;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::support::client_of;
 
 /// Its keys are inserted by the tests.
 const OWNER: &str = "owner@me.com";

@@ -1,12 +1,5 @@
 //! Time: when keys were last used, and expired keys when the clock is set back.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-
-// The client's tests and these build a client in the same way.
-#[allow(dead_code)]
-#[path = "../../tests/sdk/support.rs"]
-mod support;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use rockset_apikeys::{Client, KeyState};
 use rockset_apikeys_server::{ADMIN, Clock, Server, ServerBuilder};
 use rusqlite::Connection;
-use support::client_of;
 use tempfile::TempDir;
+
+use crate::support::client_of;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Within this, what the server keeps in memory is in the database.

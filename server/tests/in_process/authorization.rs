@@ -1,7 +1,5 @@
 //! Authentication and permission: every operation by every kind of caller on every kind of owner.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
-
 use std::time::Duration;
 
 use jiff::SignedDuration;
