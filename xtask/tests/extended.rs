@@ -79,6 +79,7 @@ async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
 "#;
 
 #[test]
+#[ignore = "compiles the client again; run it with `cargo test -p xtask --test extended -- --ignored`"]
 fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
     let project = Project::copy();
     project.extend_contract();
