@@ -163,7 +163,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The addresses of `localhost` and the names below it. A resolver may know others.
+/// The addresses of `localhost` and the names below it. A resolver may return others.
 pub(crate) const LOOPBACK: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
