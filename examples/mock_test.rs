@@ -14,6 +14,10 @@ pub async fn is_usable(client: &Client, name: &str) -> Result<bool, Error> {
     }
 }
 
+fn main() {
+    println!("Run the tests with `cargo test --example mock_test --features httpmock`.");
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -55,8 +59,4 @@ mod tests {
         assert!(error.is_server_error() && error.is_retryable());
         assert!(error.to_string().contains("try later"));
     }
-}
-
-fn main() {
-    println!("Run the tests with `cargo test --example mock_test --features httpmock`.");
 }

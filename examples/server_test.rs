@@ -16,6 +16,10 @@ pub async fn ensure_key(client: &Client, name: &str) -> Result<String, Error> {
     }
 }
 
+fn main() {
+    println!("Run the tests with `cargo test --example server_test`.");
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -51,8 +55,4 @@ mod tests {
 
         assert!(ensure_key(&client, "my-app").await.unwrap_err().is_forbidden());
     }
-}
-
-fn main() {
-    println!("Run the tests with `cargo test --example server_test`.");
 }
