@@ -16,6 +16,7 @@ mod generated;
 mod linters;
 mod mutations;
 mod page;
+mod readme;
 mod recorder;
 mod report;
 mod round_trips;
@@ -59,6 +60,8 @@ enum Part {
     WireParity,
     /// The server, used by the vendor's clients and a fuzzer, with each response checked
     Server,
+    /// What the server's README shows for other clients, run as it stands there
+    Readme,
     /// Values of each schema, through the Rust types and the schemas derived from them
     RoundTrips,
 }
@@ -75,6 +78,7 @@ impl Part {
             Self::StrictMock => strict_mock::run(tools).await,
             Self::WireParity => wire_parity::run(tools).await,
             Self::Server => server::run(tools).await,
+            Self::Readme => readme::run(tools).await,
             Self::RoundTrips => round_trips::run(tools).await,
         }
     }
