@@ -16,6 +16,7 @@ mod generated;
 mod linters;
 mod mutations;
 mod page;
+mod readme;
 mod recorder;
 mod report;
 mod round_trips;
@@ -59,6 +60,8 @@ enum Part {
     WireParity,
     /// The server, called by the vendor's clients and a fuzzer; each response is checked
     Server,
+    /// The snippets of the server's README for other clients, run as they stand there
+    Readme,
     /// Values of each schema, decoded and encoded by the Rust types
     RoundTrips,
 }
@@ -75,6 +78,7 @@ impl Part {
             Self::StrictMock => strict_mock::run(tools).await,
             Self::WireParity => wire_parity::run(tools).await,
             Self::Server => server::run(tools).await,
+            Self::Readme => readme::run(tools).await,
             Self::RoundTrips => round_trips::run(tools).await,
         }
     }

@@ -10,10 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 /// use jiff::SignedDuration;
 /// use rockset_apikeys_server::Clock;
 ///
-/// let clock = Clock::at("2030-01-01T00:00:00Z".parse()?);
-/// clock.advance(SignedDuration::from_hours(1));
-/// assert_eq!(clock.now().to_string(), "2030-01-01T01:00:00Z");
-/// # Ok::<(), jiff::Error>(())
+/// fn main() -> Result<(), jiff::Error> {
+///     let clock = Clock::at("2030-01-01T00:00:00Z".parse()?);
+///     clock.advance(SignedDuration::from_hours(1));
+///     assert_eq!(clock.now().to_string(), "2030-01-01T01:00:00Z");
+///     Ok(())
+/// }
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Clock {

@@ -1,29 +1,116 @@
-//! A server of Rockset's API-keys API, from the same contract as the client `rockset-apikeys`.
+//! A server of Rockset's API-keys API, for tests of programs that call it.
 //!
-//! The hosted service was retired; a client of the API talks to this server today, in a test, on a
-//! laptop, or in a small installation. It keeps users and keys in an SQLite database, in memory
-//! unless a file is given.
+//! The hosted service was retired in 2024. A test starts this server in its own process and gives
+//! the program under test the server's URL and a key. The server checks roles, expiry and conflicts
+//! as the API does, and keeps its data in memory unless a file is given.
+//!
+//! | To | Use |
+//! | --- | --- |
+//! | start a server | [`Server::start`], [`Server::builder`] |
+//! | call it | [`Server::url`], [`Server::admin_key`] |
+//! | add users with other roles | [`ServerBuilder::user`], [`Server::key`] |
+//! | make requests fail, wait, or lose their connection | [`Server::inject`] with a [`Fault`] |
+//! | let keys expire without waiting | [`ServerBuilder::clock`] with a [`Clock`] |
+//! | reach a limit | [`ServerBuilder::rate_limit`], [`ServerBuilder::keys_per_user`] |
+//!
+//! Depend on it without default features: the feature `cli`, which is on by default, is the program
+//! with its command line, log and TLS, and no test needs it. The README describes the program.
+//!
+//! # An async test
+//!
+//! ```
+//! use rockset_apikeys::Client;
+//! use rockset_apikeys_server::{Role, Server};
+//!
+//! #[tokio::main] // in a test: #[tokio::test]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await?;
+//!     let client = Client::builder()
+//!         .api_server(server.url())
+//!         .api_key(server.key("dev@me.com").ok_or("no such user")?.clone())
+//!         .build()?;
+//!
+//!     assert_eq!(client.list_api_keys().await?.len(), 1);
+//!     assert!(client.create_api_key("my-app").await.unwrap_err().is_forbidden());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # A test of a blocking program
+//!
+//! The server runs on the threads of the tokio runtime that starts it. Keep a multi-threaded runtime
+//! beside the blocking calls. In a current-thread runtime the server stands still while a blocking
+//! call waits for it, so the call times out.
 //!
 //! ```
 //! use rockset_apikeys::Client;
 //! use rockset_apikeys_server::Server;
+//! use tokio::runtime::Runtime;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = Server::start().await?;
-//! let client = Client::builder()
-//!     .api_server(server.url())
-//!     .api_key(server.admin_key().clone())
-//!     .build()?;
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let runtime = Runtime::new()?;
+//!     let server = runtime.block_on(Server::start())?;
+//!     let client = Client::builder()
+//!         .api_server(server.url())
+//!         .api_key(server.admin_key().clone())
+//!         .build()?;
 //!
-//! client.create_api_key("my-app").await?;
-//! assert_eq!(client.get_api_key("my-app").await?.name, "my-app");
-//! # Ok(())
-//! # }
+//!     client.create_api_key("my-app").send_blocking()?;
+//!     assert_eq!(client.list_api_keys().send_blocking()?.len(), 2);
+//!     Ok(())
+//! }
 //! ```
 //!
-//! A request passes through four files: `listen.rs` has the connections, `http.rs` speaks the API,
-//! `service.rs` decides, `store.rs` keeps. This file starts and stops all of it.
+//! # A fault
+//!
+//! ```
+//! use rockset_apikeys::Client;
+//! use rockset_apikeys_server::{Fault, Server};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = Server::start().await?;
+//!     let client = Client::builder()
+//!         .api_server(server.url())
+//!         .api_key(server.admin_key().clone())
+//!         .build()?;
+//!
+//!     // The key is created, but the client gets no response.
+//!     server.inject(Fault::drop_connection(), 1);
+//!     let error = client.create_api_key("my-app").await.unwrap_err();
+//!     assert!(error.is_ambiguous());
+//!     assert_eq!(client.get_api_key("my-app").await?.name, "my-app");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Expiry
+//!
+//! ```
+//! use jiff::SignedDuration;
+//! use rockset_apikeys::{Client, KeyState};
+//! use rockset_apikeys_server::{Clock, Server};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let clock = Clock::at("2030-01-01T00:00:00Z".parse()?);
+//!     let server = Server::builder().clock(&clock).start().await?;
+//!     let client = Client::builder()
+//!         .api_server(server.url())
+//!         .api_key(server.admin_key().clone())
+//!         .build()?;
+//!
+//!     let expiry = clock.now() + SignedDuration::from_hours(1);
+//!     client.create_api_key("short-lived").expiry_time(expiry).await?;
+//!     clock.advance(SignedDuration::from_hours(2));
+//!     let key = client.get_api_key("short-lived").await?;
+//!     assert_eq!(key.state, Some(KeyState::Suspended));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Times are [`jiff::Timestamp`]s and [`jiff::SignedDuration`]s; keys are
+//! [`rockset_apikeys::ApiKeyValue`]s.
 
 #![cfg_attr(
     not(feature = "cli"),
@@ -131,20 +218,20 @@ impl Server {
     /// use rockset_apikeys::{Client, RetryPolicy};
     /// use rockset_apikeys_server::{Fault, Server};
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let server = Server::start().await?;
-    /// let client = Client::builder()
-    ///     .api_server(server.url())
-    ///     .api_key(server.admin_key().clone())
-    ///     .retry_policy(RetryPolicy::none())
-    ///     .build()?;
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let server = Server::start().await?;
+    ///     let client = Client::builder()
+    ///         .api_server(server.url())
+    ///         .api_key(server.admin_key().clone())
+    ///         .retry_policy(RetryPolicy::none())
+    ///         .build()?;
     ///
-    /// server.inject(Fault::status(503), 1);
-    /// assert!(client.list_api_keys().await.is_err());
-    /// assert!(client.list_api_keys().await.is_ok());
-    /// # Ok(())
-    /// # }
+    ///     server.inject(Fault::status(503), 1);
+    ///     assert!(client.list_api_keys().await.is_err());
+    ///     assert!(client.list_api_keys().await.is_ok());
+    ///     Ok(())
+    /// }
     /// ```
     pub fn inject(&self, fault: Fault, responses: usize) {
         self.faults.add(fault, responses);
@@ -222,7 +309,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Starts the server on the current tokio runtime.
+    /// Starts the server on the current tokio runtime, where it then runs.
+    ///
+    /// It stands still while a call blocks the runtime's only thread; see the crate's
+    /// [example](crate#a-test-of-a-blocking-program).
     ///
     /// # Errors
     ///
