@@ -24,11 +24,14 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
+/// Servers and gateways close idle connections, this project's server after 10 seconds. A request
+/// that is sent at that moment fails without a response, so a connection is given up before.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(8);
+
 impl Client {
     /// Starts the configuration of a client.
     ///
-    /// Only the key is required. The API server defaults to that of [`Region::RS2`], which is
-    /// retired.
+    /// The key and the API server are required.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
@@ -36,23 +39,21 @@ impl Client {
     /// Configures a client from `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
     ///
     /// They are the environment variables of the vendor's clients. `ROCKSET_APIKEY` is the key.
-    /// `ROCKSET_APISERVER` is a URL or a bare host, as for [`ClientBuilder::api_server`]; it
-    /// defaults to the URL of [`Region::RS2`].
+    /// `ROCKSET_APISERVER` is a URL or a bare host, as for [`ClientBuilder::api_server`].
     ///
     /// Use [`ClientBuilder::from_env`] to add other settings.
     ///
     /// # Errors
     ///
-    /// Fails if `ROCKSET_APIKEY` is not set, if either variable is empty or not Unicode, and as
-    /// [`ClientBuilder::build`] does. The error names the variable.
+    /// Fails if either variable is not set, empty or not Unicode, and as [`ClientBuilder::build`]
+    /// does. The error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
 
     /// Configures a client from a profile of the vendor's command line.
     ///
-    /// Profiles are in `~/.config/rockset/config.yaml`. `None` selects the profile that the file
-    /// names as `current`.
+    /// Profiles are in `~/.config/rockset/config.yaml`:
     ///
     /// ```yaml
     /// current: dev
@@ -62,29 +63,36 @@ impl Client {
     ///     apiserver: 127.0.0.1:8080
     /// ```
     ///
-    /// `apiserver` is a URL or a bare host, as for [`ClientBuilder::api_server`]; it defaults to
-    /// the URL of [`Region::RS2`]. If other users can read or write the file, the client logs a
-    /// warning through `tracing`.
+    /// `apiserver` is a URL or a bare host, as for [`ClientBuilder::api_server`]. If other users can
+    /// read or write the file, the client logs a warning through `tracing`.
     ///
     /// Use [`ClientBuilder::from_profile`] to add other settings.
     ///
     /// # Errors
     ///
     /// Fails if the file cannot be read or has another form, if it lacks the profile, if the
-    /// profile lacks a key, and as [`ClientBuilder::build`] does. The error names the file and the
-    /// place in it.
+    /// profile lacks a key or a server, and as [`ClientBuilder::build`] does. The error names the
+    /// file and the place in it.
     ///
     /// ```no_run
     /// use rockset_apikeys::Client;
     ///
-    /// let current = Client::from_profile(None)?;
-    /// let named = Client::from_profile("production")?;
-    /// # let _ = (current, named);
+    /// let client = Client::from_profile("production")?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
     #[cfg(feature = "profile")]
-    pub fn from_profile<'a>(name: impl Into<Option<&'a str>>) -> Result<Self, Error> {
+    pub fn from_profile(name: impl AsRef<str>) -> Result<Self, Error> {
         ClientBuilder::from_profile(name)?.build()
+    }
+
+    /// Configures a client from the profile that the file names as `current`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_profile`](Self::from_profile).
+    #[cfg(feature = "profile")]
+    pub fn from_current_profile() -> Result<Self, Error> {
+        ClientBuilder::from_current_profile()?.build()
     }
 }
 
@@ -135,7 +143,7 @@ impl Client {
 #[must_use]
 pub struct ClientBuilder {
     // Each setter parses its setting; `build` returns the error.
-    api_server: Sourced<Result<Url, Error>>,
+    api_server: Option<Sourced<Result<Url, Error>>>,
     authorization: Option<Result<HeaderValue, Error>>,
     allow_http: bool,
     connect_timeout: Duration,
@@ -153,9 +161,8 @@ pub struct ClientBuilder {
 
 impl ClientBuilder {
     fn new() -> Self {
-        let server = Sourced::new("`Region::default()`", Region::default().url().to_owned());
         Self {
-            api_server: Sourced::new(server.source.clone(), settings::api_server(&server)),
+            api_server: None,
             authorization: None,
             allow_http: false,
             connect_timeout: CONNECT_TIMEOUT,
@@ -197,8 +204,18 @@ impl ClientBuilder {
     /// Fails if the file cannot be read or has another form, if it lacks the profile, and if the
     /// profile lacks a key.
     #[cfg(feature = "profile")]
-    pub fn from_profile<'a>(name: impl Into<Option<&'a str>>) -> Result<Self, Error> {
-        Ok(Self::new().with(crate::profile::read(name.into())?))
+    pub fn from_profile(name: impl AsRef<str>) -> Result<Self, Error> {
+        Ok(Self::new().with(crate::profile::read(Some(name.as_ref()))?))
+    }
+
+    /// Starts a configuration with the current profile, as [`Client::from_current_profile`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_profile`](Self::from_profile).
+    #[cfg(feature = "profile")]
+    pub fn from_current_profile() -> Result<Self, Error> {
+        Ok(Self::new().with(crate::profile::read(None)?))
     }
 
     /// Applies settings that were read from outside.
@@ -210,7 +227,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the region whose API server is called; defaults to [`Region::RS2`].
+    /// Sets the region whose API server is called. The service is retired.
     ///
     /// Overrides [`api_server`](Self::api_server).
     pub fn region(self, region: Region) -> Self {
@@ -238,7 +255,7 @@ impl ClientBuilder {
 
     fn server(mut self, server: Sourced<String>) -> Self {
         let url = settings::api_server(&server);
-        self.api_server = Sourced::new(server.source, url);
+        self.api_server = Some(Sourced::new(server.source, url));
         self
     }
 
@@ -375,7 +392,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Fails if there is no key; if a setting is not valid; if the API server is `http://` on
+    /// Fails if there is no key or no API server; if a setting is not valid; if the API server is `http://` on
     /// another machine and [`allow_http`](Self::allow_http) does not permit it; if a timeout is
     /// zero; and if TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
@@ -385,11 +402,17 @@ impl ClientBuilder {
                  which reads ROCKSET_APIKEY and ROCKSET_APISERVER",
             )
         })??;
-        let server = self.api_server.value?;
+        let Sourced { source, value: server } = self.api_server.ok_or_else(|| {
+            Error::rejected(
+                "there is no API server; call `api_server` with a host or URL such as \
+                 http://127.0.0.1:8080, or set ROCKSET_APISERVER or the profile's `apiserver`",
+            )
+        })?;
+        let server = server?;
         // A proxy takes requests for this machine off it first.
         let is_local = settings::is_loopback(&server) && self.proxy.is_none();
-        let (source, has_own_tls) = (&self.api_server.source, self.http_client.is_some());
-        settings::check_transport(&server, source, is_local, self.allow_http, has_own_tls)?;
+        let has_own_tls = self.http_client.is_some();
+        settings::check_transport(&server, &source, is_local, self.allow_http, has_own_tls)?;
         let timeouts = [
             ("connect_timeout", self.connect_timeout),
             ("attempt_timeout", self.attempt_timeout),
@@ -402,7 +425,9 @@ impl ClientBuilder {
             )));
         }
 
-        let mut http = self.http_client.unwrap_or_else(reqwest::Client::builder);
+        let mut http = self
+            .http_client
+            .unwrap_or_else(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT));
         if is_local {
             // A proxy is another machine: it cannot reach this one's loopback address.
             http = http.no_proxy();
@@ -453,7 +478,10 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers, the proxy and base settings may hold secrets.
         f.debug_struct("ClientBuilder")
-            .field("api_server", &self.api_server.value.as_ref().map(Url::as_str))
+            .field(
+                "api_server",
+                &self.api_server.as_ref().map(|it| it.value.as_ref().map(Url::as_str)),
+            )
             .field("authorization", &self.authorization)
             .field("allow_http", &self.allow_http)
             .field("connect_timeout", &self.connect_timeout)

@@ -12,11 +12,12 @@ use reqwest::{StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
 
-use crate::error::{Error, Failed, Failure};
+use crate::connect::Reason;
+use crate::error::{Earlier, Error, Failed, Failure};
 use crate::generated::{self, ErrorBody, ResponseValue};
 use crate::operation::Operation;
 use crate::retry::{Budget, Outcome, Retries, RetryPolicy};
-use crate::span;
+use crate::span::{self, Unfinished};
 
 /// What all calls of a client share.
 pub(crate) struct Settings {
@@ -51,8 +52,11 @@ where
         return Err(Error::not_sent(operation, "the timeout is zero"));
     }
     let span = span::of_call(operation, &settings.server);
+    let unfinished = Unfinished::new(&span);
     let attempts = attempts(settings, operation, subject, time, send, &span);
-    attempts.instrument(span.clone()).await
+    let outcome = attempts.instrument(span.clone()).await;
+    unfinished.finished();
+    outcome
 }
 
 async fn attempts<T, F>(
@@ -69,21 +73,25 @@ where
     let start = Instant::now();
     let left = || time.saturating_sub(start.elapsed());
     let mut retries = Retries::new(&settings.retry_policy, &settings.budget, operation.kind());
+    let mut previous = None;
     loop {
         // The HTTP client has the timeout of an attempt.
         let failure = match timeout(left(), send()).await {
             Ok(Ok(response)) => {
-                span::succeeded(span, response.status(), retries.settled());
+                span::succeeded(span, response.status(), response.headers(), retries.settled());
                 return Ok(response);
             }
-            Ok(Err(error)) => match failure(error, operation, settings.max_response_bytes).await {
+            Ok(Err(error)) => match failure(error, operation, settings).await {
                 Ok(failure) => failure,
                 Err(rejected) => {
                     span::rejected(span);
                     return Err(rejected);
                 }
             },
-            Err(elapsed) => Failure::Timeout(elapsed.into()),
+            Err(elapsed) => Failure::Timeout(match previous.take() {
+                Some(failure) => Earlier(failure).into(),
+                None => elapsed.into(),
+            }),
         };
         let outcome = failure.outcome();
         let Some(wait) = retries.wait_after(&outcome, left()) else {
@@ -98,12 +106,15 @@ where
             }));
         };
         retrying(operation, &outcome, wait, retries.attempts());
+        previous = Some(failure);
         sleep(wait).await;
     }
 }
 
 fn retrying(operation: &Operation, outcome: &Outcome, wait: Duration, attempt: u32) {
-    let (operation, wait_ms) = (operation.id(), wait.as_millis());
+    let operation = operation.id();
+    // The 128 bits of `as_millis` would be text in JSON.
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     tracing::warn!(operation, attempt, %outcome, wait_ms, "retrying");
 }
 
@@ -111,7 +122,7 @@ fn retrying(operation: &Operation, outcome: &Outcome, wait: Duration, attempt: u
 async fn failure(
     error: generated::Error<ErrorBody>,
     operation: &'static Operation,
-    limit: usize,
+    settings: &Settings,
 ) -> Result<Failure, Error> {
     use generated::Error as Generated;
     let success = StatusCode::from_u16(operation.success).unwrap_or_default();
@@ -139,6 +150,7 @@ async fn failure(
             Failure::Body { status: success, details, source: source.into() }
         }
         Generated::ResponseBodyError(source) if is_over_limit(&source) => {
+            let limit = settings.max_response_bytes;
             let source = format!("the body is larger than the limit of {limit} bytes").into();
             Failure::Body { status: success, details: ErrorBody::default(), source }
         }
@@ -147,8 +159,13 @@ async fn failure(
         }
         Generated::CommunicationError(source) | Generated::InvalidUpgrade(source) => {
             let source = source.without_url();
+            if source.is_builder() {
+                let reason = "the URL is too long; use a shorter name or user";
+                return Err(Error::not_sent(operation, reason));
+            }
             if source.is_connect() {
-                Failure::Connect(source)
+                let server = settings.server.origin().ascii_serialization();
+                Failure::Connect { server, reason: Reason::of(&source), source }
             } else if source.is_timeout() {
                 Failure::Timeout(source.into())
             } else {

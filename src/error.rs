@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::connect::Reason;
 use crate::generated::ErrorBody;
 use crate::operation::{Operation, OperationKind};
 use crate::retry::Outcome;
@@ -23,7 +24,8 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// `Debug` adds the causes, one per line, for `unwrap` and for `fn main() -> Result<(), Error>`:
 ///
 /// ```text
-/// Error: list_api_keys: cannot connect to the API server; 4 attempts were made
+/// Error: list_api_keys: cannot connect to http://127.0.0.1:8080: connection refused (is the server
+/// running?); 4 attempts were made
 ///
 /// Caused by:
 ///     error sending request
@@ -77,8 +79,8 @@ pub(crate) struct Failed {
 
 /// How an attempt failed.
 pub(crate) enum Failure {
-    /// No connection was made.
-    Connect(reqwest::Error),
+    /// No connection was made to this server.
+    Connect { server: String, reason: Reason, source: reqwest::Error },
     /// The time ran out.
     Timeout(Source),
     /// The connection failed before a response arrived.
@@ -94,7 +96,9 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Connect(_) => Outcome::NotConnected,
+            Self::Connect { reason, .. } => {
+                Outcome::NotConnected { is_permanent: reason.is_permanent() }
+            }
             Self::Timeout(_) => Outcome::NoResponse { timeout: true },
             Self::Connection(_) => Outcome::NoResponse { timeout: false },
             Self::CutOff { source, .. } => Outcome::NoResponse { timeout: source.is_timeout() },
@@ -110,18 +114,46 @@ impl Failure {
             Self::CutOff { status, .. }
             | Self::Body { status, .. }
             | Self::Response { status, .. } => Some(*status),
-            Self::Connect(_) | Self::Timeout(_) | Self::Connection(_) => None,
+            Self::Connect { .. } | Self::Timeout(_) | Self::Connection(_) => None,
+        }
+    }
+
+    pub(crate) fn details(&self) -> Option<&ErrorBody> {
+        match self {
+            Self::Response { details, .. } | Self::Body { details, .. } => Some(details),
+            _ => None,
         }
     }
 
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Connect(source) | Self::Connection(source) | Self::CutOff { source, .. } => {
-                Some(source)
-            }
+            Self::Connect { source, .. }
+            | Self::Connection(source)
+            | Self::CutOff { source, .. } => Some(source),
             Self::Timeout(source) | Self::Body { source, .. } => Some(&**source),
             Self::Response { .. } => None,
         }
+    }
+}
+
+/// The attempt before one that had no time to end.
+pub(crate) struct Earlier(pub(crate) Failure);
+
+impl fmt::Display for Earlier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the attempt before: {}", self.0)
+    }
+}
+
+impl fmt::Debug for Earlier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for Earlier {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 
@@ -133,6 +165,9 @@ impl Failed {
         }
         match self.operation.kind() {
             OperationKind::Read => None,
+            OperationKind::Create if self.failure.status() == Some(StatusCode::CONFLICT) => {
+                Some("an earlier attempt may have created it; look it up")
+            }
             OperationKind::Create => Some("it may have been created; look it up before retrying"),
             OperationKind::Update => Some("it may have been updated"),
             OperationKind::Delete if self.failure.status() == Some(StatusCode::NOT_FOUND) => {
@@ -204,10 +239,7 @@ impl Error {
     /// # }
     /// ```
     pub fn details(&self) -> Option<&ErrorBody> {
-        match &self.call()?.failure {
-            Failure::Response { details, .. } | Failure::Body { details, .. } => Some(details),
-            _ => None,
-        }
+        self.call()?.failure.details()
     }
 
     /// Returns the number of attempts; 0 if the call was rejected before sending.
@@ -287,7 +319,9 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match self.call().map(|call| &call.failure) {
             Some(Failure::Timeout(_)) => true,
-            Some(Failure::Connect(source) | Failure::CutOff { source, .. }) => source.is_timeout(),
+            Some(Failure::Connect { source, .. } | Failure::CutOff { source, .. }) => {
+                source.is_timeout()
+            }
             _ => {
                 self.has_status(StatusCode::REQUEST_TIMEOUT)
                     || self.has_status(StatusCode::GATEWAY_TIMEOUT)
@@ -297,10 +331,10 @@ impl Error {
 
     /// Returns true if the last attempt made no connection.
     ///
-    /// The server is down, its address is wrong, or its certificate is not trusted; the
-    /// [`source`](StdError::source) says which.
+    /// The server is down, its address is wrong, or its certificate is not trusted: the text says
+    /// which, and the [`source`](StdError::source) has the cause.
     pub fn is_connect(&self) -> bool {
-        self.call().is_some_and(|call| matches!(call.failure, Failure::Connect(_)))
+        self.call().is_some_and(|call| matches!(call.failure, Failure::Connect { .. }))
     }
 
     /// Returns true if the same call may succeed later and is safe to make again.
@@ -341,10 +375,12 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.operation.id())?;
         if let Some(name) = &self.name {
-            write!(f, " {name:?}")?;
+            f.write_str(" ")?;
+            write_quoted(f, name)?;
         }
         if let Some(user) = &self.user {
-            write!(f, " of user {user:?}")?;
+            f.write_str(" of user ")?;
+            write_quoted(f, user)?;
         }
         write!(f, ": {}", self.failure)?;
         if self.attempts > 1 {
@@ -363,7 +399,7 @@ impl fmt::Display for Failed {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(_) => f.write_str("cannot connect to the API server"),
+            Self::Connect { server, reason, .. } => write!(f, "cannot connect to {server}{reason}"),
             Self::Timeout(_) => f.write_str("no complete response within the timeout"),
             Self::Connection(_) => f.write_str("the connection failed"),
             Self::CutOff { status, .. } => write!(f, "{status}, but the response was cut off"),
@@ -399,6 +435,15 @@ fn write_details(f: &mut fmt::Formatter<'_>, details: &ErrorBody) -> fmt::Result
         separator = ", ";
     }
     if separator == ", " { f.write_str(")") } else { Ok(()) }
+}
+
+/// Writes a name in quotes, and of a long one the beginning.
+fn write_quoted(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    const LONGEST: usize = 100;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => write!(f, "{:?}…", name.get(..end).unwrap_or_default()),
+        None => write!(f, "{name:?}"),
+    }
 }
 
 /// Writes text from outside, so that it can neither break the line nor flood it.

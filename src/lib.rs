@@ -93,7 +93,9 @@
 //! - of the request: `http.request.method`, `url.template`, `server.address`, `server.port`;
 //! - of the outcome: `http.response.status_code` of the last response, `http.request.resend_count`
 //!   if the request was retried, and `error.type` if the call failed: the status, or `connect`,
-//!   `timeout`, `connection`, `body` or `rejected`;
+//!   `timeout`, `connection`, `body`, `rejected`, or `cancelled` if the call was dropped;
+//! - of this API: `rockset.operation`, such as `get_api_key`, and `rockset.trace_id`, which finds the
+//!   request in the server's log;
 //! - for [tracing-opentelemetry](https://docs.rs/tracing-opentelemetry): `otel.name`, `otel.kind`
 //!   and `otel.status_code`.
 //!
@@ -109,7 +111,8 @@
 //!   It wins if both are on. Without either, only `http://` servers can be reached.
 //! - `blocking`: calls without async, `send_blocking` and `run_blocking`.
 //! - `httpmock`: typed mocks of a server, the module `mock`.
-//! - `profile`: settings from the profiles of the vendor's command line, `Client::from_profile`.
+//! - `profile`: settings from the profiles of the vendor's command line, `Client::from_profile` and
+//!   `Client::from_current_profile`.
 //!
 //! `codegen` is on by default so that a change of the contract changes the client, without a step
 //! to remember. A cold build takes about 110 s of CPU time with it, and 88 s without it. Without
@@ -137,6 +140,7 @@ mod blocking;
 mod builder;
 mod call;
 mod client;
+mod connect;
 mod env;
 mod error;
 pub mod generated;

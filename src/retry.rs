@@ -35,13 +35,17 @@ use crate::operation::OperationKind;
 /// An attempt is retried if no complete response arrived, or one with status 408, 429, 500, 502,
 /// 503 or 504. A create is retried only if the server certainly did nothing: if no connection was
 /// made, after a 429, and after a 503 with `Retry-After`. If the key may have been created, the
-/// error is [ambiguous](crate::Error::is_ambiguous): look the key up before retrying.
+/// error is [ambiguous](crate::Error::is_ambiguous): look the key up before retrying. That includes
+/// a conflict after a 503, which a gateway may have sent.
+///
+/// A certificate that is not trusted, a server without TLS (both with `rustls`), and a proxy that
+/// wants a password are not retried.
 ///
 /// # Waits
 ///
 /// Each wait is random between 0 and a bound, which is 200 ms for the first wait and doubles up to
-/// 10 s. `Retry-After`, in seconds or as a date, makes a wait longer. If a wait would end after the
-/// call's [`timeout`](crate::ClientBuilder::timeout), the call fails at once, and
+/// 10 s. `Retry-After`, in seconds or as a date, makes a wait longer. If a wait would leave less than
+/// 250 ms of the call's [`timeout`](crate::ClientBuilder::timeout), the call fails at once, and
 /// [`Error::retry_after`](crate::Error::retry_after) says how long to wait. Each retry is logged
 /// through `tracing` as a warning.
 ///
@@ -117,11 +121,16 @@ impl Default for RetryPolicy {
     }
 }
 
+/// The shortest time in which an attempt can be expected to end. With less time left, the error of
+/// the last attempt says more than a timeout.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
-    /// No connection was made, so nothing was sent.
-    NotConnected,
+    /// No connection was made, so nothing was sent. A certificate that is not trusted, or a proxy
+    /// that wants a password, is no better the next time.
+    NotConnected { is_permanent: bool },
     /// The connection failed or the time ran out before the whole response was there.
     NoResponse { timeout: bool },
     /// A whole response that is not a usable success, and the wait that it asks for.
@@ -132,7 +141,8 @@ impl Outcome {
     /// Whether a later attempt may succeed.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::NotConnected | Self::NoResponse { .. } => true,
+            Self::NotConnected { is_permanent } => !is_permanent,
+            Self::NoResponse { .. } => true,
             Self::Response { status, .. } => {
                 matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
             }
@@ -142,7 +152,7 @@ impl Outcome {
     /// Whether the server may have done what the request asked for.
     fn may_be_applied(&self) -> bool {
         match self {
-            Self::NotConnected => false,
+            Self::NotConnected { .. } => false,
             Self::NoResponse { .. } => true,
             Self::Response { status, retry_after } => match *status {
                 StatusCode::REQUEST_TIMEOUT => true,
@@ -164,7 +174,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotConnected => f.write_str("no connection was made"),
+            Self::NotConnected { .. } => f.write_str("no connection was made"),
             Self::NoResponse { timeout: true } => f.write_str("no complete response in time"),
             Self::NoResponse { timeout: false } => f.write_str("the connection failed"),
             Self::Response { status, .. } => write!(f, "{status}"),
@@ -208,11 +218,22 @@ pub(crate) struct Retries<'a> {
     bounds: Option<ExponentialBackoff>,
     attempts: u32,
     is_ambiguous: bool,
+    /// Whether an attempt got 503 with `Retry-After`. A server that sends it did nothing; a gateway
+    /// that sends it may not know.
+    was_unavailable: bool,
 }
 
 impl<'a> Retries<'a> {
     pub(crate) fn new(policy: &'a RetryPolicy, budget: &'a Budget, kind: OperationKind) -> Self {
-        Self { policy, budget, kind, bounds: None, attempts: 0, is_ambiguous: false }
+        Self {
+            policy,
+            budget,
+            kind,
+            bounds: None,
+            attempts: 0,
+            is_ambiguous: false,
+            was_unavailable: false,
+        }
     }
 
     /// Counts an attempt that ended with a response that no retry would change; returns the number
@@ -227,6 +248,12 @@ impl<'a> Retries<'a> {
     /// to be none.
     pub(crate) fn wait_after(&mut self, outcome: &Outcome, left: Duration) -> Option<Duration> {
         self.is_ambiguous |= self.kind != OperationKind::Read && outcome.may_be_applied();
+        if let Outcome::Response { status, .. } = outcome {
+            // What a create conflicts with may be its own earlier attempt.
+            let conflicts = self.kind == OperationKind::Create && *status == StatusCode::CONFLICT;
+            self.is_ambiguous |= conflicts && self.was_unavailable;
+            self.was_unavailable |= *status == StatusCode::SERVICE_UNAVAILABLE;
+        }
         if !outcome.is_transient() {
             match outcome {
                 // The server works; it rejects this request.
@@ -245,7 +272,8 @@ impl<'a> Retries<'a> {
         let share = if self.policy.jitter { fastrand::f64() } else { 1.0 };
         let pause = Duration::try_from_secs_f64(bound.as_secs_f64() * share).unwrap_or(bound);
         let wait = outcome.retry_after().unwrap_or_default().saturating_add(pause);
-        (wait < left && self.budget.take()).then_some(wait)
+        let is_in_time = wait.saturating_add(SHORTEST_ATTEMPT) < left;
+        (is_in_time && self.budget.take()).then_some(wait)
     }
 
     pub(crate) fn attempts(&self) -> u32 {
@@ -346,7 +374,8 @@ mod tests {
         let waits = |policy: &RetryPolicy| -> Vec<Duration> {
             let budget = Budget::new();
             let mut retries = Retries::new(policy, &budget, OperationKind::Read);
-            let next = || retries.wait_after(&Outcome::NotConnected, Duration::MAX);
+            let outcome = Outcome::NotConnected { is_permanent: false };
+            let next = || retries.wait_after(&outcome, Duration::MAX);
             std::iter::from_fn(next).collect()
         };
         let bounds = [ms(125), ms(250), ms(500), ms(500), ms(500)];
@@ -366,15 +395,17 @@ mod tests {
     }
 
     #[test]
-    fn no_retry_starts_at_the_deadline_or_after_it() {
+    fn no_retry_starts_without_time_to_end_before_the_deadline() {
         let wait = Duration::from_millis(100);
         let policy = RetryPolicy::default().backoff(wait, wait).jitter(false);
+        let enough = wait + SHORTEST_ATTEMPT;
         for (left, expected) in
-            [(wait / 2, None), (wait, None), (wait + Duration::from_nanos(1), Some(wait))]
+            [(wait / 2, None), (enough, None), (enough + Duration::from_nanos(1), Some(wait))]
         {
             let budget = Budget::new();
             let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
-            assert_eq!(retries.wait_after(&Outcome::NotConnected, left), expected, "{left:?}");
+            let outcome = Outcome::NotConnected { is_permanent: false };
+            assert_eq!(retries.wait_after(&outcome, left), expected, "{left:?}");
         }
     }
 

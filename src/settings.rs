@@ -102,6 +102,9 @@ pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
         "has a user name or password, which this API does not use"
     } else if url.query().is_some() || url.fragment().is_some() {
         "has more than a host, a port and a path"
+    } else if http::Uri::try_from(url.as_str()).is_err() {
+        // A template whose host was not filled in, for instance.
+        "has characters that no request can carry"
     } else {
         return Ok(url);
     };

@@ -1,12 +1,16 @@
 //! The span of a call, with the attributes that OpenTelemetry defines for HTTP clients. It holds no
 //! secret: no keys, headers or bodies, and of the URL only the contract's template.
 
+use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::error::Failure;
 use crate::operation::Operation;
+
+/// The response header that names the request in the server's log.
+const TRACE_ID: &str = "x-trace-id";
 
 /// Creates the span of a call. Without a subscriber, nothing is computed.
 pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
@@ -15,6 +19,8 @@ pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
         otel.name = %format_args!("{} {}", operation.method(), operation.path()),
         otel.kind = "client",
         otel.status_code = Empty,
+        rockset.operation = operation.id(),
+        rockset.trace_id = Empty,
         http.request.method = %operation.method(),
         url.template = operation.path(),
         server.address = server.host_str(),
@@ -26,8 +32,12 @@ pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
 }
 
 /// Completes the span of a call that succeeded.
-pub(crate) fn succeeded(span: &Span, status: StatusCode, attempts: u32) {
+pub(crate) fn succeeded(span: &Span, status: StatusCode, headers: &HeaderMap, attempts: u32) {
+    if span.is_disabled() {
+        return;
+    }
     span.record("http.response.status_code", status.as_u16());
+    record_trace_id(span, headers.get(TRACE_ID).and_then(|id| id.to_str().ok()));
     record_attempts(span, attempts);
 }
 
@@ -37,9 +47,10 @@ pub(crate) fn failed(span: &Span, failure: &Failure, attempts: u32) {
     if let Some(status) = status {
         span.record("http.response.status_code", status.as_u16());
     }
+    record_trace_id(span, failure.details().and_then(|details| details.trace_id.as_deref()));
     record_attempts(span, attempts);
     let kind = match failure {
-        Failure::Connect(_) => "connect",
+        Failure::Connect { .. } => "connect",
         Failure::Timeout(_) => "timeout",
         Failure::Connection(_) | Failure::CutOff { .. } => "connection",
         Failure::Body { .. } => "body",
@@ -53,6 +64,34 @@ pub(crate) fn failed(span: &Span, failure: &Failure, attempts: u32) {
 pub(crate) fn rejected(span: &Span) {
     span.record("error.type", "rejected");
     span.record("otel.status_code", "ERROR");
+}
+
+/// Completes the span of a call that is dropped before it ends.
+pub(crate) struct Unfinished<'a>(Option<&'a Span>);
+
+impl<'a> Unfinished<'a> {
+    pub(crate) fn new(span: &'a Span) -> Self {
+        Self(Some(span))
+    }
+
+    pub(crate) fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(span) = self.0 {
+            span.record("error.type", "cancelled");
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+fn record_trace_id(span: &Span, id: Option<&str>) {
+    if let Some(id) = id {
+        span.record("rockset.trace_id", id);
+    }
 }
 
 fn record_attempts(span: &Span, attempts: u32) {

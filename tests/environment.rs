@@ -57,11 +57,15 @@ fn a_bare_host_is_reached_with_http_on_this_machine_and_with_https_elsewhere() {
     }
 }
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
-fn the_api_server_defaults_to_region_rs2() {
-    let client = from_env(Some("k"), None).unwrap();
-    assert_eq!(client.api_server(), "https://api.rs2.usw2.rockset.com");
+fn without_an_api_server_nothing_is_called() {
+    let error = from_env(Some("k"), None).unwrap_err();
+    assert!(error.contains("no API server") && error.contains("ROCKSET_APISERVER"), "{error}");
+    let unset = [("ROCKSET_APIKEY", Some("k")), ("ROCKSET_APISERVER", None)];
+    let client = temp_env::with_vars(unset, || {
+        ClientBuilder::from_env().unwrap().api_server("127.0.0.1:1").build().unwrap()
+    });
+    assert_eq!(client.api_server(), "http://127.0.0.1:1");
 }
 
 #[test]
@@ -146,7 +150,8 @@ mod profile {
             write(&home, text);
         }
         temp_env::with_var("HOME", Some(home.path()), || {
-            Client::from_profile(name).map_err(|error| error.to_string())
+            let client = name.map_or_else(Client::from_current_profile, Client::from_profile);
+            client.map_err(|error| error.to_string())
         })
     }
 
@@ -171,12 +176,10 @@ mod profile {
         assert!(client.list_api_keys().await.unwrap_err().is_unauthorized());
     }
 
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
-    fn the_api_server_defaults_to_region_rs2() {
-        let file = "current: a\nkeys: {a: {apikey: k}}";
-        let client = from_profile(Some(file), None).unwrap();
-        assert_eq!(client.api_server(), "https://api.rs2.usw2.rockset.com");
+    fn without_an_api_server_nothing_is_called() {
+        let error = from_profile(Some("current: a\nkeys: {a: {apikey: k}}"), None).unwrap_err();
+        assert!(error.contains("no API server") && error.contains("`apiserver`"), "{error}");
     }
 
     #[test]
@@ -216,7 +219,7 @@ mod profile {
             assert!(parts.iter().all(|part| error.contains(part)), "{file:?}: {error}");
             assert!(!error.contains("SECRET"), "{error}");
         }
-        let error = temp_env::with_var("HOME", Some("relative"), || Client::from_profile(None));
+        let error = temp_env::with_var("HOME", Some("relative"), Client::from_current_profile);
         assert!(error.unwrap_err().to_string().contains("set HOME"));
     }
 
@@ -237,7 +240,7 @@ mod profile {
                 fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
                 let log = Log::default();
                 let recording = log.record();
-                Client::from_profile(None).unwrap();
+                Client::from_current_profile().unwrap();
                 drop(recording);
                 let text = log.text();
                 assert_eq!(text.contains(&format!("mode={mode:o}")), is_wide, "{mode:o}: {text}");

@@ -48,6 +48,10 @@ struct Telemetry {
 struct Write<'a>(&'a mut Fields);
 
 impl Visit for Write<'_> {
+    fn record_u128(&mut self, field: &Field, _: u128) {
+        panic!("{field} has 128 bits, which are text in JSON");
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         self.0.insert(field.name().to_owned(), format!("{value:?}"));
     }
@@ -133,7 +137,7 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
     let _turn = TURN.lock().await;
     let contract = Contract::load();
     for &id in &*OPERATIONS {
-        let response = Step::response(200, "", success(id).to_string());
+        let response = Step::response(200, "x-trace-id: t-1\r\n", success(id).to_string());
         let (telemetry, port) = telemetry_of(id, [response]).await;
         let operation = contract.operation(id);
         let (method, template) = (&operation.method, operation.path);
@@ -142,6 +146,8 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
             ("http.response.status_code", "200".to_owned()),
             ("otel.kind", "client".to_owned()),
             ("otel.name", format!("{method} {template}")),
+            ("rockset.operation", id.to_owned()),
+            ("rockset.trace_id", "t-1".to_owned()),
             ("server.address", "127.0.0.1".to_owned()),
             ("server.port", port.to_string()),
             ("url.template", template.to_owned()),
@@ -192,6 +198,33 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_nam
     let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
     client_of("http://127.0.0.1:1").get_api_key("..").await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "rejected");
+}
+
+#[tokio::test]
+async fn the_span_of_an_error_has_the_servers_trace_id() {
+    let _turn = TURN.lock().await;
+    let response = Step::response(404, "", r#"{"message": "no such key", "trace_id": "t-2"}"#);
+    let (telemetry, _) = telemetry_of("get_api_key", [response]).await;
+    assert_eq!(telemetry.span().fields["rockset.trace_id"], "t-2");
+}
+
+#[tokio::test]
+async fn the_span_of_a_call_that_is_dropped_does_not_look_like_a_success() {
+    let _turn = TURN.lock().await;
+    let server = Script::play([Step::Hang(Vec::new())]).await;
+    let telemetry = Telemetry::default();
+    let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
+    let mut call = client_of(&server.url).get_api_key("my-app").send();
+    let poll = std::future::poll_fn(|context| {
+        assert!(call.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    });
+    poll.await;
+    drop(call);
+    let span = telemetry.span();
+    assert!(span.is_closed);
+    assert_eq!(span.fields["error.type"], "cancelled");
+    assert_eq!(span.fields["otel.status_code"], "ERROR");
 }
 
 #[tokio::test]

@@ -160,6 +160,94 @@ async fn a_failed_connection_is_retried_and_not_ambiguous_even_for_a_create() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_wants_a_password_is_asked_once() {
+    let proxy = Script::play([Step::response(407, "", "")]).await;
+    let builder = Client::builder().api_server("https://keys.example.com").api_key("k");
+    let client = builder.proxy(&proxy.url).build();
+    let Ok(client) = client else { return assert!(cfg!(not(feature = "rustls"))) };
+    let error = client.create_api_key("my-app").await.unwrap_err();
+    assert_eq!((error.attempts(), proxy.requests().len()), (1, 1), "{error:?}");
+    assert!(error.is_connect() && !error.is_retryable() && !error.is_ambiguous());
+    assert!(error.to_string().contains("https://keys.example.com: the proxy"), "{error}");
+}
+
+#[cfg(feature = "rustls")]
+#[tokio::test]
+async fn a_server_without_tls_is_tried_once_and_the_error_asks_whether_http_was_meant() {
+    let server = httpmock::MockServer::start_async().await;
+    let builder = Client::builder().api_server(server.base_url().replace("http", "https"));
+    let error = builder.api_key("k").build().unwrap().list_api_keys().await.unwrap_err();
+    assert_eq!(error.attempts(), 1, "{error:?}");
+    assert!(error.is_connect() && !error.is_retryable());
+    assert!(error.to_string().contains("(did you mean http://?)"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_named() {
+    let builder = Client::builder().api_server("http://keys.invalid").allow_http(true);
+    let client = builder.api_key("k").retry_policy(RetryPolicy::none()).build().unwrap();
+    let error = client.list_api_keys().await.unwrap_err();
+    assert!(error.is_connect() && error.is_retryable(), "{error:?}");
+    let text = "list_api_keys: cannot connect to http://keys.invalid: unknown host";
+    assert!(error.to_string().starts_with(text), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_that_no_url_can_carry_is_rejected_before_sending() {
+    let server = Script::play([Step::status(500)]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let error = client.delete_api_key("n".repeat(70_000)).await.unwrap_err();
+    assert!(error.is_rejected() && !error.is_ambiguous() && error.attempts() == 0, "{error:?}");
+    assert!(error.to_string().contains("too long") && error.to_string().len() < 200, "{error}");
+    assert!(server.requests().is_empty());
+
+    // A long name that a URL can carry does not make the text long.
+    let error = client.get_api_key("n".repeat(10_000)).await.unwrap_err();
+    assert!(error.to_string().len() < 300, "{error}");
+}
+
+#[tokio::test]
+async fn no_retry_starts_without_time_to_end_so_that_the_error_says_what_happened() {
+    let server = Script::play([Step::status(429), Step::Hang(Vec::new())]).await;
+    let wait = Duration::from_millis(999);
+    let policy = RetryPolicy::default().backoff(wait, wait).jitter(false);
+    let client = without_backoff(&server.url).retry_policy(policy).build().unwrap();
+    let create = client.create_api_key("my-app").timeout(Duration::from_secs(1));
+    let error = create.await.unwrap_err();
+    assert!(error.is_rate_limited() && !error.is_ambiguous(), "{error:?}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_timeout_after_a_retry_has_the_error_before_it_as_its_source() {
+    let unavailable = Step::response(503, "", r#"{"message": "overloaded"}"#);
+    let server = Script::play([unavailable, Step::Hang(Vec::new())]).await;
+    let client = without_backoff(&server.url).build().unwrap();
+    let error = client.list_api_keys().timeout(Duration::from_millis(600)).await.unwrap_err();
+    assert!(error.is_timeout() && error.attempts() == 2, "{error:?}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, "the attempt before: 503 Service Unavailable: overloaded");
+}
+
+#[tokio::test]
+async fn a_create_that_conflicts_after_a_503_may_have_created_the_key_itself() {
+    let unavailable = Step::response(503, "retry-after: 0\r\n", "");
+    let conflict = Step::response(409, "", r#"{"message": "exists"}"#);
+    let (outcome, requests) = outcome([unavailable, conflict.clone()], CREATE).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(requests, 2);
+    assert!(error.is_conflict() && error.is_ambiguous(), "{error:?}");
+    let text = "2 attempts were made; an earlier attempt may have created it; look it up";
+    assert!(error.to_string().ends_with(text), "{error}");
+
+    for first in [None, Some(Step::status(429))] {
+        let steps: Vec<_> = first.into_iter().chain([conflict.clone()]).collect();
+        let error = self::outcome(steps, CREATE).await.0.unwrap_err();
+        assert!(error.is_conflict() && !error.is_ambiguous(), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_retry_sends_the_same_request() {
     for &id in &*OPERATIONS {
         let steps = [Step::status(429), Step::response(200, "", success(id).to_string())];

@@ -47,6 +47,7 @@ fn an_invalid_api_server_is_quoted_without_what_may_be_secret() {
         ("http:/127.0.0.1", "\"http:/127.0.0.1\"", "is neither a URL nor a host"),
         ("PASSWORD", "[REDACTED]", "is neither a URL nor a host"),
         ("ftp://127.0.0.1", "\"ftp://127.0.0.1\"", "is neither http nor https"),
+        ("https://{{host}}", "\"https://{{host}}\"", "has characters that no request"),
         (&key_in_path, "\"ftp://127.0.0.1/[REDACTED]\"", "is neither http nor https"),
         ("http://", "\"http://\"", "is not a valid URL"),
         ("127.0.0.1:99999", "\"127.0.0.1:99999\"", "is not a valid URL"),
@@ -113,7 +114,8 @@ fn every_region_and_any_https_url_is_accepted() {
         let client = Client::builder().api_key("k").region(region).build().unwrap();
         assert_eq!(client.api_server(), region.url());
     }
-    assert_eq!(Client::builder().api_key("k").build().unwrap().api_server(), Region::RS2.url());
+    let text = rejection(Client::builder().api_key("k").build());
+    assert!(text.contains("no API server") && text.contains("api_server"), "{text}");
     let client = with_server("https://example.com/prefix/").unwrap();
     assert_eq!(client.api_server(), "https://example.com/prefix");
 }

@@ -169,7 +169,6 @@ mod tls {
     use std::sync::Arc;
 
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    use rockset_apikeys::RetryPolicy;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -183,14 +182,28 @@ mod tls {
     async fn a_root_certificate_adds_trust_in_its_servers() {
         let (company, other) = (authority("company"), authority("other"));
         let url = serve_https(&company).await;
-        let untrusting = builder(&url).retry_policy(RetryPolicy::none()).build().unwrap();
+        let untrusting = builder(&url).build().unwrap();
         let error = untrusting.list_api_keys().await.unwrap_err();
         assert!(error.is_connect(), "{error:?}");
+        // No retry changes a certificate.
+        #[cfg(not(feature = "native-tls"))]
+        {
+            assert!(error.attempts() == 1 && !error.is_retryable(), "{error:?}");
+            assert!(error.to_string().contains("(add it with `root_certificate`)"), "{error}");
+        }
 
         // The certificate may be one of several in a bundle.
         let bundle = [other, company].map(|(certificate, _)| certificate).concat();
-        let trusting = builder(&url).root_certificate(bundle).build().unwrap();
+        let trusting = builder(&url).root_certificate(&bundle).build().unwrap();
         assert_eq!(trusting.list_api_keys().await.unwrap().len(), 1);
+        #[cfg(not(feature = "native-tls"))]
+        {
+            let other = url.replace("localhost", "127.0.0.1");
+            let other = builder(&other).root_certificate(&bundle).build().unwrap();
+            let error = other.list_api_keys().await.unwrap_err();
+            assert!(error.attempts() == 1 && !error.is_retryable(), "{error:?}");
+            assert!(error.to_string().contains("is for another host"), "{error}");
+        }
 
         for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
             let error = builder(&url).root_certificate(pem).build().unwrap_err();
