@@ -1,8 +1,9 @@
-//! Compares contracts and reports what a change means for users: the part of `cargo xtask` that
-//! knows neither files nor git.
+//! Compares contracts and reports what a change means for users, and lists the public API: the part
+//! of `cargo xtask` that knows neither files nor git.
 
 pub mod changes;
 pub mod facade;
+pub mod listing;
 #[path = "../../openapi/names.rs"]
 mod names;
 pub mod report;

@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
+mod api;
 mod baseline;
 #[path = "../../openapi/generate.rs"]
 mod generate;
@@ -7,6 +8,7 @@ mod regen;
 
 use std::env;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
@@ -17,6 +19,8 @@ use clap::Parser;
 enum Xtask {
     /// Generates the client from the contract and reports what changed for users
     Regen(regen::Options),
+    /// Records the public API in xtask/public-api
+    Api(api::Options),
     /// Checks the contract with independent tools and clients; reports to target/conformance
     #[command(disable_help_flag = true)]
     Conformance {
@@ -29,6 +33,7 @@ enum Xtask {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Regen(options) => regen::run(&options),
+        Xtask::Api(options) => api::run(&options),
         Xtask::Conformance { arguments } => return conformance(&arguments),
     };
     match outcome {
@@ -59,4 +64,10 @@ fn conformance(arguments: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The project's root. Cargo tells where this package is when it runs it.
+fn root() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
+    Path::new(&package).join("..")
 }

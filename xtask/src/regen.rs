@@ -2,7 +2,7 @@
 //! a change of the contract means.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
@@ -80,7 +80,7 @@ impl Options {
 /// Writes or checks the copy, and prints the report.
 pub fn run(options: &Options) -> Result<(), String> {
     // Paths in error text are then those that a person at the project's root can use.
-    env::set_current_dir(root()).map_err(|error| error.to_string())?;
+    env::set_current_dir(crate::root()).map_err(|error| error.to_string())?;
     let code = generate::code(Path::new(CONTRACT))?;
     let baseline = options.baseline()?;
     let mut failures = Vec::new();
@@ -157,12 +157,6 @@ fn summary(reference: &str, old: Option<Version>, changes: &[Change]) -> Result<
         None => "Cargo.toml has no version".to_owned(),
     };
     Ok(format!("Version: {old} -> {next} ({class_name} since {reference}); {state}."))
-}
-
-/// The project's root. Cargo tells where this package is when it runs it.
-fn root() -> PathBuf {
-    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
-    Path::new(&package).join("..")
 }
 
 /// Reads a file. One that does not exist is empty.
