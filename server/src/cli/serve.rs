@@ -4,8 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
@@ -182,6 +180,9 @@ async fn add_users(
 /// the signal handler, whatever its threads wait for.
 #[cfg(unix)]
 fn stop() -> io::Result<impl Future<Output = ()>> {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::flag;
     use tokio::signal::unix::{SignalKind, signal};
