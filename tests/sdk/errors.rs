@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 
-use httpmock::MockServer;
 use rockset_apikeys::{Client, Error, ErrorType, RetryPolicy};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -12,15 +11,9 @@ use crate::support::{Contract, OPERATIONS, call, client_of, message};
 
 /// Calls this operation of a server that sends this response. Returns the error.
 async fn error_of(id: &str, status: u16, media: &str, body: &str) -> Error {
-    let server = MockServer::start_async().await;
-    server
-        .mock_async(|when, then| {
-            when.any_request();
-            then.status(status).header("content-type", media).body(body);
-        })
-        .await;
-    let client = client_of(&server.base_url(), "k");
-    call(&client, id).await.expect_err("an error")
+    let headers = format!("content-type: {media}\r\n");
+    let server = Script::play([Step::response(status, &headers, body)]).await;
+    call(&client_of(&server.url, "k"), id).await.expect_err("an error")
 }
 
 async fn error_of_json(id: &str, status: u16, body: &Value) -> Error {
@@ -162,21 +155,14 @@ async fn a_body_over_the_limit_fails_without_waiting_for_its_end() {
         }
     }
 
-    let body = json!({ "data": [] });
-    let server = MockServer::start_async().await;
-    server
-        .mock_async(|when, then| {
-            when.any_request();
-            then.status(200).json_body(body.clone());
-        })
-        .await;
+    let body = r#"{"data": []}"#;
+    let server = Script::play([Step::response(200, "", body)]).await;
     let limited = |limit| {
-        let builder = Client::builder().api_server(server.base_url()).api_key("k");
+        let builder = Client::builder().api_server(&server.url).api_key("k");
         builder.retry_policy(RetryPolicy::none()).max_response_bytes(limit).build().unwrap()
     };
-    let length = body.to_string().len();
-    limited(length).list_api_keys().await.unwrap();
-    limited(length - 1).list_api_keys().await.unwrap_err();
+    limited(body.len()).list_api_keys().await.unwrap();
+    limited(body.len() - 1).list_api_keys().await.unwrap_err();
 }
 
 #[tokio::test]
@@ -190,14 +176,8 @@ async fn a_key_that_the_server_echoes_is_redacted() {
     ];
     for body in bodies {
         for status in [401, 418] {
-            let server = MockServer::start_async().await;
-            server
-                .mock_async(|when, then| {
-                    when.any_request();
-                    then.status(status).body(&body);
-                })
-                .await;
-            let error = client_of(&server.base_url(), key).list_api_keys().await.unwrap_err();
+            let server = Script::play([Step::response(status, "", &body)]).await;
+            let error = client_of(&server.url, key).list_api_keys().await.unwrap_err();
             let details = error.details().unwrap();
             let message = details.message.as_ref().unwrap();
             // The excerpt may end within the placeholder.
@@ -210,27 +190,15 @@ async fn a_key_that_the_server_echoes_is_redacted() {
 
 #[tokio::test]
 async fn a_redirect_is_an_error_and_is_not_followed() {
-    let target = MockServer::start_async().await;
-    let elsewhere = target
-        .mock_async(|when, then| {
-            when.any_request();
-            then.status(200).json_body(json!({ "data": [] }));
-        })
-        .await;
-    let server = MockServer::start_async().await;
-    server
-        .mock_async(|when, then| {
-            when.any_request();
-            then.status(307).header("location", target.url("/elsewhere"));
-        })
-        .await;
-    let client = client_of(&server.base_url(), "k");
-    let error = client.list_api_keys().await.unwrap_err();
+    let elsewhere = Script::play([Step::response(200, "", r#"{"data": []}"#)]).await;
+    let location = format!("location: {}/elsewhere\r\n", elsewhere.url);
+    let server = Script::play([Step::response(307, &location, "")]).await;
+    let error = client_of(&server.url, "k").list_api_keys().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "list_api_keys: 307 Temporary Redirect: redirects to 127.0.0.1, which is not followed"
     );
-    assert_eq!(elsewhere.calls_async().await, 0);
+    assert_eq!(elsewhere.requests().len(), 0);
 }
 
 #[tokio::test]
@@ -252,8 +220,8 @@ async fn display_is_one_line_with_the_operation_and_the_servers_message() {
          have been deleted"
     );
 
-    let server = MockServer::start_async().await;
-    let client = client_of(&server.base_url(), "k");
+    let server = Script::play([Step::status(404)]).await;
+    let client = client_of(&server.url, "k");
     let error = client.get_api_key("a\nb").user("admin@me.com").await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with(r#"get_api_key "a\nb" of user "admin@me.com": 404"#), "{text}");

@@ -28,10 +28,14 @@ fn without_backoff(url: &str) -> ClientBuilder {
 /// Calls an operation of a server that plays these steps. Returns the outcome, and the number of
 /// requests.
 async fn outcome(steps: impl Into<Vec<Step>>, id: &'static str) -> (Result<(), Error>, usize) {
+    let steps = steps.into();
+    let is_slow = steps.iter().any(|step| matches!(step, Step::Hang(_) | Step::Drip(_)));
     let server = Script::play(steps).await;
-    let client =
-        without_backoff(&server.url).attempt_timeout(Duration::from_secs(1)).build().unwrap();
-    let outcome = call(&client, id).await;
+    let mut builder = without_backoff(&server.url);
+    if is_slow {
+        builder = builder.attempt_timeout(3 * SECOND);
+    }
+    let outcome = call(&builder.build().unwrap(), id).await;
     (outcome, server.requests().len())
 }
 
