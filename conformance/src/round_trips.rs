@@ -181,7 +181,8 @@ async fn samples(tools: &Tools, contract: &Contract) -> Result<BTreeMap<String, 
     let file = tools.folder().join("schemas.json");
     fs::write(&file, serde_json::to_string(&schemas)?)?;
     let mut script = tools.python_script("samples.py", HYPOTHESIS_JSONSCHEMA).await?;
-    let samples = tools::run(script.env("SCHEMAS", &file)).await?;
+    // Hypothesis keeps files in the folder where it runs.
+    let samples = tools::run(script.current_dir(tools.folder()).env("SCHEMAS", &file)).await?;
     serde_json::from_str(&samples).context("the samples")
 }
 
