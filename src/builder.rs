@@ -1,6 +1,7 @@
 //! Builds a client from its settings. The check of each setting is in `settings`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -14,6 +15,7 @@ use crate::env;
 use crate::error::Error;
 use crate::generated::{self, AUTHENTICATION_HEADER};
 use crate::hook::Hook;
+use crate::pool::Pools;
 use crate::region::Region;
 use crate::retry::{Budget, RetryPolicy};
 use crate::settings::{self, Sourced, SourcedSettings};
@@ -156,7 +158,7 @@ pub struct ClientBuilder {
     proxy: Option<Result<reqwest::Proxy, Error>>,
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     root_certificates: Result<Vec<reqwest::Certificate>, Error>,
-    http_client: Option<ReqwestClientBuilder>,
+    http_client: Option<Box<dyn Fn() -> ReqwestClientBuilder + Send + Sync>>,
 }
 
 impl ClientBuilder {
@@ -365,7 +367,9 @@ impl ClientBuilder {
 
     /// Sets base settings of the HTTP client, for options not listed here.
     ///
-    /// They are a `reqwest::ClientBuilder` of the re-exported [`reqwest`](crate::reqwest).
+    /// The function returns a `reqwest::ClientBuilder` of the re-exported
+    /// [`reqwest`](crate::reqwest). It is called for each tokio runtime in which the client is used:
+    /// connections do not outlive the runtime that made them.
     ///
     /// Safety settings always win: redirects are not followed, retries and timeouts are this
     /// builder's, requests authenticate with its key and have its `User-Agent`, and traffic is not
@@ -375,16 +379,18 @@ impl ClientBuilder {
     /// ```
     /// use rockset_apikeys::{Client, reqwest};
     ///
-    /// let http = reqwest::Client::builder().pool_max_idle_per_host(2).tcp_nodelay(true);
     /// let client = Client::builder()
     ///     .api_server("http://127.0.0.1:8080")
     ///     .api_key("...")
-    ///     .http_client(http)
+    ///     .http_client(|| reqwest::Client::builder().pool_max_idle_per_host(2))
     ///     .build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
-    pub fn http_client(mut self, settings: ReqwestClientBuilder) -> Self {
-        self.http_client = Some(settings);
+    pub fn http_client(
+        mut self,
+        settings: impl Fn() -> ReqwestClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.http_client = Some(Box::new(settings));
         self
     }
 
@@ -425,38 +431,54 @@ impl ClientBuilder {
             )));
         }
 
-        let mut http = self
-            .http_client
-            .unwrap_or_else(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT));
-        if is_local {
-            // A proxy is another machine: it cannot reach this one's loopback address.
-            http = http.no_proxy();
-            if let Some(name) = server.domain() {
-                http = http.resolve_to_addrs(name, &settings::LOOPBACK);
-            }
-        }
-        if let Some(proxy) = self.proxy {
-            http = http.proxy(proxy?);
-        }
+        let base = self.http_client.unwrap_or_else(|| {
+            Box::new(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT))
+        });
+        // A proxy is another machine: it cannot reach this one's loopback address.
+        let loopback = is_local.then(|| server.domain().map(str::to_owned));
+        let proxy = self.proxy.transpose()?;
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
-        {
-            http = http.tls_certs_merge(self.root_certificates?);
-        }
-        let http = http
-            .default_headers(self.default_headers?)
-            .user_agent(self.user_agent?)
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.attempt_timeout)
-            .redirect(Policy::none())
-            // Without a limit of 0, `never` keeps a copy of every request.
-            .retry(retry::never().max_retries_per_request(0))
-            // It would log the header that authenticates.
-            .connection_verbose(false)
-            .build()
+        let (root_certificates, is_plain) =
+            (self.root_certificates?, is_local && server.scheme() == "http");
+        let (default_headers, user_agent) = (self.default_headers?, self.user_agent?);
+        let (connect_timeout, attempt_timeout) = (self.connect_timeout, self.attempt_timeout);
+        let make = move || {
+            let mut http = base();
+            if let Some(name) = &loopback {
+                http = http.no_proxy();
+                if let Some(name) = name {
+                    http = http.resolve_to_addrs(name, &settings::LOOPBACK);
+                }
+            }
+            if let Some(proxy) = &proxy {
+                http = http.proxy(proxy.clone());
+            }
+            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            {
+                let certificates = root_certificates.iter().cloned();
+                http = match is_plain {
+                    // Reading the system's takes milliseconds.
+                    true => http.tls_certs_only(certificates),
+                    false => http.tls_certs_merge(certificates),
+                };
+            }
+            http.default_headers(default_headers.clone())
+                .user_agent(user_agent.clone())
+                .connect_timeout(connect_timeout)
+                .timeout(attempt_timeout)
+                .redirect(Policy::none())
+                // Without a limit of 0, `never` keeps a copy of every request.
+                .retry(retry::never().max_retries_per_request(0))
+                // It would log the header that authenticates.
+                .connection_verbose(false)
+                .build()
+        };
+        let pools = Pools::new(Box::new(make))
             .map_err(|error| Error::rejected_because("the HTTP client cannot be set up", error))?;
 
+        let http = pools.any();
         let hook = Hook {
-            http: http.clone(),
+            pools: Arc::new(pools),
             header: AUTHENTICATION_HEADER,
             authorization,
             max_response_bytes: self.max_response_bytes,

@@ -9,6 +9,7 @@ use http_body_util::LengthLimitError;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
 
@@ -50,6 +51,11 @@ where
     let time = time.unwrap_or(settings.timeout);
     if time.is_zero() {
         return Err(Error::not_sent(operation, "the timeout is zero"));
+    }
+    if Handle::try_current().is_err() {
+        let reason = "no tokio runtime runs this code; await the call in one, or use the feature \
+                      `blocking`";
+        return Err(Error::not_sent(operation, reason));
     }
     let span = span::of_call(operation, &settings.server);
     let unfinished = Unfinished::new(&span);
@@ -158,7 +164,15 @@ async fn failure(
             Failure::CutOff { status: success, source: source.without_url() }
         }
         Generated::CommunicationError(source) | Generated::InvalidUpgrade(source) => {
+            let has_url = source.url().is_some();
             let source = source.without_url();
+            if source.is_builder() && !has_url {
+                let reason = "the HTTP client cannot be set up; nothing was sent";
+                return Err(Error::rejected_because(
+                    format!("{}: {reason}", operation.id()),
+                    source,
+                ));
+            }
             if source.is_builder() {
                 let reason = "the URL is too long; use a shorter name or user";
                 return Err(Error::not_sent(operation, reason));

@@ -3,6 +3,7 @@
 //! decode it. Retries and deadlines are not known here.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Limited;
@@ -14,6 +15,7 @@ use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
+use crate::pool::Pools;
 use crate::redaction;
 
 /// The longest excerpt of a body that is not an error model, in characters.
@@ -25,8 +27,8 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Sends requests and reads their responses.
 #[derive(Clone)]
 pub struct Hook {
-    /// Sends the requests. The generated client's own may be one that follows redirects.
-    pub(crate) http: reqwest::Client,
+    /// Send the requests. The generated client's own may be one that follows redirects.
+    pub(crate) pools: Arc<Pools>,
     pub(crate) header: HeaderName,
     pub(crate) authorization: HeaderValue,
     pub(crate) max_response_bytes: usize,
@@ -49,7 +51,7 @@ impl Hook {
         headers.insert(&self.header, self.authorization.clone());
         // The generator adds this header; the vendor's clients do not send it.
         headers.remove("api-version");
-        let mut response = self.http.execute(request).await?;
+        let mut response = self.pools.current()?.execute(request).await?;
         redaction::headers(response.headers_mut(), self.key());
         if response.status().is_success() {
             return Ok(self.limited(response));

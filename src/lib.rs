@@ -148,6 +148,7 @@ mod hook;
 mod operation;
 mod operations;
 mod path;
+mod pool;
 #[cfg(feature = "profile")]
 mod profile;
 mod redaction;

@@ -119,7 +119,7 @@ async fn loopback_servers_are_reached_without_the_environments_proxies() {
     let clients = temp_env::with_var("http_proxy", Some("http://127.0.0.1:1"), || {
         let builder =
             || Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
-        let settings = reqwest::Client::builder().pool_max_idle_per_host(2);
+        let settings = || reqwest::Client::builder().pool_max_idle_per_host(2);
         [builder().build().unwrap(), builder().http_client(settings).build().unwrap()]
     });
     for client in clients {

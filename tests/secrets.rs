@@ -150,7 +150,7 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
             .attempt_timeout(Duration::from_millis(100))
             .retry_policy(policy)
             // Would log all traffic; the client turns it off.
-            .http_client(reqwest::Client::builder().no_proxy().connection_verbose(true));
+            .http_client(|| reqwest::Client::builder().no_proxy().connection_verbose(true));
         let settings = format!("{builder:?} {builder:#?}");
         let client = builder.build().unwrap();
         for &id in &*OPERATIONS {

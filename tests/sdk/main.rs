@@ -16,6 +16,7 @@ mod readme;
 mod rejections;
 mod responses;
 mod run;
+mod runtimes;
 mod schemas;
 mod script;
 mod settings;

@@ -116,7 +116,7 @@ async fn names_below_localhost_are_this_machine_whatever_dns_says() {
     let server = Script::play([keys()]).await;
     let named = server.url.replace("http://127.0.0.1", "keys.localhost");
     let elsewhere = "192.0.2.1:0".parse().unwrap();
-    let http = reqwest::Client::builder().resolve("keys.localhost", elsewhere);
+    let http = move || reqwest::Client::builder().resolve("keys.localhost", elsewhere);
     let client = builder(&named).http_client(http).build().unwrap();
     client.list_api_keys().await.unwrap();
     assert_eq!(server.requests().len(), 1);
@@ -130,8 +130,9 @@ async fn base_http_settings_apply_and_safety_settings_always_win() {
             (USER_AGENT, HeaderValue::from_static("other")),
             ("x-own".parse().unwrap(), HeaderValue::from_static("1")),
         ]);
-        let http = reqwest::Client::builder().default_headers(headers).http1_title_case_headers();
-        builder.http_client(http)
+        let http = reqwest::Client::builder;
+        builder
+            .http_client(move || http().default_headers(headers.clone()).http1_title_case_headers())
     })
     .await;
     assert!(text.contains("x-own: 1\r\n"), "{text}");
@@ -145,20 +146,20 @@ async fn base_http_settings_apply_and_safety_settings_always_win() {
     let elsewhere = Script::play([keys()]).await;
     let location = format!("location: {}/stolen\r\n", elsewhere.url);
     let server = Script::play([Step::response(302, &location, "")]).await;
-    let client = builder(&server.url).http_client(unsafe_settings()).build().unwrap();
+    let client = builder(&server.url).http_client(unsafe_settings).build().unwrap();
     let error = client.list_api_keys().await.unwrap_err();
     assert_eq!(error.status().map(|status| status.as_u16()), Some(302));
     assert_eq!(elsewhere.requests().len(), 0, "the redirect was not followed");
 
     let server = Script::play([Step::Hang(Vec::new())]).await;
     let limited =
-        builder(&server.url).http_client(unsafe_settings()).timeout(Duration::from_millis(50));
+        builder(&server.url).http_client(unsafe_settings).timeout(Duration::from_millis(50));
     let start = Instant::now();
     let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
     assert!(error.is_timeout() && start.elapsed() < Duration::from_secs(10), "{error:?}");
 
     let server = Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]).await;
-    let limited = builder(&server.url).http_client(unsafe_settings()).max_response_bytes(1 << 16);
+    let limited = builder(&server.url).http_client(unsafe_settings).max_response_bytes(1 << 16);
     let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("limit of 65536 bytes"), "{cause}");

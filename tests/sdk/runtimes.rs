@@ -1,0 +1,86 @@
+//! One client in several tokio runtimes, and outside of any.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use rockset_apikeys::{Client, RetryPolicy};
+use rockset_apikeys_server::Server;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::script::{Script, Step};
+use crate::support::{OPERATIONS, client_of};
+
+/// Starts a server in a runtime of its own, which outlives those of the clients.
+fn server() -> (Runtime, Server) {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(Server::start()).unwrap();
+    (runtime, server)
+}
+
+/// Makes a client that retries nothing, so that no failure is hidden.
+fn client(server: &Server) -> Client {
+    client_of(server.url(), server.admin_key().expose_secret())
+}
+
+#[test]
+fn a_client_works_in_runtimes_that_come_and_go() {
+    let (_runtime, server) = server();
+    let client = client(&server);
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let client = &client;
+            scope.spawn(move || {
+                for number in 0..30 {
+                    let name = format!("{thread}-{number}");
+                    let fresh = || Builder::new_current_thread().enable_all().build().unwrap();
+                    fresh().block_on(client.create_api_key(&name).send()).unwrap();
+                    fresh().block_on(client.delete_api_key(&name).send()).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_static_client_works_in_one_test_after_the_other() {
+    static SERVER: LazyLock<(Runtime, Server)> = LazyLock::new(server);
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| client(&SERVER.1));
+    LazyLock::force(&CLIENT);
+    for _ in 0..40 {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { CLIENT.list_api_keys().await.unwrap() });
+    }
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_runtime_that_nothing_runs_does_not_hold_up_a_blocking_call() {
+    let (_runtime, server) = server();
+    let client = client(&server);
+    let own = Builder::new_current_thread().enable_all().build().unwrap();
+    own.block_on(client.list_api_keys().send()).unwrap();
+    let start = std::time::Instant::now();
+    client.create_api_key("my-app").send_blocking().unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(Script::play([Step::status(500)]));
+    let client = Client::builder().api_server(&server.url).api_key("k");
+    let client = client.retry_policy(RetryPolicy::none()).build().unwrap();
+    for &id in &*OPERATIONS {
+        let call = pin!(crate::support::call(&client, id));
+        let Poll::Ready(outcome) = call.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("{id} waits outside a runtime");
+        };
+        let error = outcome.unwrap_err();
+        assert!(error.is_rejected() && error.attempts() == 0, "{id}: {error:?}");
+        assert!(error.to_string().contains("no tokio runtime"), "{error}");
+    }
+    assert!(server.requests().is_empty());
+}
