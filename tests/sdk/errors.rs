@@ -44,7 +44,7 @@ async fn every_documented_status_of_every_operation_is_an_error_with_all_details
 #[tokio::test]
 async fn each_predicate_is_true_for_its_statuses_only() {
     type Predicate = (&'static str, fn(&Error) -> bool, &'static [u16]);
-    const PREDICATES: [Predicate; 10] = [
+    const PREDICATES: [Predicate; 12] = [
         ("bad_request", Error::is_bad_request, &[400]),
         ("unauthorized", Error::is_unauthorized, &[401]),
         ("forbidden", Error::is_forbidden, &[403]),
@@ -53,6 +53,8 @@ async fn each_predicate_is_true_for_its_statuses_only() {
         ("rate_limited", Error::is_rate_limited, &[429]),
         ("timeout", Error::is_timeout, &[408, 504]),
         ("connect", Error::is_connect, &[]),
+        ("rejected", Error::is_rejected, &[]),
+        ("ambiguous", Error::is_ambiguous, &[]),
         ("retryable", Error::is_retryable, &[408, 429, 500, 502, 503, 504]),
         ("server_error", Error::is_server_error, &[500, 501, 502, 503, 504]),
     ];
