@@ -101,7 +101,7 @@
 //!
 //! Each retry is an event in the span, a warning with `operation`, `attempt`, `outcome` and
 //! `wait_ms`. Spans and events contain no keys, headers or bodies, and no names of keys or users.
-//! Without a subscriber, nothing is computed.
+//! Without a subscriber, `tracing` skips all of this.
 //!
 //! # Features
 //!

@@ -163,12 +163,12 @@ async fn a_failed_connection_is_retried_and_not_ambiguous_even_for_a_create() {
     }
 }
 
+#[cfg(feature = "rustls")]
 #[tokio::test]
 async fn a_proxy_that_wants_a_password_is_asked_once() {
     let proxy = Script::play([Step::response(407, "", "")]).await;
     let builder = Client::builder().api_server("https://keys.example.com").api_key("k");
-    let client = builder.proxy(&proxy.url).build();
-    let Ok(client) = client else { return assert!(cfg!(not(feature = "rustls"))) };
+    let client = builder.proxy(&proxy.url).build().unwrap();
     let error = client.create_api_key("my-app").await.unwrap_err();
     assert_eq!((error.attempts(), proxy.requests().len()), (1, 1), "{error:?}");
     assert!(error.is_connect() && !error.is_retryable() && !error.is_ambiguous());
