@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 pub(crate) struct RateLimiter<S> {
     limit: NonZeroU32,
@@ -52,9 +54,38 @@ impl<S: Eq + Hash> RateLimiter<S> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
+    use tokio::time::advance;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_passes_in_each_window_and_no_more() {
+        const LIMIT: usize = 10;
+        let window = Duration::from_secs(1);
+        let limiter = RateLimiter::new(NonZeroU32::new(LIMIT as u32).unwrap(), window);
+        let mut passed = Vec::new();
+        for _ in 0..10_000 {
+            // At times more and at times fewer than the limit, with pauses.
+            let most = if fastrand::bool() { 40 } else { 400 };
+            advance(Duration::from_millis(fastrand::u64(0..most))).await;
+            let in_window =
+                passed.iter().rev().take_while(|time: &&Instant| time.elapsed() < window);
+            let is_full = in_window.count() == LIMIT;
+            match limiter.check(()) {
+                Ok(()) => {
+                    assert!(!is_full);
+                    passed.push(Instant::now());
+                }
+                Err(wait) => {
+                    assert!(is_full);
+                    assert_eq!(wait, window - passed[passed.len() - LIMIT].elapsed());
+                }
+            }
+        }
+        assert!(passed.windows(LIMIT + 1).all(|times| times[LIMIT] - times[0] >= window));
+    }
 
     #[test]
     fn sources_without_recent_events_are_forgotten() {

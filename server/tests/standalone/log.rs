@@ -1,4 +1,5 @@
-//! The log never stops the server: neither a reader that stands still nor a full disk.
+//! The log names no user and no key. It never stops the server: neither a reader that stands still
+//! nor a full disk.
 
 use std::fs::File;
 use std::time::Duration;
@@ -21,6 +22,31 @@ async fn serves_and_stops(server: Program) {
     server.terminate();
     let status = server.wait_at_most(Duration::from_secs(5));
     assert!(status.expect("the server stops").success());
+}
+
+#[tokio::test]
+async fn it_has_a_line_for_each_request_without_names_of_users_and_keys() {
+    let folder = temporary_folder();
+    let debug =
+        ["--database", "sqlite::memory:", "--log", "debug", "--user", "someone@me.com=member"];
+    let server = Program::serve(folder.path(), &debug);
+    let key = server.admin_key.clone().unwrap();
+    let client = server.client(&key);
+    let created = client.create_api_key("some-key").created_by("someone@me.com").await.unwrap();
+    let call = |name: &str| client.get_api_key(name).user("someone@me.com");
+    call("some-key").reveal(true).await.unwrap();
+    call("lost-key").await.unwrap_err();
+    client.list_api_keys().user("nobody@me.com").await.unwrap_err();
+    server.client("wrong-key").list_api_keys().await.unwrap_err();
+    client.delete_api_key("some-key").user("someone@me.com").await.unwrap();
+
+    let log = server.log_with("DELETE");
+    assert_eq!(log.matches(" request ").count(), 6, "{log}");
+    let value = created.key.expose_secret();
+    let names = ["some-key", "lost-key", "wrong-key", "someone", "nobody", "admin@me.com"];
+    for secret in names.into_iter().chain([&*key, value, value.get(..6).unwrap()]) {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
 }
 
 #[tokio::test]
