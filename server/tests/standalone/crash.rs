@@ -150,6 +150,7 @@ async fn every_acknowledged_change_survives_kill_9_and_none_is_half_applied() {
     // A busy machine needs more rounds.
     while rounds < ROUNDS || acknowledged < ROUNDS * WRITERS {
         rounds += 1;
+        assert!(rounds < 10 * ROUNDS, "only {acknowledged} changes were acknowledged");
         let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
         let admin_key = admin_key.get_or_insert_with(|| server.admin_key.clone().unwrap());
         let client = server.client(admin_key);

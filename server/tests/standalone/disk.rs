@@ -225,6 +225,7 @@ async fn every_acknowledged_change_survives_a_power_loss() {
     // A busy machine needs more rounds.
     while rounds < 10 || acknowledged < 100 {
         rounds += 1;
+        assert!(rounds < 100, "only {acknowledged} changes were acknowledged");
         let server = disk.serve();
         let client = server.client(&admin_key);
         assert_eq!(ledger.check(&client).await, [""; 0]);
