@@ -85,6 +85,41 @@ fn a_timestamp_in_the_last_day_of_9999_can_be_sent() {
 }
 
 #[test]
+fn a_timestamp_that_the_contract_forbids_cannot_be_sent() {
+    for invalid in [
+        "2030-01-01",
+        "2030-01-01 00:00:00Z",
+        "2030-01-01T00:00Z",
+        "2030-01-01T00:00:00",
+        "2030-01-01T00:00:00.Z",
+        "2030-01-01T00:00:00+01",
+        "2030-01-01T00:00:00+99:00",
+        "2030-01-01T00:00:00+01:00[Europe/Paris]",
+        "2030-02-30T00:00:00Z",
+        "2030-01-01T24:00:00Z",
+        "2030-06-30T23:59:60Z",
+        "20300101T000000Z",
+        "+002030-01-01T00:00:00Z",
+    ] {
+        let error = invalid.parse::<Timestamp>().expect_err(invalid);
+        assert!(!error.to_string().is_empty());
+    }
+    for valid in ["2030-01-01t00:00:00z", "2030-01-01T00:00:00.5-00:00", "0001-01-01T00:00:00Z"] {
+        assert_eq!(valid.parse::<Timestamp>().unwrap().as_str(), valid);
+    }
+}
+
+#[test]
+fn timestamps_are_compared_by_time() {
+    let received = |text: &str| -> Timestamp { serde_json::from_value(json!(text)).unwrap() };
+    let (utc, paris) = (received("2030-01-01T00:00:00.0Z"), received("2030-01-01T01:00:00+01:00"));
+    assert_eq!(utc, paris);
+    assert_eq!(std::collections::HashSet::from([utc.clone(), paris]).len(), 1);
+    let sorted = ["2029-12-31T23:30:00-01:00", "2030-01-01T02:00:00+01:00", "a", "b"].map(received);
+    assert!(utc < sorted[0] && sorted.is_sorted() && sorted[2] != sorted[3]);
+}
+
+#[test]
 fn an_invalid_timestamp_does_not_fail_the_key() {
     for invalid in
         [json!("yesterday"), json!(""), json!(1_709_208_000), json!({ "s": 1 }), json!(null)]
