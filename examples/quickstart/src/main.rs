@@ -15,7 +15,7 @@ use rockset_apikeys_server::Server;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
