@@ -17,6 +17,9 @@ fn main() {
 
 fn write_code() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
+    if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|families| families.contains("wasm")) {
+        return Err("rockset-apikeys does not support WebAssembly: it needs sockets".to_owned());
+    }
     let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; cargo sets it")?;
     for (name, code) in code()? {
         let file = Path::new(&directory).join(name);
