@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::{fmt, io, iter};
 
 /// Why no connection was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Reason {
     UnknownHost,
     Refused,

@@ -340,8 +340,9 @@ impl Error {
     /// Returns true if the same call may succeed later and is safe to make again.
     ///
     /// That is so if no complete response arrived, or one with status 408, 429, 500, 502, 503 or
-    /// 504, but never for a create that is [ambiguous](Self::is_ambiguous). The client has retried
-    /// already, as far as its [`RetryPolicy`](crate::RetryPolicy), time and budget allowed.
+    /// 504. It is not for a create that is [ambiguous](Self::is_ambiguous), nor for a certificate
+    /// that is not trusted, a server without TLS, or a proxy that wants a password. The client has
+    /// retried already, as far as its [`RetryPolicy`](crate::RetryPolicy), time and budget allowed.
     pub fn is_retryable(&self) -> bool {
         self.call().is_some_and(|call| {
             let is_unsafe = call.is_ambiguous && call.operation.kind() == OperationKind::Create;
@@ -356,7 +357,8 @@ impl Error {
     /// anything else. Reads are never ambiguous.
     ///
     /// A delete can be ambiguous and [not found](Self::is_not_found): the retry found no key, maybe
-    /// because an earlier attempt deleted it.
+    /// because an earlier attempt deleted it. So can a create and a [conflict](Self::is_conflict), if
+    /// an earlier attempt got 503 with `Retry-After`, which a gateway may have sent.
     pub fn is_ambiguous(&self) -> bool {
         self.call().is_some_and(|call| call.is_ambiguous)
     }

@@ -27,7 +27,8 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Sends requests and reads their responses.
 #[derive(Clone)]
 pub struct Hook {
-    /// Send the requests. The generated client's own may be one that follows redirects.
+    /// Have the HTTP clients that send requests. The generated client's own may be one that follows
+    /// redirects.
     pub(crate) pools: Arc<Pools>,
     pub(crate) header: HeaderName,
     pub(crate) authorization: HeaderValue,

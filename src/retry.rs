@@ -218,8 +218,8 @@ pub(crate) struct Retries<'a> {
     bounds: Option<ExponentialBackoff>,
     attempts: u32,
     is_ambiguous: bool,
-    /// Whether an attempt got 503 with `Retry-After`. A server that sends it did nothing; a gateway
-    /// that sends it may not know.
+    /// Whether an attempt got 503. A create is then retried only with `Retry-After`: a server that
+    /// sends that did nothing, but a gateway that sends it may not know.
     was_unavailable: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::operation::Operation;
 /// The response header that names the request in the server's log.
 const TRACE_ID: &str = "x-trace-id";
 
-/// Creates the span of a call. Without a subscriber, nothing is computed.
+/// Creates the span of a call.
 pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
     tracing::info_span!(
         "rockset_apikeys",

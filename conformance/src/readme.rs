@@ -25,9 +25,8 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         outcome.case(format!("{README}, {language}"), run);
     }
     let count = blocks(&readme)?.count();
-    outcome.check(format!("{README} has {count} blocks for other clients, and 3 are run"), {
-        count == 3
-    });
+    let claim = format!("{README} has {count} blocks for other clients, and 3 are run");
+    outcome.check(claim, count == 3);
     Ok(outcome)
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -42,17 +41,6 @@ fn a_client_works_in_runtimes_that_come_and_go() {
             });
         }
     });
-}
-
-#[test]
-fn a_static_client_works_in_one_test_after_the_other() {
-    static SERVER: LazyLock<(Runtime, Server)> = LazyLock::new(server);
-    static CLIENT: LazyLock<Client> = LazyLock::new(|| client(&SERVER.1));
-    LazyLock::force(&CLIENT);
-    for _ in 0..40 {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { CLIENT.list_api_keys().await.unwrap() });
-    }
 }
 
 #[cfg(feature = "blocking")]

@@ -5,6 +5,7 @@
 
 mod api;
 mod authorization;
+mod blocking;
 mod histories;
 mod limits;
 mod listing;

@@ -1,16 +1,15 @@
 //! Blocking calls to a server in the same process.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::Duration;
 
-use rockset_apikeys::{Client, RetryPolicy};
+use rockset_apikeys::Client;
 use rockset_apikeys_server::Server;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::support::client_of;
+
 fn client(server: &Server) -> Client {
-    let builder = Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
-    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+    client_of(server.url(), server.admin_key().expose_secret())
 }
 
 #[test]
