@@ -368,9 +368,9 @@ impl ClientBuilder {
     /// Sets base settings of the HTTP client, for options not listed here.
     ///
     /// The function returns a `reqwest::ClientBuilder` of the re-exported
-    /// [`reqwest`](crate::reqwest). It is called for each tokio runtime in which the client is used:
-    /// connections do not outlive the runtime that made them. Without base settings, idle connections
-    /// are kept for 8 seconds.
+    /// [`reqwest`](crate::reqwest). It is called for each tokio runtime in which the client is
+    /// used: connections do not outlive the runtime that made them. Without base settings, idle
+    /// connections are kept for 8 seconds.
     ///
     /// Safety settings always win: redirects are not followed, retries and timeouts are this
     /// builder's, requests authenticate with its key and have its `User-Agent`, and traffic is not
@@ -399,9 +399,9 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Fails if there is no key or no API server; if a setting is not valid; if the API server is `http://` on
-    /// another machine and [`allow_http`](Self::allow_http) does not permit it; if a timeout is
-    /// zero; and if TLS cannot be set up.
+    /// Fails if there is no key or no API server; if a setting is not valid; if the API server is
+    /// `http://` on another machine and [`allow_http`](Self::allow_http) does not permit it; if a
+    /// timeout is zero; and if TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let authorization = self.authorization.ok_or_else(|| {
             Error::rejected(

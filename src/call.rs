@@ -36,8 +36,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) user: Option<&'a str>,
 }
 
-/// Makes a call that may take this time: `send` makes and sends the generated request, once for each
-/// attempt.
+/// Makes a call that may take this time: `send` makes and sends the generated request, once for
+/// each attempt.
 pub(crate) async fn run<T, F>(
     settings: &Settings,
     operation: &'static Operation,

@@ -17,8 +17,8 @@ use crate::operation::Operation;
 /// async.
 ///
 /// Cloning is cheap, and clones share their connections. They work in any number of tokio runtimes,
-/// each of which has connections of its own. Requests go to one API server and authenticate with one
-/// key. Redirects are not followed, so the key goes nowhere else.
+/// each of which has connections of its own. Requests go to one API server and authenticate with
+/// one key. Redirects are not followed, so the key goes nowhere else.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rockset_apikeys::Error> {

@@ -1,4 +1,5 @@
-//! Why no connection was made, read from the causes of the HTTP client's error, and what may mend it.
+//! Why no connection was made, read from the causes of the HTTP client's error, and what may mend
+//! it.
 
 use std::error::Error as StdError;
 use std::{fmt, io, iter};

@@ -357,8 +357,8 @@ impl Error {
     /// anything else. Reads are never ambiguous.
     ///
     /// A delete can be ambiguous and [not found](Self::is_not_found): the retry found no key, maybe
-    /// because an earlier attempt deleted it. So can a create and a [conflict](Self::is_conflict), if
-    /// an earlier attempt got 503 with `Retry-After`, which a gateway may have sent.
+    /// because an earlier attempt deleted it. So can a create and a [conflict](Self::is_conflict),
+    /// if an earlier attempt got 503 with `Retry-After`, which a gateway may have sent.
     pub fn is_ambiguous(&self) -> bool {
         self.call().is_some_and(|call| call.is_ambiguous)
     }

@@ -70,8 +70,8 @@ impl Hook {
         Ok(http::Response::from(response).map(|_: Body| model.to_string()).into())
     }
 
-    /// Decodes the body of a success. An error quotes nothing of it; an HTML page, such as that of a
-    /// proxy that wants a login, comes with its beginning. Other text may hold a new key.
+    /// Decodes the body of a success. An error quotes nothing of it; an HTML page, such as that of
+    /// a proxy that wants a login, comes with its beginning. Other text may hold a new key.
     pub(crate) fn decode<T>(&self, body: &[u8]) -> Result<T, (serde_json::Error, String)>
     where
         T: DeserializeOwned,

@@ -94,8 +94,8 @@
 //! - of the outcome: `http.response.status_code` of the last response, `http.request.resend_count`
 //!   if the request was retried, and `error.type` if the call failed: the status, or `connect`,
 //!   `timeout`, `connection`, `body`, `rejected`, or `cancelled` if the call was dropped;
-//! - of this API: `rockset.operation`, such as `get_api_key`, and `rockset.trace_id`, which finds the
-//!   request in the server's log;
+//! - of this API: `rockset.operation`, such as `get_api_key`, and `rockset.trace_id`, which finds
+//!   the request in the server's log;
 //! - for [tracing-opentelemetry](https://docs.rs/tracing-opentelemetry): `otel.name`, `otel.kind`
 //!   and `otel.status_code`.
 //!

@@ -44,10 +44,10 @@ use crate::operation::OperationKind;
 /// # Waits
 ///
 /// Each wait is random between 0 and a bound, which is 200 ms for the first wait and doubles up to
-/// 10 s. `Retry-After`, in seconds or as a date, makes a wait longer. If a wait would leave less than
-/// 250 ms of the call's [`timeout`](crate::ClientBuilder::timeout), the call fails at once, and
-/// [`Error::retry_after`](crate::Error::retry_after) says how long to wait. Each retry is logged
-/// through `tracing` as a warning.
+/// 10 s. `Retry-After`, in seconds or as a date, makes a wait longer. If a wait would leave less
+/// than 250 ms of the call's [`timeout`](crate::ClientBuilder::timeout), the call fails at once,
+/// and [`Error::retry_after`](crate::Error::retry_after) says how long to wait. Each retry is
+/// logged through `tracing` as a warning.
 ///
 /// # The retry budget
 ///

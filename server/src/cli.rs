@@ -20,8 +20,8 @@ const MASTER_KEY: &str = "ROCKSET_SERVER_MASTER_KEY";
 /// A server of Rockset's API-keys API, which keeps users and keys in an SQLite database.
 ///
 /// The keys in a database are encrypted with secrets of a master key: 64 hexadecimal digits, from
-/// the variable ROCKSET_SERVER_MASTER_KEY, or else from a file beside the database, which is created
-/// with it. Keep a copy of it: a database without its master key is useless.
+/// the variable ROCKSET_SERVER_MASTER_KEY, or else from a file beside the database, which is
+/// created with it. Keep a copy of it: a database without its master key is useless.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {

@@ -38,9 +38,9 @@
 //!
 //! # A test of a blocking program
 //!
-//! The server runs on the threads of the tokio runtime that starts it. Keep a multi-threaded runtime
-//! beside the blocking calls. In a current-thread runtime the server stands still while a blocking
-//! call waits for it, so the call times out.
+//! The server runs on the threads of the tokio runtime that starts it. Keep a multi-threaded
+//! runtime beside the blocking calls. In a current-thread runtime the server stands still while a
+//! blocking call waits for it, so the call times out.
 //!
 //! ```
 //! use rockset_apikeys::Client;

@@ -213,7 +213,7 @@ async fn a_name_that_no_url_can_carry_is_rejected_before_sending() {
 #[tokio::test]
 async fn no_retry_starts_without_time_to_end_so_that_the_error_says_what_happened() {
     let server = Script::play([Step::status(429), Step::Hang(Vec::new())]).await;
-    let wait = Duration::from_millis(999);
+    let wait = Duration::from_millis(850);
     let policy = RetryPolicy::default().backoff(wait, wait).jitter(false);
     let client = without_backoff(&server.url).retry_policy(policy).build().unwrap();
     let create = client.create_api_key("my-app").timeout(Duration::from_secs(1));

@@ -12,13 +12,14 @@ use std::{env, fs};
 use clap::Args;
 use xtask::listing::{external_types, is_recorded};
 
-/// The toolchain whose rustdoc writes the format that the dependency `public-api` reads. They change
-/// together.
+/// The toolchain whose rustdoc writes the format that the dependency `public-api` reads. They
+/// change together.
 const TOOLCHAIN: &str = "1.95.0";
 
 const PACKAGES: [&str; 2] = ["rockset-apikeys", "rockset-apikeys-server"];
 
-/// Types and traits of other crates in both APIs: a new breaking version of such a crate breaks them.
+/// Types and traits of other crates in both APIs: a new breaking version of such a crate breaks
+/// them.
 const EXTERNAL_TYPES: &[&str] = &[
     // Requests and responses of a client's caller.
     "http::method::Method",
