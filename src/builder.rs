@@ -11,13 +11,14 @@ use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 
 use crate::call::Settings;
 use crate::client::Client;
+use crate::credentials::Credentials;
 use crate::env;
 use crate::error::Error;
 use crate::generated::{self, AUTHENTICATION_HEADER};
-use crate::hook::Hook;
+use crate::hook::{AttemptHeaders, Hook};
 use crate::pool::Pools;
 use crate::region::Region;
-use crate::retry::{Budget, RetryPolicy};
+use crate::retry::{RetryBudget, RetryPolicy};
 use crate::settings::{self, Sourced, SourcedSettings};
 use crate::values::ApiKeyValue;
 
@@ -43,12 +44,15 @@ impl Client {
     /// They are the environment variables of the vendor's clients. `ROCKSET_APIKEY` is the key.
     /// `ROCKSET_APISERVER` is a URL or a bare host, as for [`ClientBuilder::api_server`].
     ///
+    /// In place of `ROCKSET_APIKEY`, `ROCKSET_APIKEY_FILE` can name a file with the key, which is
+    /// read again before each attempt; see [`Credentials::from_file`].
+    ///
     /// Use [`ClientBuilder::from_env`] to add other settings.
     ///
     /// # Errors
     ///
-    /// Fails if either variable is not set, empty or not Unicode, and as [`ClientBuilder::build`]
-    /// does. The error names the variable.
+    /// Fails if a variable is not set, empty or not Unicode, if the file cannot be read, and as
+    /// [`ClientBuilder::build`] does. The error names the variable or the file.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
@@ -146,15 +150,17 @@ impl Client {
 pub struct ClientBuilder {
     // Each setter parses its setting; `build` returns the error.
     api_server: Option<Sourced<Result<Url, Error>>>,
-    authorization: Option<Result<HeaderValue, Error>>,
+    credentials: Option<Result<Credentials, Error>>,
     allow_http: bool,
     connect_timeout: Duration,
     attempt_timeout: Duration,
     timeout: Duration,
     retry_policy: RetryPolicy,
+    retry_budget: RetryBudget,
     max_response_bytes: usize,
     user_agent: Result<HeaderValue, Error>,
     default_headers: Result<HeaderMap, Error>,
+    attempt_headers: Option<AttemptHeaders>,
     proxy: Option<Result<reqwest::Proxy, Error>>,
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     root_certificates: Result<Vec<reqwest::Certificate>, Error>,
@@ -165,15 +171,17 @@ impl ClientBuilder {
     fn new() -> Self {
         Self {
             api_server: None,
-            authorization: None,
+            credentials: None,
             allow_http: false,
             connect_timeout: CONNECT_TIMEOUT,
             attempt_timeout: ATTEMPT_TIMEOUT,
             timeout: TIMEOUT,
             retry_policy: RetryPolicy::default(),
+            retry_budget: RetryBudget::default(),
             max_response_bytes: MAX_RESPONSE_BYTES,
             user_agent: settings::user_agent(None),
             default_headers: Ok(HeaderMap::new()),
+            attempt_headers: None,
             proxy: None,
             #[cfg(any(feature = "rustls", feature = "native-tls"))]
             root_certificates: Ok(Vec::new()),
@@ -225,8 +233,7 @@ impl ClientBuilder {
         if let Some(server) = outside.api_server {
             self = self.server(server);
         }
-        self.authorization = Some(settings::authorization(&outside.api_key));
-        self
+        self.credentials(outside.credentials)
     }
 
     /// Sets the region whose API server is called. The service is retired.
@@ -261,10 +268,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the key that authenticates the requests.
+    /// Sets the key that authenticates the requests. Overrides [`credentials`](Self::credentials).
     pub fn api_key(mut self, key: impl Into<ApiKeyValue>) -> Self {
-        let key = Sourced::new("`api_key`", key.into());
-        self.authorization = Some(settings::authorization(&key));
+        self.credentials = Some(Credentials::fixed("`api_key`", key.into()));
+        self
+    }
+
+    /// Sets the source of the key, which may change. Overrides [`api_key`](Self::api_key).
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(Ok(credentials));
         self
     }
 
@@ -304,6 +316,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how many retries are made while calls fail; see the [default](RetryBudget::default).
+    ///
+    /// Clients with the same budget share it.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.retry_budget = budget;
+        self
+    }
+
     /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB.
     ///
     /// Larger responses fail.
@@ -329,12 +349,42 @@ impl ClientBuilder {
     /// `Authorization`, `Connection`, `Content-Length`, `Content-Type`, `Host`,
     /// `Transfer-Encoding` and `User-Agent`.
     pub fn default_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        let header = settings::header(name.as_ref(), value.as_ref());
+        let header = settings::header("`default_header`", name.as_ref(), value.as_ref());
         self.default_headers = self.default_headers.and_then(|mut headers| {
-            let (name, value) = header?;
+            let (name, value) = header.map_err(Error::rejected)?;
             headers.insert(name, value);
             Ok(headers)
         });
+        self
+    }
+
+    /// Sets a function that adds headers to each attempt, such as `traceparent`.
+    ///
+    /// It gets an empty map and is called within the span of the call. It sees neither the key nor
+    /// the body. Headers that the client sets itself are left out; see
+    /// [`default_header`](Self::default_header).
+    ///
+    /// ```
+    /// use rockset_apikeys::Client;
+    /// use rockset_apikeys::reqwest::header::HeaderValue;
+    ///
+    /// let client = Client::builder()
+    ///     .api_server("http://127.0.0.1:8080")
+    ///     .api_key("aB3dE5fG7h")
+    ///     .attempt_headers(|headers| {
+    ///         headers.insert("x-gateway-token", HeaderValue::from_static("a token of this minute"));
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), rockset_apikeys::Error>(())
+    /// ```
+    pub fn attempt_headers(
+        mut self,
+        headers: impl Fn(&mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.attempt_headers = Some(Arc::new(move |added| {
+            headers(added);
+            settings::restrict(added);
+        }));
         self
     }
 
@@ -403,7 +453,7 @@ impl ClientBuilder {
     /// `http://` on another machine and [`allow_http`](Self::allow_http) does not permit it; if a
     /// timeout is zero; and if TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
-        let authorization = self.authorization.ok_or_else(|| {
+        let credentials = self.credentials.ok_or_else(|| {
             Error::rejected(
                 "there is no API key; call `api_key`, or start with `ClientBuilder::from_env()`, \
                  which reads ROCKSET_APIKEY and ROCKSET_APISERVER",
@@ -481,17 +531,20 @@ impl ClientBuilder {
         let hook = Hook {
             pools: Arc::new(pools),
             header: AUTHENTICATION_HEADER,
-            authorization,
+            authorization: Arc::clone(credentials.authorization()),
+            attempt_headers: self.attempt_headers,
+            headers: HeaderMap::new(),
             max_response_bytes: self.max_response_bytes,
         };
         let base_url = server.as_str().trim_end_matches('/');
         let generated = generated::Client::new_with_client(base_url, http, hook);
         let settings = Settings {
             server,
+            credentials,
             timeout: self.timeout,
             max_response_bytes: self.max_response_bytes,
             retry_policy: self.retry_policy,
-            budget: Budget::new(),
+            retry_budget: self.retry_budget,
         };
         Ok(Client::new(generated, settings))
     }
@@ -501,11 +554,8 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers, the proxy and base settings may hold secrets.
         f.debug_struct("ClientBuilder")
-            .field(
-                "api_server",
-                &self.api_server.as_ref().map(|it| it.value.as_ref().map(Url::as_str)),
-            )
-            .field("authorization", &self.authorization)
+            .field("api_server", &self.api_server)
+            .field("credentials", &self.credentials)
             .field("allow_http", &self.allow_http)
             .field("connect_timeout", &self.connect_timeout)
             .field("attempt_timeout", &self.attempt_timeout)

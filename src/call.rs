@@ -13,20 +13,35 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
 
+use crate::authorization;
 use crate::connect::Reason;
+use crate::credentials::Credentials;
 use crate::error::{Earlier, Error, Failed, Failure};
 use crate::generated::{self, ErrorBody, ResponseValue};
 use crate::operation::Operation;
-use crate::retry::{Budget, Outcome, Retries, RetryPolicy};
+use crate::report::CallReport;
+use crate::retry::{Next, Outcome, Retries, RetryBudget, RetryPolicy};
 use crate::span::{self, Unfinished};
 
 /// What all calls of a client share.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) server: Url,
+    pub(crate) credentials: Credentials,
     pub(crate) timeout: Duration,
     pub(crate) max_response_bytes: usize,
     pub(crate) retry_policy: RetryPolicy,
-    pub(crate) budget: Budget,
+    pub(crate) retry_budget: RetryBudget,
+}
+
+/// What one call has in place of the client's settings.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry_policy: Option<RetryPolicy>,
+    pub(crate) headers: HeaderMap,
+    /// Why a header is not valid.
+    pub(crate) invalid_header: Option<String>,
 }
 
 /// What a call is about, for the text of its error.
@@ -36,19 +51,46 @@ pub(crate) struct Subject<'a> {
     pub(crate) user: Option<&'a str>,
 }
 
-/// Makes a call that may take this time: `send` makes and sends the generated request, once for
-/// each attempt.
+/// A success, and what it took.
+pub struct Sent<T> {
+    pub(crate) response: ResponseValue<T>,
+    attempts: u32,
+    elapsed: Duration,
+}
+
+impl<T> Sent<T> {
+    pub(crate) fn report(&self, settings: &Settings) -> CallReport {
+        let response = Some((self.response.status(), self.response.headers()));
+        report(settings, self.attempts, self.elapsed, response)
+    }
+}
+
+fn report(
+    settings: &Settings,
+    attempts: u32,
+    elapsed: Duration,
+    response: Option<(StatusCode, &HeaderMap)>,
+) -> CallReport {
+    let authorization = settings.credentials.authorization().current();
+    let key = authorization.as_ref().and_then(authorization::key);
+    CallReport::new(attempts, elapsed, response, key)
+}
+
+/// Makes a call: `send` makes and sends the generated request, once for each attempt.
 pub(crate) async fn run<T, F>(
     settings: &Settings,
     operation: &'static Operation,
     subject: Subject<'_>,
-    time: Option<Duration>,
+    options: &Options,
     send: impl Fn() -> F,
-) -> Result<ResponseValue<T>, Error>
+) -> Result<Sent<T>, Error>
 where
     F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
 {
-    let time = time.unwrap_or(settings.timeout);
+    if let Some(reason) = &options.invalid_header {
+        return Err(Error::not_sent(operation, reason));
+    }
+    let time = options.timeout.unwrap_or(settings.timeout);
     if time.is_zero() {
         return Err(Error::not_sent(operation, "the timeout is zero"));
     }
@@ -59,7 +101,8 @@ where
     }
     let span = span::of_call(operation, &settings.server);
     let unfinished = Unfinished::new(&span);
-    let attempts = attempts(settings, operation, subject, time, send, &span);
+    let policy = options.retry_policy.as_ref().unwrap_or(&settings.retry_policy);
+    let attempts = attempts(settings, operation, subject, time, policy, send, &span);
     let outcome = attempts.instrument(span.clone()).await;
     unfinished.finished();
     outcome
@@ -70,22 +113,29 @@ async fn attempts<T, F>(
     operation: &'static Operation,
     subject: Subject<'_>,
     time: Duration,
+    policy: &RetryPolicy,
     send: impl Fn() -> F,
     span: &Span,
-) -> Result<ResponseValue<T>, Error>
+) -> Result<Sent<T>, Error>
 where
     F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
 {
     let start = Instant::now();
     let left = || time.saturating_sub(start.elapsed());
-    let mut retries = Retries::new(&settings.retry_policy, &settings.budget, operation.kind());
+    let mut retries = Retries::new(policy, &settings.retry_budget, operation.kind());
     let mut previous = None;
+    let mut has_new_key = false;
+    if let Err(error) = settings.credentials.refresh(left()).await {
+        span::rejected(span);
+        return Err(error);
+    }
     loop {
         // The HTTP client has the timeout of an attempt.
         let failure = match timeout(left(), send()).await {
             Ok(Ok(response)) => {
-                span::succeeded(span, response.status(), response.headers(), retries.settled());
-                return Ok(response);
+                let attempts = retries.succeeded();
+                span::succeeded(span, response.status(), response.headers(), attempts);
+                return Ok(Sent { response, attempts, elapsed: start.elapsed() });
             }
             Ok(Err(error)) => match failure(error, operation, settings).await {
                 Ok(failure) => failure,
@@ -100,20 +150,34 @@ where
             }),
         };
         let outcome = failure.outcome();
-        let Some(wait) = retries.wait_after(&outcome, left()) else {
-            span::failed(span, &failure, retries.attempts());
+        let is_unauthorized = failure.status() == Some(StatusCode::UNAUTHORIZED);
+        if is_unauthorized && !has_new_key && settings.credentials.has_another(left()).await {
+            has_new_key = true;
+            retries.unauthorized();
+            retrying(operation, &outcome, Duration::ZERO, retries.attempts());
+            previous = Some(failure);
+            continue;
+        }
+        let next = retries.failed(&outcome, left());
+        let Next::RetryAfter(wait) = next else {
+            let attempts = retries.attempts();
+            span::failed(span, &failure, attempts);
+            let trace_id = failure.details().and_then(|details| details.trace_id.as_deref());
+            let report = report(settings, attempts, start.elapsed(), failure.response());
             return Err(Error::failed(Failed {
                 operation,
                 name: subject.name.map(str::to_owned),
                 user: subject.user.map(str::to_owned),
-                attempts: retries.attempts(),
+                report: report.or_trace_id(trace_id),
                 is_ambiguous: retries.is_ambiguous(),
+                is_budget_used_up: next == Next::FailWithoutBudget,
                 failure,
             }));
         };
         retrying(operation, &outcome, wait, retries.attempts());
         previous = Some(failure);
         sleep(wait).await;
+        settings.credentials.refresh(left()).await?;
     }
 }
 
@@ -135,18 +199,20 @@ async fn failure(
     Ok(match error {
         Generated::ErrorResponse(response) => Failure::Response {
             status: response.status(),
+            headers: response.headers().clone(),
             retry_after: retry_after(response.headers()),
             details: response.into_inner(),
         },
         // The contract does not document this status. The body of a success could be anything; all
         // others have been made an error model.
         Generated::UnexpectedResponse(response) => {
-            let (status, retry_after) = (response.status(), retry_after(response.headers()));
+            let (status, headers) = (response.status(), response.headers().clone());
+            let retry_after = retry_after(&headers);
             let details = match status.is_success() {
                 true => ErrorBody::default(),
                 false => response.json().await.unwrap_or_default(),
             };
-            Failure::Response { status, retry_after, details }
+            Failure::Response { status, headers, retry_after, details }
         }
         // Only the body of a success can fail to decode.
         Generated::InvalidResponsePayload(excerpt, source) => {

@@ -1,15 +1,19 @@
 //! A client that is ready for use. How it is made is in `builder`, its operations in `operations`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::call::{self, Settings, Subject};
+use crate::call::{self, Options, Settings, Subject};
+use crate::credentials::Credentials;
 use crate::error::Error;
 // Renamed, because the reference shows only the last part of a path.
 use crate::generated::{Client as GeneratedClient, Error as GeneratedError};
-use crate::generated::{ErrorBody, ResponseValue};
+use crate::generated::{ClientInfo, ErrorBody, ResponseValue};
+use crate::hook::Hook;
 use crate::operation::Operation;
+use crate::values::ApiKeyValue;
 
 /// A client of the API-keys API, with a method for each of its five operations.
 ///
@@ -47,6 +51,46 @@ impl Client {
         &self.0.settings
     }
 
+    /// Returns a client with another key.
+    ///
+    /// It shares the connections, the settings and the retry budget with this one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the key is not valid.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let created = client.create_api_key("my-app").await?;
+    /// let keys = client.with_api_key(created.key)?.list_api_keys().await?;
+    /// # let _ = keys;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_api_key(&self, key: impl Into<ApiKeyValue>) -> Result<Self, Error> {
+        let credentials = Credentials::fixed("`with_api_key`", key.into())?;
+        let hook = self.hook().with_authorization(Arc::clone(credentials.authorization()));
+        let settings = Settings { credentials, ..self.settings().clone() };
+        Ok(Self::new(self.with_hook(hook), settings))
+    }
+
+    /// Returns the generated client, whose requests have the headers of one call.
+    pub(crate) fn generated_for(&self, options: &Options) -> Cow<'_, GeneratedClient> {
+        if options.headers.is_empty() {
+            return Cow::Borrowed(self.generated());
+        }
+        Cow::Owned(self.with_hook(self.hook().with_headers(&options.headers)))
+    }
+
+    fn hook(&self) -> &Hook {
+        self.generated().inner()
+    }
+
+    fn with_hook(&self, hook: Hook) -> GeneratedClient {
+        let generated = self.generated();
+        GeneratedClient::new_with_client(&generated.baseurl, generated.client().clone(), hook)
+    }
+
     /// Returns the URL of the API server, without a trailing slash.
     pub fn api_server(&self) -> &str {
         &self.generated().baseurl
@@ -54,8 +98,8 @@ impl Client {
 
     /// Returns the generated client, which has every operation of the contract.
     ///
-    /// Its requests authenticate, go to the same server and share the connections. Each has the
-    /// timeout of an attempt and the limit on the response's body, and follows no redirect. Its
+    /// Its requests authenticate, go to the same server and share the connections. If the key comes
+    /// from [`Credentials`], they have the one that the last call got. Each has the timeout of an attempt and the limit on the response's body, and follows no redirect. Its
     /// errors are redacted. It is not retried, and has no timeout of a call and no span:
     /// [`run`](Self::run) adds them. Sent outside a tokio runtime it panics, as reqwest does.
     ///
@@ -105,7 +149,9 @@ impl Client {
     where
         F: Future<Output = Result<ResponseValue<T>, GeneratedError<ErrorBody>>>,
     {
-        call::run(self.settings(), operation, Subject::default(), None, send).await
+        let options = Options::default();
+        let sent = call::run(self.settings(), operation, Subject::default(), &options, send);
+        Ok(sent.await?.response)
     }
 
     /// Runs a generated request as [`run`](Self::run) does, without async.

@@ -2,23 +2,36 @@
 
 use std::env::{self, VarError};
 
+use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::settings::{Sourced, SourcedSettings};
 
 const API_KEY: &str = "ROCKSET_APIKEY";
+const API_KEY_FILE: &str = "ROCKSET_APIKEY_FILE";
 const API_SERVER: &str = "ROCKSET_APISERVER";
 
 /// Reads the variables.
 pub(crate) fn read() -> Result<SourcedSettings, Error> {
     let server = variable(API_SERVER, "a host or URL such as http://127.0.0.1:8080, or unset it")?;
-    let key = variable(API_KEY, "the client's key")?.ok_or_else(|| {
-        Error::rejected(format!(
-            "{API_KEY} is not set; set it to the client's key, or call `api_key` on \
-             `Client::builder()`"
-        ))
-    })?;
+    let key = variable(API_KEY, "the client's key")?;
+    let file = variable(API_KEY_FILE, "the path of a file with the client's key, or unset it")?;
+    let credentials = match (key, file) {
+        (Some(key), None) => Credentials::fixed(API_KEY, key.into())?,
+        (None, Some(file)) => Credentials::from_file(file)?,
+        (Some(_), Some(_)) => {
+            return Err(Error::rejected(format!(
+                "{API_KEY} and {API_KEY_FILE} are both set; unset one of them"
+            )));
+        }
+        (None, None) => {
+            return Err(Error::rejected(format!(
+                "{API_KEY} is not set; set it to the client's key, or call `api_key` on \
+                 `Client::builder()`"
+            )));
+        }
+    };
     Ok(SourcedSettings {
-        api_key: Sourced::new(API_KEY, key.into()),
+        credentials,
         api_server: server.map(|server| Sourced::new(API_SERVER, server)),
     })
 }

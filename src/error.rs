@@ -3,13 +3,16 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::iter;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 
 use crate::connect::Reason;
 use crate::generated::ErrorBody;
 use crate::operation::{Operation, OperationKind};
+use crate::report::CallReport;
 use crate::retry::Outcome;
 
 type Source = Box<dyn StdError + Send + Sync>;
@@ -70,9 +73,11 @@ pub(crate) struct Failed {
     pub(crate) name: Option<String>,
     /// The owner, unless it is the caller.
     pub(crate) user: Option<String>,
-    pub(crate) attempts: u32,
+    pub(crate) report: CallReport,
     /// Whether an attempt may have been applied.
     pub(crate) is_ambiguous: bool,
+    /// Whether only the retry budget forbade a retry.
+    pub(crate) is_budget_used_up: bool,
     /// How the last attempt failed.
     pub(crate) failure: Failure,
 }
@@ -90,7 +95,12 @@ pub(crate) enum Failure {
     /// A success whose body is invalid. The details have the beginning of its text.
     Body { status: StatusCode, details: ErrorBody, source: Source },
     /// An error response, or one with a status that the contract does not document.
-    Response { status: StatusCode, retry_after: Option<Duration>, details: ErrorBody },
+    Response {
+        status: StatusCode,
+        headers: HeaderMap,
+        retry_after: Option<Duration>,
+        details: ErrorBody,
+    },
 }
 
 impl Failure {
@@ -116,6 +126,16 @@ impl Failure {
             | Self::Response { status, .. } => Some(*status),
             Self::Connect { .. } | Self::Timeout(_) | Self::Connection(_) => None,
         }
+    }
+
+    /// The status and the headers of the response, as far as there are any.
+    pub(crate) fn response(&self) -> Option<(StatusCode, &HeaderMap)> {
+        static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+        let headers = match self {
+            Self::Response { headers, .. } => headers,
+            _ => &NONE,
+        };
+        Some((self.status()?, headers))
     }
 
     pub(crate) fn details(&self) -> Option<&ErrorBody> {
@@ -184,11 +204,8 @@ impl Error {
         Self(Repr::Rejected(Box::new(rejected)))
     }
 
-    pub(crate) fn rejected_because(
-        reason: impl Into<String>,
-        source: impl StdError + Send + Sync + 'static,
-    ) -> Self {
-        let rejected = Rejected { reason: reason.into(), source: Some(Box::new(source)) };
+    pub(crate) fn rejected_because(reason: impl Into<String>, source: impl Into<Source>) -> Self {
+        let rejected = Rejected { reason: reason.into(), source: Some(source.into()) };
         Self(Repr::Rejected(Box::new(rejected)))
     }
 
@@ -210,6 +227,19 @@ impl Error {
 
     fn has_status(&self, status: StatusCode) -> bool {
         self.status() == Some(status)
+    }
+
+    /// Returns the kind of failure, for `match`; the `is_*` methods ask for single ones.
+    pub fn kind(&self) -> ErrorKind {
+        let Some(call) = self.call() else { return ErrorKind::Rejected };
+        match &call.failure {
+            Failure::Connect { .. } => ErrorKind::Connect,
+            Failure::Timeout(_) => ErrorKind::Timeout,
+            Failure::CutOff { source, .. } if source.is_timeout() => ErrorKind::Timeout,
+            Failure::Connection(_) | Failure::CutOff { .. } => ErrorKind::Connection,
+            Failure::Body { .. } => ErrorKind::Decode,
+            Failure::Response { status, .. } => ErrorKind::Response(*status),
+        }
     }
 
     /// Returns the status of the last response, or `None` if none arrived.
@@ -244,7 +274,14 @@ impl Error {
 
     /// Returns the number of attempts; 0 if the call was rejected before sending.
     pub fn attempts(&self) -> u32 {
-        self.call().map_or(0, |call| call.attempts)
+        self.report().map_or(0, CallReport::attempts)
+    }
+
+    /// Returns what the call took: attempts, time, and the last response's status and headers.
+    ///
+    /// `None` if the call was rejected before sending.
+    pub fn report(&self) -> Option<&CallReport> {
+        Some(&self.call()?.report)
     }
 
     /// Returns how long the server asked to wait (`Retry-After`), from its response on.
@@ -364,6 +401,40 @@ impl Error {
     }
 }
 
+/// How a call failed, from [`Error::kind`].
+///
+/// ```no_run
+/// # async fn example(client: rockset_apikeys::Client) {
+/// use rockset_apikeys::{ErrorKind, StatusCode};
+///
+/// if let Err(error) = client.get_api_key("my-app").await {
+///     let exit_code = match error.kind() {
+///         ErrorKind::Rejected => 2,
+///         ErrorKind::Response(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => 4,
+///         ErrorKind::Response(StatusCode::NOT_FOUND) => 5,
+///         _ => 1,
+///     };
+///     std::process::exit(exit_code);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input or a setting is invalid, so nothing was sent.
+    Rejected,
+    /// No connection was made.
+    Connect,
+    /// The time ran out before a complete response arrived.
+    Timeout,
+    /// The connection failed before a complete response arrived.
+    Connection,
+    /// A success whose body could not be decoded, or is too large.
+    Decode,
+    /// An error response, or one with a status that the contract does not document.
+    Response(StatusCode),
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -385,8 +456,11 @@ impl fmt::Display for Failed {
             write_quoted(f, user)?;
         }
         write!(f, ": {}", self.failure)?;
-        if self.attempts > 1 {
-            write!(f, "; {} attempts were made", self.attempts)?;
+        if self.report.attempts() > 1 {
+            write!(f, "; {} attempts were made", self.report.attempts())?;
+        }
+        if self.is_budget_used_up {
+            f.write_str("; the retry budget is used up")?;
         }
         if let Failure::Response { retry_after: Some(wait), .. } = self.failure {
             write!(f, "; the server asks to wait {} s", wait.as_secs())?;

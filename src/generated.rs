@@ -19,6 +19,10 @@ use crate::hook::Hook;
 include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
 
 impl ClientHooks<Hook> for Client {
+    async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
+        self.inner.prepare(request).map_err(|reason| Error::Custom(reason.to_owned()))
+    }
+
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
         self.inner.send::<ErrorBody>(request).await
     }

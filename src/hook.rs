@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Limited;
-use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Body, Request, Response};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
+use reqwest::{Body, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
+use crate::authorization::{self, Authorization};
 use crate::pool::Pools;
 use crate::redaction;
 
@@ -24,6 +25,9 @@ const LONGEST_EXCERPT: usize = 200;
 /// How long the body of an error response may take after its head.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Adds headers to an attempt.
+pub(crate) type AttemptHeaders = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
+
 /// Sends requests and reads their responses.
 #[derive(Clone)]
 pub struct Hook {
@@ -31,7 +35,10 @@ pub struct Hook {
     /// redirects.
     pub(crate) pools: Arc<Pools>,
     pub(crate) header: HeaderName,
-    pub(crate) authorization: HeaderValue,
+    pub(crate) authorization: Arc<Authorization>,
+    pub(crate) attempt_headers: Option<AttemptHeaders>,
+    /// The headers of one call.
+    pub(crate) headers: HeaderMap,
     pub(crate) max_response_bytes: usize,
 }
 
@@ -42,30 +49,59 @@ impl fmt::Debug for Hook {
 }
 
 impl Hook {
+    pub(crate) fn with_authorization(&self, authorization: Arc<Authorization>) -> Self {
+        Self { authorization, ..self.clone() }
+    }
+
+    pub(crate) fn with_headers(&self, headers: &HeaderMap) -> Self {
+        Self { headers: headers.clone(), ..self.clone() }
+    }
+
+    /// Adds the headers of the client's user, and authenticates the request.
+    pub(crate) fn prepare(&self, request: &mut Request) -> Result<(), &'static str> {
+        let headers = request.headers_mut();
+        // The generator adds this header; the vendor's clients do not send it.
+        headers.remove("api-version");
+        if let Some(add) = &self.attempt_headers {
+            let mut added = HeaderMap::new();
+            add(&mut added);
+            headers.extend(added);
+        }
+        headers.extend(self.headers.clone());
+        let value = self.authorization.current();
+        let value =
+            value.ok_or("the client's key is not known yet; send the request with `run`")?;
+        headers.insert(&self.header, value);
+        Ok(())
+    }
+
     /// Sends the request once. A response that is not a success gets a body that decodes to the
     /// contract's error model, `M`.
-    pub(crate) async fn send<M>(&self, mut request: Request) -> reqwest::Result<Response>
+    pub(crate) async fn send<M>(&self, request: Request) -> reqwest::Result<Response>
     where
         M: DeserializeOwned + Serialize,
     {
-        let headers = request.headers_mut();
-        headers.insert(&self.header, self.authorization.clone());
-        // The generator adds this header; the vendor's clients do not send it.
-        headers.remove("api-version");
+        let authorization = request.headers().get(&self.header).cloned();
+        let key = authorization.as_ref().and_then(authorization::key);
         let mut response = self.pools.current()?.execute(request).await?;
-        redaction::headers(response.headers_mut(), self.key());
+        redaction::headers(response.headers_mut(), key);
         if response.status().is_success() {
             return Ok(self.limited(response));
         }
-        let model = match self.redirect(&response) {
+        let model = match redirect(&response, key) {
             Some(host) => message(format!("redirects to {host}, which is not followed")),
             None => {
                 let mut limited = self.limited(response);
                 let (body, is_whole) = read(&mut limited).await;
                 response = limited;
-                self.error_model::<M>(&body, is_whole)
+                error_model::<M>(&body, is_whole, key)
             }
         };
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(value) = authorization
+        {
+            self.authorization.reject(value);
+        }
         response.headers_mut().remove(CONTENT_LENGTH);
         Ok(http::Response::from(response).map(|_: Body| model.to_string()).into())
     }
@@ -84,34 +120,12 @@ impl Hook {
             };
             let (line, column) = (error.line(), error.column());
             let reason = format!("the body {reason} at line {line} column {column}");
+            let authorization = self.authorization.current();
+            let key = authorization.as_ref().and_then(authorization::key);
             let is_page = body.trim_ascii_start().starts_with(b"<");
-            let page = is_page.then(|| self.excerpt(body, true)).flatten();
+            let page = is_page.then(|| excerpt(body, true, key)).flatten();
             (serde_json::Error::custom(reason), page.unwrap_or_default())
         })
-    }
-
-    /// Returns the beginning of a body, on one line and redacted, if it is text.
-    fn excerpt(&self, body: &[u8], is_whole: bool) -> Option<String> {
-        let text = String::from_utf8_lossy(body);
-        let text = match is_whole {
-            true => &text,
-            false => redaction::without_cut_key(&text, self.key()),
-        };
-        let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
-        // Broken JSON may hold a key that is not known here.
-        let has_key = text.to_ascii_lowercase().contains("key\"");
-        if !is_text || has_key {
-            return None;
-        }
-        // Redacted first: a key that the end cuts in two would not be found.
-        let text = redaction::text(text, self.key());
-        let words: Vec<_> = text.split_whitespace().collect();
-        let excerpt: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
-        (!excerpt.is_empty()).then_some(excerpt)
-    }
-
-    fn key(&self) -> Option<&str> {
-        self.authorization.to_str().ok()?.rsplit(' ').next()
     }
 
     /// Limits the body, unless its length is known and within the limit.
@@ -124,36 +138,56 @@ impl Hook {
         let limited = |body: Body| Body::wrap(Limited::new(body, limit));
         http::Response::from(response).map(limited).into()
     }
+}
 
-    /// Returns the host that the response redirects to. The rest of the target may be a secret.
-    fn redirect(&self, response: &Response) -> Option<String> {
-        if !response.status().is_redirection() {
-            return None;
-        }
-        let location = response.headers().get(LOCATION)?.to_str().ok()?;
-        let target = response.url().join(location).ok()?;
-        let host = target.host_str().filter(|host| !redaction::is_in_name(host, self.key()))?;
-        Some(host.to_owned())
+/// Returns the host that the response redirects to. The rest of the target may be a secret.
+fn redirect(response: &Response, key: Option<&str>) -> Option<String> {
+    if !response.status().is_redirection() {
+        return None;
     }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let target = response.url().join(location).ok()?;
+    let host = target.host_str().filter(|host| !redaction::is_in_name(host, key))?;
+    Some(host.to_owned())
+}
 
-    /// Returns the error model that a body holds: each field that fits, redacted. Of a body that
-    /// holds none, an excerpt is the message.
-    fn error_model<M>(&self, body: &[u8], is_whole: bool) -> Value
-    where
-        M: DeserializeOwned + Serialize,
-    {
-        let excerpt = || self.excerpt(body, is_whole).map_or_else(|| json!({}), message);
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return excerpt() };
-        if fields.values().all(Value::is_null) {
-            return json!({});
-        }
-        let fields = fields.into_iter();
-        let fields = fields.map(|(name, value)| (name, redaction::value(value, self.key())));
-        // Each on its own: a field of another type does not take the others along.
-        let fitting = fields.filter(|(name, value)| is_field::<M>(name, value));
-        let fitting: Map<_, _> = fitting.collect();
-        if fitting.is_empty() { excerpt() } else { fitting.into() }
+/// Returns the error model that a body holds: each field that fits, redacted. Of a body that
+/// holds none, an excerpt is the message.
+fn error_model<M>(body: &[u8], is_whole: bool, key: Option<&str>) -> Value
+where
+    M: DeserializeOwned + Serialize,
+{
+    let excerpt = || excerpt(body, is_whole, key).map_or_else(|| json!({}), message);
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return excerpt() };
+    if fields.values().all(Value::is_null) {
+        return json!({});
     }
+    let fields = fields.into_iter();
+    let fields = fields.map(|(name, value)| (name, redaction::value(value, key)));
+    // Each on its own: a field of another type does not take the others along.
+    let fitting = fields.filter(|(name, value)| is_field::<M>(name, value));
+    let fitting: Map<_, _> = fitting.collect();
+    if fitting.is_empty() { excerpt() } else { fitting.into() }
+}
+
+/// Returns the beginning of a body, on one line and redacted, if it is text.
+fn excerpt(body: &[u8], is_whole: bool, key: Option<&str>) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = match is_whole {
+        true => &text,
+        false => redaction::without_cut_key(&text, key),
+    };
+    let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
+    // Broken JSON may hold a key that is not known here.
+    let has_key = text.to_ascii_lowercase().contains("key\"");
+    if !is_text || has_key {
+        return None;
+    }
+    // Redacted first: a key that the end cuts in two would not be found.
+    let text = redaction::text(text, key);
+    let words: Vec<_> = text.split_whitespace().collect();
+    let excerpt: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
+    (!excerpt.is_empty()).then_some(excerpt)
 }
 
 /// Whether the model has this field, and of this type.

@@ -135,12 +135,14 @@
 // A client comes from `builder`, which checks each setting with `settings`; `env` and `profile`
 // read settings from outside. `operation`, `path`, `redaction`, `region`, `retry` and `values` are
 // what the others build on.
+mod authorization;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod builder;
 mod call;
 mod client;
 mod connect;
+mod credentials;
 mod env;
 mod error;
 pub mod generated;
@@ -153,6 +155,7 @@ mod pool;
 mod profile;
 mod redaction;
 mod region;
+mod report;
 mod retry;
 mod settings;
 mod span;
@@ -235,7 +238,8 @@ pub mod mock {
 
 pub use builder::ClientBuilder;
 pub use client::Client;
-pub use error::Error;
+pub use credentials::Credentials;
+pub use error::{Error, ErrorKind};
 #[doc(inline)]
 pub use generated::enums::{ErrorType, KeyState};
 #[doc(inline)]
@@ -243,10 +247,13 @@ pub use generated::types::{self, ApiKey};
 /// The date and time library, for [`Timestamp`].
 pub use jiff;
 pub use operation::{Operation, OperationKind};
-pub use operations::{Call, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey};
+pub use operations::{
+    Call, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey, WithReport,
+};
 pub use region::{ParseRegionError, Region};
+pub use report::CallReport;
 /// The HTTP library, for [`ClientBuilder::http_client`].
 pub use reqwest;
 pub use reqwest::StatusCode;
-pub use retry::RetryPolicy;
+pub use retry::{RetryBudget, RetryPolicy};
 pub use values::{ApiKeyValue, Timestamp};

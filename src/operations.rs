@@ -8,15 +8,21 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::call::{self, Subject};
+use crate::call::{self, Options, Sent, Subject};
 use crate::client::Client;
 use crate::error::Error;
 use crate::generated::DEFAULT_USER;
 use crate::generated::enums::KeyState;
 use crate::generated::operations;
-use crate::generated::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest, builder};
+use crate::generated::types::{
+    ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyResponse, GetApiKeyResponse,
+    ListApiKeysResponse, UpdateApiKeyRequest, UpdateApiKeyResponse, builder,
+};
 use crate::operation::Operation;
 use crate::path;
+use crate::report::CallReport;
+use crate::retry::RetryPolicy;
+use crate::settings;
 use crate::values::Timestamp;
 
 /// A call of an operation: a builder with setters, to be awaited or sent.
@@ -37,7 +43,7 @@ use crate::values::Timestamp;
 #[must_use = "a call does nothing until it is awaited or sent"]
 pub struct Call<R> {
     client: Client,
-    timeout: Option<Duration>,
+    options: Options,
     request: R,
 }
 
@@ -46,8 +52,43 @@ impl<R: Request> Call<R> {
     ///
     /// Defaults to the client's [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.options.timeout = Some(timeout);
         self
+    }
+
+    /// Sets when this call is retried.
+    ///
+    /// Defaults to the client's [`retry_policy`](crate::ClientBuilder::retry_policy).
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry_policy = Some(policy);
+        self
+    }
+
+    /// Adds a header to the requests of this call.
+    ///
+    /// It overrides a [default header](crate::ClientBuilder::default_header) of that name. A header
+    /// that is not valid, or that the client sets itself, is rejected before sending.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        match settings::header("`header`", name.as_ref(), value.as_ref()) {
+            Ok((name, value)) => {
+                self.options.headers.insert(name, value);
+            }
+            Err(reason) => self.options.invalid_header = Some(reason),
+        }
+        self
+    }
+
+    /// Returns the call's report with its output: status, headers, trace id, attempts and time.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// let (key, report) = client.get_api_key("my-app").with_report().await?;
+    /// println!("{}: {:?}, trace id {:?}", key.name, report.elapsed(), report.trace_id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_report(self) -> Call<WithReport<R>> {
+        Call { client: self.client, options: self.options, request: WithReport(self.request) }
     }
 
     /// Makes the call. Awaiting the builder does the same.
@@ -125,25 +166,50 @@ impl<R: Request> IntoFuture for Call<R> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.request.send(&self.client, self.timeout).await })
+        Box::pin(async move {
+            let sent = self.request.send(&self.client, &self.options).await?;
+            Ok(R::output(sent, &self.client))
+        })
     }
 }
 
 /// What differs between the operations.
 pub trait Request: Send + Sync + Sized + 'static {
+    type Body: Send;
     type Output;
     const OPERATION: &'static Operation;
 
     fn send(
         self,
         client: &Client,
-        timeout: Option<Duration>,
-    ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+        options: &Options,
+    ) -> impl Future<Output = Result<Sent<Self::Body>, Error>> + Send;
+
+    fn output(sent: Sent<Self::Body>, client: &Client) -> Self::Output;
+}
+
+/// A request whose output comes with the call's report, from [`Call::with_report`].
+#[derive(Clone, Debug)]
+pub struct WithReport<R>(R);
+
+impl<R: Request> Request for WithReport<R> {
+    type Body = R::Body;
+    type Output = (R::Output, CallReport);
+    const OPERATION: &'static Operation = R::OPERATION;
+
+    async fn send(self, client: &Client, options: &Options) -> Result<Sent<R::Body>, Error> {
+        self.0.send(client, options).await
+    }
+
+    fn output(sent: Sent<R::Body>, client: &Client) -> Self::Output {
+        let report = sent.report(client.settings());
+        (R::output(sent, client), report)
+    }
 }
 
 impl Client {
     fn call<R>(&self, request: R) -> Call<R> {
-        Call { client: self.clone(), timeout: None, request }
+        Call { client: self.clone(), options: Options::default(), request }
     }
 
     /// Creates an API key for the authenticated user.
@@ -308,18 +374,23 @@ impl Call<CreateApiKey> {
 }
 
 impl Request for CreateApiKey {
+    type Body = CreateApiKeyResponse;
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::CREATE_API_KEY;
 
-    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
+    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
         // No URL could name the key later.
         path::check("name", &self.name)
             .map_err(|reason| Error::not_sent(Self::OPERATION, reason))?;
         let subject = Subject { name: Some(&self.name), user: None };
-        let request = client.generated().create_api_key().body(self.body.name(&self.name));
+        let generated = client.generated_for(options);
+        let request = generated.create_api_key().body(self.body.name(&self.name));
         let send = || request.clone().send();
-        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
-        Ok(response.await?.into_inner().data)
+        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    }
+
+    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
+        sent.response.into_inner().data
     }
 }
 
@@ -338,14 +409,19 @@ impl Call<ListApiKeys> {
 }
 
 impl Request for ListApiKeys {
+    type Body = ListApiKeysResponse;
     type Output = Vec<ApiKey>;
     const OPERATION: &'static Operation = &operations::LIST_API_KEYS;
 
-    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<Vec<ApiKey>, Error> {
-        let request = client.generated().list_api_keys().user(&self.user);
+    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
+        let generated = client.generated_for(options);
+        let request = generated.list_api_keys().user(&self.user);
         let (subject, send) = (subject(&self.user, None), || request.clone().send());
-        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
-        Ok(response.await?.into_inner().data)
+        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    }
+
+    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
+        sent.response.into_inner().data
     }
 }
 
@@ -372,17 +448,21 @@ impl Call<GetApiKey> {
 }
 
 impl Request for GetApiKey {
+    type Body = GetApiKeyResponse;
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::GET_API_KEY;
 
-    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
+    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
         let mut request = client.generated().get_api_key().user(&self.user).name(&self.name);
         if let Some(reveal) = self.reveal {
             request = request.reveal(reveal);
         }
         let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
-        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
-        Ok(response.await?.into_inner().data)
+        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    }
+
+    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
+        sent.response.into_inner().data
     }
 }
 
@@ -425,15 +505,20 @@ impl Call<UpdateApiKey> {
 }
 
 impl Request for UpdateApiKey {
+    type Body = UpdateApiKeyResponse;
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::UPDATE_API_KEY;
 
-    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
-        let request = client.generated().update_api_key().user(&self.user).name(&self.name);
+    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
+        let generated = client.generated_for(options);
+        let request = generated.update_api_key().user(&self.user).name(&self.name);
         let request = request.body(self.body);
         let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
-        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
-        Ok(response.await?.into_inner().data)
+        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    }
+
+    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
+        sent.response.into_inner().data
     }
 }
 
@@ -453,13 +538,18 @@ impl Call<DeleteApiKey> {
 }
 
 impl Request for DeleteApiKey {
+    type Body = DeleteApiKeyResponse;
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::DELETE_API_KEY;
 
-    async fn send(self, client: &Client, timeout: Option<Duration>) -> Result<ApiKey, Error> {
-        let request = client.generated().delete_api_key().user(&self.user).name(&self.name);
+    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
+        let generated = client.generated_for(options);
+        let request = generated.delete_api_key().user(&self.user).name(&self.name);
         let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
-        let response = call::run(client.settings(), Self::OPERATION, subject, timeout, send);
-        Ok(response.await?.into_inner().data)
+        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    }
+
+    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
+        sent.response.into_inner().data
     }
 }

@@ -8,6 +8,7 @@ use std::{env, fs};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::settings::{Sourced, SourcedSettings};
 use crate::values::ApiKeyValue;
@@ -62,7 +63,7 @@ pub(crate) fn read(name: Option<&str>) -> Result<SourcedSettings, Error> {
         Error::rejected(format!("{} is missing; set it to the client's key", source("apikey")))
     })?;
     Ok(SourcedSettings {
-        api_key: Sourced::new(source("apikey"), key),
+        credentials: Credentials::fixed(source("apikey"), key)?,
         api_server: profile.apiserver.map(|server| Sourced::new(source("apiserver"), server)),
     })
 }

@@ -1,12 +1,14 @@
-//! Decides whether a failed attempt is retried, and after what wait. It has no clock and no
-//! network; `call` carries its decisions out.
+//! Decides whether a failed attempt is retried, and after what wait. It sends nothing and waits for
+//! nothing; `call` carries its decisions out.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use reqwest::StatusCode;
+use tokio::time::Instant;
 
 use crate::operation::OperationKind;
 
@@ -51,13 +53,8 @@ use crate::operation::OperationKind;
 ///
 /// # The retry budget
 ///
-/// A client and its clones may retry 10 times in a row of failures. Each success refills 0.1 of a
-/// retry, or one if it came after a retry; so does a 4xx that is not retried. So clients keep
-/// retrying while most calls succeed, and stop while all fail.
-///
-/// In a simulation of 1,000 clients that each make a call per second, retries during a minute of
-/// outage bring the server 1.17 times the requests it would have had without them, and the first
-/// call after the outage succeeds.
+/// A client and its clones share a [`RetryBudget`], so that retries do not make an outage worse. If
+/// it is used up, a call fails at once, and its error says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct RetryPolicy {
@@ -182,37 +179,102 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How many retries a client has left, counted in tenths. While most calls succeed there are always
-/// some; while all fail they are soon used up, and retries do not make an outage worse.
+/// How many retries clients may make while calls fail.
+///
+/// The default allows 10 retries in a row of failures. Each success refills 0.1 of a retry, or a
+/// whole one if it came after a retry; so does time, one retry a minute. Errors refill nothing. So
+/// clients keep retrying while most calls succeed, and stop while all fail.
+///
+/// In a simulation of 1,000 clients that each make a call per second, retries during a minute of
+/// outage bring the server 1.17 times the requests it would have had without them, and the first
+/// call after the outage succeeds.
+///
+/// Clones share what is left: give the same budget to several clients of one server.
+///
+/// ```
+/// use std::time::Duration;
+/// use rockset_apikeys::{Client, RetryBudget};
+///
+/// let budget = RetryBudget::new(20, Duration::from_secs(30));
+/// let client = |key: &str| {
+///     let builder = Client::builder().api_server("127.0.0.1:8080").api_key(key);
+///     builder.retry_budget(budget.clone()).build()
+/// };
+/// let clients = [client("aB3dE5fG7h")?, client("kL9mN1oP3q")?];
+/// # let _ = clients;
+/// # Ok::<(), rockset_apikeys::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RetryBudget(Arc<Budget>);
+
+/// What is used up is counted as the time that refills it. While it is in the past, nothing is.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicU32);
+struct Budget {
+    retries: u32,
+    /// The nanoseconds that refill one retry.
+    period: u64,
+    start: Instant,
+    /// When the budget is full again, in nanoseconds from the start.
+    full_at: AtomicU64,
+}
 
-impl Budget {
-    const FULL: u32 = 10 * Self::RETRY;
-    const RETRY: u32 = 10;
-
-    pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(Self::FULL))
+impl RetryBudget {
+    /// Creates a budget of this many retries, of which time refills one per period.
+    ///
+    /// With 0 retries, nothing is retried. With a period of zero, every retry is permitted.
+    pub fn new(retries: u32, period: Duration) -> Self {
+        // Sums of periods do not overflow.
+        let longest = u64::MAX / 4 / u64::from(retries.max(1));
+        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).min(longest);
+        let full_at = AtomicU64::new(0);
+        Self(Arc::new(Budget { retries, period, start: Instant::now(), full_at }))
     }
 
+    /// Takes a retry, if one is left.
     fn take(&self) -> bool {
-        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(Self::RETRY)).is_ok()
+        let budget = &*self.0;
+        let now = u64::try_from(budget.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let all = budget.period * u64::from(budget.retries);
+        let taken = |full_at: u64| {
+            let full_at = full_at.max(now).saturating_add(budget.period);
+            (budget.retries > 0 && full_at - now <= all).then_some(full_at)
+        };
+        budget.full_at.fetch_update(Relaxed, Relaxed, taken).is_ok()
     }
 
-    fn refill(&self, tenths: u32) {
-        let more = |left: u32| {
-            let more = left.saturating_add(tenths).min(Self::FULL);
-            // Writes nothing while it is full, which is most of the time.
-            (more != left).then_some(more)
-        };
-        let _ = self.0.fetch_update(Relaxed, Relaxed, more);
+    /// Refills a retry, or a tenth of one.
+    fn refill(&self, is_whole: bool) {
+        let budget = &*self.0;
+        // Writes nothing before the first retry, which is most of the time.
+        if budget.full_at.load(Relaxed) == 0 {
+            return;
+        }
+        let more = if is_whole { budget.period } else { budget.period / 10 };
+        let refilled = |full_at: u64| Some(full_at.saturating_sub(more));
+        let _ = budget.full_at.fetch_update(Relaxed, Relaxed, refilled);
     }
+}
+
+impl Default for RetryBudget {
+    /// 10 retries, of which time refills one per minute.
+    fn default() -> Self {
+        Self::new(10, Duration::from_secs(60))
+    }
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    RetryAfter(Duration),
+    Fail,
+    /// Only the budget forbids a retry.
+    FailWithoutBudget,
 }
 
 /// The attempts of one call so far.
 pub(crate) struct Retries<'a> {
     policy: &'a RetryPolicy,
-    budget: &'a Budget,
+    budget: &'a RetryBudget,
     kind: OperationKind,
     /// Made with the first retry.
     bounds: Option<ExponentialBackoff>,
@@ -224,7 +286,11 @@ pub(crate) struct Retries<'a> {
 }
 
 impl<'a> Retries<'a> {
-    pub(crate) fn new(policy: &'a RetryPolicy, budget: &'a Budget, kind: OperationKind) -> Self {
+    pub(crate) fn new(
+        policy: &'a RetryPolicy,
+        budget: &'a RetryBudget,
+        kind: OperationKind,
+    ) -> Self {
         Self {
             policy,
             budget,
@@ -236,17 +302,21 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// Counts an attempt that ended with a response that no retry would change; returns the number
-    /// of attempts.
-    pub(crate) fn settled(&mut self) -> u32 {
+    /// Counts an attempt that succeeded; returns the number of attempts.
+    pub(crate) fn succeeded(&mut self) -> u32 {
         self.attempts += 1;
-        self.budget.refill(if self.attempts > 1 { Budget::RETRY } else { 1 });
+        self.budget.refill(self.attempts > 1);
         self.attempts
     }
 
-    /// Counts a failed attempt; returns how long to wait before the next one, `None` when there is
-    /// to be none.
-    pub(crate) fn wait_after(&mut self, outcome: &Outcome, left: Duration) -> Option<Duration> {
+    /// Counts an attempt whose key the server rejected, so that it did nothing. Another key follows.
+    pub(crate) fn unauthorized(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// Counts a failed attempt; `left` is the rest of the call's time.
+    pub(crate) fn failed(&mut self, outcome: &Outcome, left: Duration) -> Next {
+        self.attempts += 1;
         self.is_ambiguous |= self.kind != OperationKind::Read && outcome.may_be_applied();
         if let Outcome::Response { status, .. } = outcome {
             // What a create conflicts with may be its own earlier attempt.
@@ -254,26 +324,23 @@ impl<'a> Retries<'a> {
             self.is_ambiguous |= conflicts && self.was_unavailable;
             self.was_unavailable |= *status == StatusCode::SERVICE_UNAVAILABLE;
         }
-        if !outcome.is_transient() {
-            match outcome {
-                // The server works; it rejects this request.
-                Outcome::Response { status, .. } if status.is_client_error() => {
-                    self.settled();
-                }
-                _ => self.attempts += 1,
-            }
-            return None;
+        let is_unsafe = self.is_ambiguous && self.kind == OperationKind::Create;
+        if is_unsafe || !outcome.is_transient() {
+            return Next::Fail;
         }
-        self.attempts += 1;
-        if self.is_ambiguous && self.kind == OperationKind::Create {
-            return None;
-        }
-        let bound = self.bounds.get_or_insert_with(|| self.policy.bounds()).next()?;
+        let Some(bound) = self.bounds.get_or_insert_with(|| self.policy.bounds()).next() else {
+            return Next::Fail;
+        };
         let share = if self.policy.jitter { fastrand::f64() } else { 1.0 };
         let pause = Duration::try_from_secs_f64(bound.as_secs_f64() * share).unwrap_or(bound);
         let wait = outcome.retry_after().unwrap_or_default().saturating_add(pause);
-        let is_in_time = wait.saturating_add(SHORTEST_ATTEMPT) < left;
-        (is_in_time && self.budget.take()).then_some(wait)
+        if wait.saturating_add(SHORTEST_ATTEMPT) >= left {
+            Next::Fail
+        } else if self.budget.take() {
+            Next::RetryAfter(wait)
+        } else {
+            Next::FailWithoutBudget
+        }
     }
 
     pub(crate) fn attempts(&self) -> u32 {
@@ -338,7 +405,7 @@ mod tests {
             let log = Rc::clone(&log);
             clients.spawn_local(async move {
                 let now = || start.elapsed().as_millis() as u64;
-                let (policy, mut budget) = (RetryPolicy::default(), Budget::new());
+                let (policy, mut budget) = (RetryPolicy::default(), RetryBudget::default());
                 sleep(Duration::from_millis(client)).await;
                 let mut every_second = interval(Duration::from_secs(1));
                 every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -347,17 +414,17 @@ mod tests {
                     let in_outage = u32::from(OUTAGE.contains(&now()));
                     log.calls_in_outage.update(|count| count + in_outage);
                     if !with_budget {
-                        budget = Budget::new();
+                        budget = RetryBudget::default();
                     }
                     let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
                     loop {
                         let Some(outcome) = log.failure(now()) else {
-                            retries.settled();
+                            retries.succeeded();
                             break;
                         };
-                        match retries.wait_after(&outcome, Duration::from_secs(60)) {
-                            Some(wait) => sleep(wait).await,
-                            None => break log.last_failure.set(now()),
+                        match retries.failed(&outcome, Duration::from_secs(60)) {
+                            Next::RetryAfter(wait) => sleep(wait).await,
+                            _ => break log.last_failure.set(now()),
                         }
                     }
                 }
@@ -372,10 +439,13 @@ mod tests {
         let ms = Duration::from_millis;
         let policy = RetryPolicy::default().attempts(6).backoff(ms(125), ms(500));
         let waits = |policy: &RetryPolicy| -> Vec<Duration> {
-            let budget = Budget::new();
+            let budget = RetryBudget::default();
             let mut retries = Retries::new(policy, &budget, OperationKind::Read);
             let outcome = Outcome::NotConnected { is_permanent: false };
-            let next = || retries.wait_after(&outcome, Duration::MAX);
+            let next = || match retries.failed(&outcome, Duration::MAX) {
+                Next::RetryAfter(wait) => Some(wait),
+                _ => None,
+            };
             std::iter::from_fn(next).collect()
         };
         let bounds = [ms(125), ms(250), ms(500), ms(500), ms(500)];
@@ -399,14 +469,65 @@ mod tests {
         let wait = Duration::from_millis(100);
         let policy = RetryPolicy::default().backoff(wait, wait).jitter(false);
         let enough = wait + SHORTEST_ATTEMPT;
+        let more = enough + Duration::from_nanos(1);
         for (left, expected) in
-            [(wait / 2, None), (enough, None), (enough + Duration::from_nanos(1), Some(wait))]
+            [(wait / 2, Next::Fail), (enough, Next::Fail), (more, Next::RetryAfter(wait))]
         {
-            let budget = Budget::new();
+            let budget = RetryBudget::default();
             let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
             let outcome = Outcome::NotConnected { is_permanent: false };
-            assert_eq!(retries.wait_after(&outcome, left), expected, "{left:?}");
+            assert_eq!(retries.failed(&outcome, left), expected, "{left:?}");
         }
+    }
+
+    /// How many retries are left, which takes them.
+    fn left(budget: &RetryBudget) -> usize {
+        std::iter::from_fn(|| budget.take().then_some(())).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_and_successes_refill_the_budget_and_errors_do_not() {
+        let (budget, policy) = (RetryBudget::default(), RetryPolicy::default());
+        let retries = || Retries::new(&policy, &budget, OperationKind::Read);
+        assert_eq!((left(&budget), left(&budget)), (10, 0));
+
+        for _ in 0..9 {
+            retries().succeeded();
+        }
+        assert_eq!(left(&budget), 0, "nine tenths are no retry");
+        retries().succeeded();
+        assert_eq!(left(&budget), 1, "ten tenths are one");
+
+        let mut retried = retries();
+        retried.unauthorized();
+        retried.succeeded();
+        assert_eq!(left(&budget), 1, "a success after a retry refills it");
+
+        let status = StatusCode::UNAUTHORIZED;
+        for _ in 0..100 {
+            let outcome = Outcome::Response { status, retry_after: None };
+            assert_eq!(retries().failed(&outcome, Duration::MAX), Next::Fail);
+        }
+        assert_eq!(left(&budget), 0);
+
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(left(&budget), 1, "a minute refills one");
+        sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(left(&budget), 10, "an hour refills no more than all");
+        for _ in 0..1_000 {
+            retries().succeeded();
+        }
+        assert_eq!(left(&budget), 10, "successes refill no more than all");
+    }
+
+    #[test]
+    fn a_budget_has_any_number_of_retries_and_is_shared_by_its_clones() {
+        for retries in [0, 1, 7] {
+            let budget = RetryBudget::new(retries, Duration::MAX);
+            let taken = left(&budget.clone());
+            assert_eq!((taken, left(&budget)), (retries as usize, 0));
+        }
+        assert!(RetryBudget::new(1, Duration::ZERO).take());
     }
 
     #[tokio::test(start_paused = true)]

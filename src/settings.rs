@@ -2,20 +2,19 @@
 //! shows no key, password or header value.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     TRANSFER_ENCODING, USER_AGENT,
 };
-use zeroize::Zeroizing;
 
+use crate::credentials::Credentials;
 use crate::error::Error;
-use crate::generated::{AUTHENTICATION_HEADER, AUTHENTICATION_PREFIX};
+use crate::generated::AUTHENTICATION_HEADER;
 use crate::redaction;
-use crate::values::ApiKeyValue;
 
 const PRODUCT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
 
@@ -41,6 +40,16 @@ pub(crate) struct Sourced<T> {
     pub(crate) value: T,
 }
 
+impl fmt::Debug for Sourced<Result<Url, Error>> {
+    /// Shows the value and its source.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Ok(url) => write!(f, "{url} from {}", self.source),
+            Err(error) => write!(f, "{error}"),
+        }
+    }
+}
+
 impl<T> Sourced<T> {
     pub(crate) fn new(source: impl Into<Cow<'static, str>>, value: T) -> Self {
         Self { source: source.into(), value }
@@ -49,33 +58,9 @@ impl<T> Sourced<T> {
 
 /// The settings that can be read from outside.
 pub(crate) struct SourcedSettings {
-    pub(crate) api_key: Sourced<ApiKeyValue>,
+    pub(crate) credentials: Credentials,
     /// A URL or a bare host.
     pub(crate) api_server: Option<Sourced<String>>,
-}
-
-/// Returns the header's value for a key. Nothing prints it, and its memory is wiped when the last
-/// copy is dropped; what the HTTP library writes to its own buffers is out of reach.
-pub(crate) fn authorization(key: &Sourced<ApiKeyValue>) -> Result<HeaderValue, Error> {
-    let (source, key) = (&key.source, key.value.expose_secret());
-    if key.is_empty() {
-        let reason = format!("the API key from {source} is empty; set it to the client's key");
-        return Err(Error::rejected(reason));
-    }
-    if let Some(position) = key.chars().position(|char| !char.is_ascii_graphic()) {
-        return Err(Error::rejected(format!(
-            "the API key from {source} is not valid: character {} of {} is not printable ASCII; \
-             check for a pasted space or newline",
-            position + 1,
-            key.chars().count()
-        )));
-    }
-    let text = Zeroizing::new([AUTHENTICATION_PREFIX, key].concat().into_bytes());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|error| {
-        Error::rejected_because(format!("the API key from {source} is not valid"), error)
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Parses the URL or the bare host of an API server. A bare host gets `http://` if it is this
@@ -187,12 +172,14 @@ pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error
         .map_err(|error| Error::rejected_because("the application is not valid", error))
 }
 
-/// Parses a header for every request.
-pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let rejected = |reason| {
-        let name = redaction::text(name, None);
-        Error::rejected(format!("the header {name:?} from `default_header` {reason}"))
-    };
+/// Parses a header.
+pub(crate) fn header(
+    source: &str,
+    name: &str,
+    value: &str,
+) -> Result<(HeaderName, HeaderValue), String> {
+    let rejected =
+        |reason| format!("the header {:?} from {source} {reason}", redaction::text(name, None));
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(rejected("has a name that is not valid; use one such as \"x-team\""));
     };
@@ -204,6 +191,14 @@ pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
     };
     value.set_sensitive(true);
     Ok((header, value))
+}
+
+/// Removes the headers that the client sets itself, and marks the others sensitive.
+pub(crate) fn restrict(headers: &mut HeaderMap) {
+    for name in OWN_HEADERS {
+        headers.remove(name);
+    }
+    headers.values_mut().for_each(|value| value.set_sensitive(true));
 }
 
 /// Parses the URL of a proxy.
@@ -228,20 +223,5 @@ pub(crate) fn root_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>,
         Ok(certificates) if certificates.is_empty() => Err(Error::rejected(reason)),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(Error::rejected_because(reason, error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_authorization_header_is_marked_sensitive() -> Result<(), Error> {
-        // No test from outside can see what the HTTP library does with the mark.
-        let key = ApiKeyValue::from("a-key-without-spaces");
-        let value = authorization(&Sourced::new("the key", key))?;
-        assert!(value.is_sensitive());
-        assert_eq!(value.as_bytes(), b"ApiKey a-key-without-spaces");
-        Ok(())
     }
 }

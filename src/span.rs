@@ -8,9 +8,7 @@ use tracing::field::Empty;
 
 use crate::error::Failure;
 use crate::operation::Operation;
-
-/// The response header that names the request in the server's log.
-const TRACE_ID: &str = "x-trace-id";
+use crate::report;
 
 /// Creates the span of a call.
 pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
@@ -37,7 +35,7 @@ pub(crate) fn succeeded(span: &Span, status: StatusCode, headers: &HeaderMap, at
         return;
     }
     span.record("http.response.status_code", status.as_u16());
-    record_trace_id(span, headers.get(TRACE_ID).and_then(|id| id.to_str().ok()));
+    record_trace_id(span, report::trace_id(headers));
     record_attempts(span, attempts);
 }
 

@@ -24,6 +24,29 @@ async fn from_env_reads_the_key_and_the_server() {
     assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn from_env_reads_the_key_from_a_file() {
+    let server = Server::start().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, server.admin_key().expose_secret()).unwrap();
+    let file = file.to_str();
+    let from_env = |key, file| {
+        let server = ("ROCKSET_APISERVER", Some(server.url()));
+        let vars = [("ROCKSET_APIKEY", key), ("ROCKSET_APIKEY_FILE", file), server];
+        temp_env::with_vars(vars, || Client::from_env().map_err(|error| error.to_string()))
+    };
+    let client = from_env(None, file).unwrap();
+    assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
+
+    let error = from_env(Some("k"), file).unwrap_err();
+    assert_eq!(error, "ROCKSET_APIKEY and ROCKSET_APIKEY_FILE are both set; unset one of them");
+    let error = from_env(None, Some("/no/such/key")).unwrap_err();
+    assert!(error.starts_with("the file /no/such/key with the API key cannot be read"), "{error}");
+    let error = from_env(None, Some("")).unwrap_err();
+    assert!(error.starts_with("ROCKSET_APIKEY_FILE is set but empty"), "{error}");
+}
+
 #[test]
 fn a_bare_host_is_reached_with_http_on_this_machine_and_with_https_elsewhere() {
     for (host, url) in [

@@ -6,7 +6,9 @@
 mod architecture;
 #[cfg(feature = "blocking")]
 mod blocking;
+mod calls;
 mod contract;
+mod credentials;
 mod errors;
 #[cfg(feature = "httpmock")]
 mod mock;

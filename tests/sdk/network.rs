@@ -556,9 +556,9 @@ async fn successful_retries_refill_the_budget() {
 }
 
 #[tokio::test]
-async fn a_success_or_a_rejection_by_the_server_refills_a_tenth_of_a_retry() {
+async fn a_success_refills_a_tenth_of_a_retry_and_an_error_response_nothing() {
     let success = Step::response(200, "", success(LIST).to_string());
-    for settled in [success, Step::status(404)] {
+    for (settled, last) in [(success, [2, 1]), (Step::status(404), [1, 1])] {
         let fail = |count| std::iter::repeat_n(Step::status(503), count);
         let settle = |count| std::iter::repeat_n(settled.clone(), count);
         let steps = fail(21).chain(settle(9)).chain(fail(1)).chain(settle(1)).chain(fail(3));
@@ -569,10 +569,14 @@ async fn a_success_or_a_rejection_by_the_server_refills_a_tenth_of_a_retry() {
         // The budget is used up by ten calls. Nine tenths are not enough for a retry, ten are.
         for _ in 0..11 + 9 + 1 + 1 + 2 {
             let before = server.requests().len();
-            let _ = client.list_api_keys().await;
+            if let Err(error) = client.list_api_keys().await {
+                let is_used_up = error.to_string().ends_with("; the retry budget is used up");
+                let is_retried = error.attempts() > 1 || error.is_not_found();
+                assert_eq!(is_used_up, !is_retried, "{error}");
+            }
             requests.push(server.requests().len() - before);
         }
-        let expected = [&[2; 10][..], &[1], &[1; 9], &[1], &[1], &[2, 1]].concat();
+        let expected = [&[2; 10][..], &[1], &[1; 9], &[1], &[1], &last].concat();
         assert_eq!(requests, expected, "{settled:?}");
     }
 }

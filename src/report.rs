@@ -1,0 +1,107 @@
+//! The report of a call: its last response, and what it took. It holds nothing secret.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, SET_COOKIE};
+
+use crate::redaction;
+
+/// The response header that names the request in the server's log.
+const TRACE_ID: &str = "x-trace-id";
+
+/// The outcome of a call without the body: the last response's status and headers, and the effort.
+///
+/// It comes with a success from [`Call::with_report`](crate::Call::with_report), and with a failed
+/// call from [`Error::report`](crate::Error::report).
+///
+/// ```
+/// # use rockset_apikeys::Client;
+/// # use rockset_apikeys_server::Server;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::start().await?;
+/// # let key = server.admin_key().clone();
+/// # let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+/// let (keys, report) = client.list_api_keys().with_report().await?;
+/// assert_eq!(report.status().map(|status| status.as_u16()), Some(200));
+/// println!(
+///     "{} keys in {:?}, {} attempts, trace id {:?}",
+///     keys.len(),
+///     report.elapsed(),
+///     report.attempts(),
+///     report.trace_id(),
+/// );
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallReport {
+    status: Option<StatusCode>,
+    headers: HeaderMap,
+    trace_id: Option<String>,
+    attempts: u32,
+    elapsed: Duration,
+}
+
+impl CallReport {
+    /// Makes the report of a call with this last response, if one arrived. `key` is the client's.
+    pub(crate) fn new(
+        attempts: u32,
+        elapsed: Duration,
+        response: Option<(StatusCode, &HeaderMap)>,
+        key: Option<&str>,
+    ) -> Self {
+        let mut headers = HeaderMap::new();
+        for (name, value) in response.iter().flat_map(|(_, headers)| headers.iter()) {
+            // A server may echo what it got.
+            let is_safe = |text| redaction::text(text, key) == text;
+            if *name != SET_COOKIE && value.to_str().is_ok_and(is_safe) {
+                headers.append(name, value.clone());
+            }
+        }
+        let trace_id = trace_id(&headers).map(str::to_owned);
+        Self { status: response.map(|(status, _)| status), headers, trace_id, attempts, elapsed }
+    }
+
+    /// Adds the trace id that the body of an error response has.
+    pub(crate) fn or_trace_id(mut self, id: Option<&str>) -> Self {
+        self.trace_id = self.trace_id.or_else(|| id.map(str::to_owned));
+        self
+    }
+
+    /// Returns the status of the last response, or `None` if none arrived.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.status
+    }
+
+    /// Returns the headers of the last response.
+    ///
+    /// Cookies are left out, and so are headers with the client's key or text that looks like a
+    /// key. Values are marked sensitive, so that `Debug` does not print them.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Returns the id that finds the request in the server's log.
+    ///
+    /// The header `x-trace-id` has it, or the body of an error response.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.trace_id.as_deref()
+    }
+
+    /// Returns the number of attempts, which is at least 1.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Returns how long the call took, with all attempts and waits.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}
+
+/// Returns the id that finds a request in the server's log.
+pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get(TRACE_ID)?.to_str().ok()
+}

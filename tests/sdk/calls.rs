@@ -1,0 +1,173 @@
+//! What a single call has of its own: its settings, its report, and the kind of its error.
+
+use std::time::Duration;
+
+use rockset_apikeys::{Client, ErrorKind, RetryBudget, RetryPolicy, StatusCode};
+use rockset_apikeys_server::{Fault, Server};
+use tokio::net::TcpListener;
+
+use crate::script::{Script, Step};
+use crate::support::{client_of, success};
+
+fn keys(headers: &str) -> Step {
+    Step::response(200, headers, success("list_api_keys").to_string())
+}
+
+#[tokio::test]
+async fn a_call_has_a_retry_policy_of_its_own() {
+    let server = Script::play([Step::status(503)]).await;
+    let client = client_of(&server.url, "k");
+    assert_eq!(client.list_api_keys().await.unwrap_err().attempts(), 1);
+    let policy = RetryPolicy::default().attempts(3).backoff(Duration::ZERO, Duration::ZERO);
+    let error = client.list_api_keys().retry_policy(policy).await.unwrap_err();
+    assert_eq!(error.attempts(), 3);
+}
+
+#[tokio::test]
+async fn a_header_of_a_call_is_in_its_requests_alone() {
+    let server = Script::play([keys("")]).await;
+    let builder = Client::builder().api_server(&server.url).api_key("k");
+    let client = builder.default_header("x-team", "all").build().unwrap();
+    let call = client.list_api_keys().header("X-Team", "CANARY").header("x-more", "1");
+    assert!(!format!("{call:?}").contains("CANARY"), "{call:?}");
+    call.await.unwrap();
+    client.list_api_keys().await.unwrap();
+    let requests: Vec<_> =
+        server.requests().iter().map(|request| request.to_ascii_lowercase()).collect();
+    assert!(requests[0].contains("x-team: canary\r\n") && requests[0].contains("x-more: 1\r\n"));
+    assert!(!requests[0].contains("x-team: all"), "{}", requests[0]);
+    assert!(requests[1].contains("x-team: all\r\n") && !requests[1].contains("x-more"));
+
+    for (name, value, reason) in [
+        ("Authorization", "CANARY", "is set by the client itself; remove it"),
+        ("x team", "CANARY", "has a name that is not valid"),
+        ("x-team", "CANARY\n", "has a value that is not printable ASCII"),
+    ] {
+        let error = client.list_api_keys().header(name, value).await.unwrap_err();
+        let beginning = format!("list_api_keys: the header {name:?} from `header` {reason}");
+        assert!(error.to_string().starts_with(&beginning), "{error}");
+        assert!(error.is_rejected() && !error.to_string().contains("CANARY"), "{error}");
+    }
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn attempt_headers_are_made_for_each_attempt_and_replace_none_of_the_clients() {
+    let server = Script::play([Step::status(503), keys("")]).await;
+    let count = std::sync::atomic::AtomicU32::new(1);
+    let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
+    let client = Client::builder()
+        .api_server(&server.url)
+        .api_key("clients-key")
+        .retry_policy(policy)
+        .attempt_headers(move |headers| {
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert!(headers.is_empty());
+            headers.insert("x-attempt", number.into());
+            headers.insert("authorization", "ApiKey other".parse().unwrap());
+            headers.insert("host", "other".parse().unwrap());
+        })
+        .build()
+        .unwrap();
+    client.list_api_keys().await.unwrap();
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for (request, number) in requests.iter().zip(1..) {
+        let request = request.to_ascii_lowercase();
+        assert!(request.contains(&format!("x-attempt: {number}\r\n")), "{request}");
+        assert!(request.contains("authorization: apikey clients-key\r\n"), "{request}");
+        assert!(!request.contains("other"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_has_the_last_response_and_the_effort() {
+    let headers = "x-trace-id: 4bf92f35\r\nx-more: 1\r\n";
+    let server = Script::play([Step::status(503), keys(headers)]).await;
+    let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
+    let client = client_of(&server.url, "clients-key");
+    let call = client.list_api_keys().retry_policy(policy).with_report();
+    let (keys, report) = call.timeout(Duration::from_secs(30)).await.unwrap();
+    assert_eq!((keys.len(), report.attempts()), (1, 2));
+    assert_eq!(report.status(), Some(StatusCode::OK));
+    assert_eq!(report.trace_id(), Some("4bf92f35"));
+    assert_eq!(report.headers()["x-more"], "1");
+    assert!(!report.elapsed().is_zero() && report.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn an_errors_report_has_the_last_response_too() {
+    let server = Server::start().await.unwrap();
+    let client = client_of(server.url(), server.admin_key().expose_secret());
+    let error = client.get_api_key("lost").await.unwrap_err();
+    let report = error.report().unwrap();
+    assert_eq!((report.status(), report.attempts()), (Some(StatusCode::NOT_FOUND), 1));
+    assert_eq!(report.trace_id().map(str::len), Some(32));
+    assert_eq!(report.trace_id(), error.details().unwrap().trace_id.as_deref());
+    assert_eq!(report.headers()["content-type"], "application/json");
+
+    server.inject(Fault::drop_connection(), 1);
+    let error = client.get_api_key("lost").await.unwrap_err();
+    let report = error.report().unwrap();
+    assert_eq!((report.status(), report.trace_id()), (None, None));
+    assert!(client.get_api_key("").await.unwrap_err().report().is_none());
+}
+
+#[tokio::test]
+async fn a_report_holds_nothing_secret() {
+    let other = "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5zA7bC9dE1fG3hI5jK7lM9nO1pQ3r";
+    let echoes = format!(
+        "x-echo: clients-key\r\nx-other: {other}\r\nset-cookie: session=1\r\nx-plain: visible\r\n"
+    );
+    for status in [200, 404] {
+        let body = success("list_api_keys").to_string();
+        let server = Script::play([Step::response(status, &echoes, body)]).await;
+        let client = client_of(&server.url, "clients-key");
+        let report = match client.list_api_keys().with_report().await {
+            Ok((_, report)) => report,
+            Err(error) => error.report().unwrap().clone(),
+        };
+        let mut names: Vec<_> = report.headers().keys().map(|name| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "x-plain"][usize::from(status == 404)..]);
+        assert!(!format!("{report:?}").contains("visible"), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_error_has_a_kind() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let client = client_of(&format!("http://{closed}"), "k");
+    assert_eq!(client.list_api_keys().await.unwrap_err().kind(), ErrorKind::Connect);
+    assert_eq!(client.get_api_key("").await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!(Client::builder().build().unwrap_err().kind(), ErrorKind::Rejected);
+    let cut = b"HTTP/1.1 200 -\r\ncontent-length: 99\r\n\r\n".to_vec();
+    for (step, kind) in [
+        (Step::Hang(Vec::new()), ErrorKind::Timeout),
+        (Step::Reset, ErrorKind::Connection),
+        (Step::Send(cut.clone()), ErrorKind::Connection),
+        (Step::Hang(cut), ErrorKind::Timeout),
+        (Step::response(200, "", "{}"), ErrorKind::Decode),
+        (Step::status(404), ErrorKind::Response(StatusCode::NOT_FOUND)),
+        (Step::status(504), ErrorKind::Response(StatusCode::GATEWAY_TIMEOUT)),
+        (Step::status(204), ErrorKind::Response(StatusCode::NO_CONTENT)),
+    ] {
+        let server = Script::play([step.clone()]).await;
+        let client = client_of(&server.url, "k");
+        let call = client.list_api_keys().timeout(Duration::from_millis(300));
+        assert_eq!(call.await.unwrap_err().kind(), kind, "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn clients_share_a_budget_that_they_are_given() {
+    let server = Script::play([Step::status(500)]).await;
+    let budget = RetryBudget::new(2, Duration::from_secs(3_600));
+    let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
+    let attempts = async |key| {
+        let builder = Client::builder().api_server(&server.url).api_key(key);
+        let builder = builder.retry_policy(policy.clone()).retry_budget(budget.clone());
+        builder.build().unwrap().list_api_keys().await.unwrap_err().attempts()
+    };
+    assert_eq!((attempts("one").await, attempts("two").await), (3, 1));
+}
