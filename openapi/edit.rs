@@ -1,5 +1,6 @@
-//! Edits of the generated syntax tree, for the two things that no setting of the generator changes:
-//! how a path segment is encoded, in the client and in the mocks, and how a body is decoded.
+//! Edits of the generated syntax tree, for what no setting of the generator changes: how a path
+//! segment is encoded, in the client and in the mocks, how a body is decoded, and how a mock
+//! serializes one.
 //!
 //! Each edit counts its places. Where the count is not what the contract asks for, the generator
 //! has changed and the edit fails.
@@ -8,7 +9,10 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Expr, ExprCall, ExprLit, File, Lit, LitStr, Macro, Meta, Token, parse_quote};
+use syn::{
+    Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta, Token,
+    parse_quote,
+};
 
 /// Encodes path segments with the crate's function. The generator's own leaves the backslash, which
 /// URL parsers read as a slash, and accepts `.` and `..`, which they resolve.
@@ -92,6 +96,27 @@ pub fn decode_without_quoting(file: &mut File, expected: usize) -> Result<(), St
     let mut decoding = Decoding(0);
     decoding.visit_file_mut(file);
     expect_places("ResponseValue::from_response", expected, decoding.0)
+}
+
+/// Serializes the bodies of mocks with the full values of keys, as a server does.
+pub fn expose_mocked_keys(file: &mut File, expected: usize) -> Result<(), String> {
+    /// Edits `json_body_obj(value)`.
+    struct Bodies(usize);
+
+    impl VisitMut for Bodies {
+        fn visit_expr_method_call_mut(&mut self, call: &mut ExprMethodCall) {
+            visit_mut::visit_expr_method_call_mut(self, call);
+            if call.method == "json_body_obj" {
+                let value = call.args.first();
+                call.args = parse_quote!(&crate::ExposeSecrets(#value));
+                self.0 += 1;
+            }
+        }
+    }
+
+    let mut bodies = Bodies(0);
+    bodies.visit_file_mut(file);
+    expect_places("json_body_obj", expected, bodies.0)
 }
 
 /// Gives each line of documentation an attribute of its own. Otherwise it is printed as a block
@@ -191,6 +216,7 @@ mod tests {
         fn user() {
             let re = regex::Regex::new(&format!("^/users/{}$", value.to_string())).unwrap();
         }
+        fn ok() { Self(self.0.status(200u16).json_body_obj(value)) }
     "#;
 
     type Edit = fn(&mut File, usize) -> Result<(), String>;
@@ -213,14 +239,17 @@ mod tests {
         let mock = edited(MOCK, encode_mocked_segments, 1).expect("one segment");
         assert!(mock.contains(r#"crate::path::pattern("^/users/{}$", value)"#), "{mock}");
         assert!(!mock.contains("unwrap"), "{mock}");
+        let mock = edited(MOCK, expose_mocked_keys, 1).expect("one body");
+        assert!(mock.contains("json_body_obj(&crate::ExposeSecrets(value))"), "{mock}");
     }
 
     #[test]
     fn an_edit_fails_where_the_generated_code_has_another_shape() {
-        let edits: [(Edit, &str, usize); 3] = [
+        let edits: [(Edit, &str, usize); 4] = [
             (encode_path_segments, CLIENT, 2),
             (decode_without_quoting, CLIENT, 2),
             (encode_mocked_segments, MOCK, 1),
+            (expose_mocked_keys, MOCK, 1),
         ];
         for (edit, source, places) in edits {
             let error = edited("fn send() {}", edit, places).expect_err("nothing to edit");

@@ -18,7 +18,7 @@ use std::panic;
 use std::path::Path;
 
 use openapiv3::OpenAPI;
-use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
+use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypePatch};
 use quote::quote;
 use syn::File;
 
@@ -72,6 +72,7 @@ fn generate(text: &str) -> Result<Code, String> {
     let mock = without_panic(|| Generator::new(&settings).httpmock(&spec, "crate"))?;
     let mut mock: File = syn::parse2(mock).map_err(invalid_rust)?;
     edit::encode_mocked_segments(&mut mock, table::path_segments(&spec))?;
+    edit::expose_mocked_keys(&mut mock, table::json_bodies(&spec))?;
 
     Ok(Code { client: source(client), mock: source(mock) })
 }
@@ -82,7 +83,10 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
         .with_interface(InterfaceStyle::Builder)
         .with_hooks(HooksMode::Expected)
         .with_inner_type(quote!(crate::hook::Hook))
-        .with_derive("schemars::JsonSchema");
+        .with_derive("schemars::JsonSchema")
+        .with_derive("PartialEq")
+        // A response may get another field; its type's constructor is in the crate.
+        .with_patch("ApiKey", TypePatch::default().with_attr("#[non_exhaustive]"));
     for name in OWN_TYPES {
         settings.with_replacement(name, format!("crate::{name}"), [].into_iter());
     }

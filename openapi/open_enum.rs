@@ -119,6 +119,15 @@ impl OpenEnum {
                     }
                 }
             }
+
+            impl ::std::str::FromStr for #name {
+                type Err = ::std::convert::Infallible;
+
+                /// Parses the value as it stands in JSON. One that is not known is kept.
+                fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+                    Ok(Self::from(value))
+                }
+            }
         }
     }
 }

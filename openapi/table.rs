@@ -86,6 +86,13 @@ pub fn json_responses(spec: &OpenAPI) -> usize {
     responses.filter(|response| response.content.contains_key("application/json")).count()
 }
 
+/// How many bodies mocks have: those of requests, and of documented responses.
+pub fn json_bodies(spec: &OpenAPI) -> usize {
+    let requests = spec.operations().filter_map(|(.., it)| it.request_body.as_ref()?.as_item());
+    let requests = requests.filter(|request| request.content.contains_key("application/json"));
+    requests.count() + json_responses(spec)
+}
+
 /// What the operation does to state. Only the contract can say that of a POST.
 fn kind(method: &str, operation: &Operation, place: &str) -> Result<&'static str, String> {
     let said = operation.extensions.get(KIND);

@@ -40,8 +40,8 @@ pub struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry_policy: Option<RetryPolicy>,
     pub(crate) headers: HeaderMap,
-    /// Why a header is not valid.
-    pub(crate) invalid_header: Option<String>,
+    /// Why a setting of the call is not valid.
+    pub(crate) invalid: Option<String>,
 }
 
 /// What a call is about, for the text of its error.
@@ -87,7 +87,7 @@ pub(crate) async fn run<T, F>(
 where
     F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
 {
-    if let Some(reason) = &options.invalid_header {
+    if let Some(reason) = &options.invalid {
         return Err(Error::not_sent(operation, reason));
     }
     let time = options.timeout.unwrap_or(settings.timeout);

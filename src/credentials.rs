@@ -149,7 +149,10 @@ impl Credentials {
         let name = &self.0.name;
         let replaced = match asked {
             Ok(key) => self.replace(key),
-            Err(error) => Err(Error::rejected_because(format!("{name} gives no API key; nothing was sent"), error)),
+            Err(error) => Err(Error::rejected_because(
+                format!("{name} gives no API key; nothing was sent"),
+                error,
+            )),
         };
         match replaced {
             Err(error) if self.0.authorization.current().is_none() => Err(error),

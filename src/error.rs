@@ -218,6 +218,28 @@ impl Error {
         Self(Repr::Failed(Box::new(failed)))
     }
 
+    /// A call whose one attempt got this error response.
+    #[cfg(feature = "httpmock")]
+    pub(crate) fn response(
+        operation: &'static Operation,
+        status: StatusCode,
+        details: ErrorBody,
+    ) -> Self {
+        let headers = HeaderMap::new();
+        let report = CallReport::new(1, Duration::ZERO, Some((status, &headers)), None);
+        let failure = Failure::Response { status, headers, retry_after: None, details };
+        let is_ambiguous = failure.outcome().is_ambiguous(operation.kind());
+        Self::failed(Failed {
+            operation,
+            name: None,
+            user: None,
+            report,
+            is_ambiguous,
+            is_budget_used_up: false,
+            failure,
+        })
+    }
+
     fn call(&self) -> Option<&Failed> {
         match &self.0 {
             Repr::Failed(failed) => Some(failed),

@@ -135,6 +135,7 @@
 // A client comes from `builder`, which checks each setting with `settings`; `env` and `profile`
 // read settings from outside. `operation`, `path`, `redaction`, `region`, `retry` and `values` are
 // what the others build on.
+mod api_key;
 mod authorization;
 #[cfg(feature = "blocking")]
 mod blocking;
@@ -170,18 +171,18 @@ mod values;
 ///
 /// ```
 /// use rockset_apikeys::mock::{MockServer, MockServerExt};
-/// use rockset_apikeys::types::{ApiKey, GetApiKeyResponse};
-/// use rockset_apikeys::{Client, KeyState};
+/// use rockset_apikeys::types::GetApiKeyResponse;
+/// use rockset_apikeys::{ApiKey, Client, KeyState};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let key = ApiKey::builder().name("my key").key("aB3dE5").state(KeyState::Suspended);
-/// let response: GetApiKeyResponse = GetApiKeyResponse::builder().data(key).try_into()?;
+/// let mut key = ApiKey::new("my key", "aB3dE5");
+/// key.state = Some(KeyState::Suspended);
 ///
 /// let server = MockServer::start_async().await;
 /// let mock = server.get_api_key(|when, then| {
 ///     when.user("admin@me.com").name("my key");
-///     then.ok(&response);
+///     then.ok(&GetApiKeyResponse { data: key });
 /// });
 ///
 /// let client = Client::builder().api_server(server.base_url()).api_key("any").build()?;
@@ -234,6 +235,29 @@ pub mod mock {
     include!(concat!(env!("OUT_DIR"), "/mock.rs"));
 
     pub use httpmock::MockServer;
+
+    use crate::generated::ErrorBody;
+
+    /// Makes the error of a call, to test what a program does with it.
+    ///
+    /// It is the error of one attempt that got this status and message.
+    ///
+    /// ```
+    /// use rockset_apikeys::generated::operations;
+    /// use rockset_apikeys::{StatusCode, mock};
+    ///
+    /// let error = mock::error(&operations::GET_API_KEY, StatusCode::NOT_FOUND, "no such key");
+    /// assert!(error.is_not_found() && !error.is_ambiguous());
+    /// assert_eq!(error.to_string(), "get_api_key: 404 Not Found: no such key");
+    /// ```
+    pub fn error(
+        operation: &'static crate::Operation,
+        status: crate::StatusCode,
+        message: impl Into<String>,
+    ) -> crate::Error {
+        let message = Some(message.into());
+        crate::Error::response(operation, status, ErrorBody { message, ..ErrorBody::default() })
+    }
 }
 
 pub use builder::ClientBuilder;
@@ -256,4 +280,4 @@ pub use report::CallReport;
 pub use reqwest;
 pub use reqwest::StatusCode;
 pub use retry::{RetryBudget, RetryPolicy};
-pub use values::{ApiKeyValue, Timestamp};
+pub use values::{ApiKeyValue, ExposeSecrets, Timestamp};

@@ -4,7 +4,9 @@
 //! `cargo xtask regen` holds this file to the contract: each operation has its method, and each
 //! parameter and field of a body its argument or setter.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::mem;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -73,7 +75,7 @@ impl<R: Request> Call<R> {
             Ok((name, value)) => {
                 self.options.headers.insert(name, value);
             }
-            Err(reason) => self.options.invalid_header = Some(reason),
+            Err(reason) => self.options.invalid = Some(reason),
         }
         self
     }
@@ -340,6 +342,40 @@ fn subject<'a>(user: &'a str, name: Option<&'a str>) -> Subject<'a> {
     Subject { name, user: Some(user).filter(|user| *user != DEFAULT_USER) }
 }
 
+impl<R: Expiring> Call<R> {
+    /// Sets when the key expires: this long from now, by the clock of this machine.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
+    /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    ///
+    /// let created = client.create_api_key("my-app").expires_in(90 * DAY).await?;
+    /// # let _ = created;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn expires_in(self, duration: Duration) -> Self {
+        self.expires_at(jiff::Timestamp::now().checked_add(duration).map(Timestamp::from))
+    }
+
+    fn expires_at(mut self, time: Result<Timestamp, impl fmt::Display>) -> Self {
+        match time {
+            Ok(time) => self.request.set_expiry_time(time),
+            Err(error) => {
+                self.options.invalid = Some(format!("the expiry time is not valid: {error}"));
+            }
+        }
+        self
+    }
+}
+
+/// A request that sets when a key expires.
+pub trait Expiring: Request {
+    fn set_expiry_time(&mut self, time: Timestamp);
+}
+
 /// The request of [`Client::create_api_key`].
 #[derive(Clone, Debug)]
 pub struct CreateApiKey {
@@ -358,10 +394,16 @@ impl Call<CreateApiKey> {
 
     /// Sets when the key expires; by default it does not.
     ///
+    /// The time is a text such as `2030-01-01T00:00:00Z`, a `SystemTime`, a `jiff::Timestamp`, or a
+    /// [`Timestamp`]. One that is not valid is rejected before sending.
+    ///
     /// Not on the documentation page, but a later addition to the API.
-    pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
-        self.request.body = self.request.body.expiry_time(Some(time.into()));
-        self
+    pub fn expiry_time<T>(self, time: T) -> Self
+    where
+        T: TryInto<Timestamp>,
+        T::Error: fmt::Display,
+    {
+        self.expires_at(time.try_into())
     }
 
     /// Sets the email address of the user for whom the key is created.
@@ -370,6 +412,12 @@ impl Call<CreateApiKey> {
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
         self.request.body = self.request.body.created_by(Some(user.into()));
         self
+    }
+}
+
+impl Expiring for CreateApiKey {
+    fn set_expiry_time(&mut self, time: Timestamp) {
+        self.body = mem::take(&mut self.body).expiry_time(Some(time));
     }
 }
 
@@ -489,10 +537,16 @@ impl Call<UpdateApiKey> {
 
     /// Sets when the key expires.
     ///
+    /// The time is a text such as `2030-01-01T00:00:00Z`, a `SystemTime`, a `jiff::Timestamp`, or a
+    /// [`Timestamp`]. One that is not valid is rejected before sending.
+    ///
     /// Not on the documentation page, but a later addition to the API.
-    pub fn expiry_time(mut self, time: impl Into<Timestamp>) -> Self {
-        self.request.body.expiry_time = Some(time.into());
-        self
+    pub fn expiry_time<T>(self, time: T) -> Self
+    where
+        T: TryInto<Timestamp>,
+        T::Error: fmt::Display,
+    {
+        self.expires_at(time.try_into())
     }
 
     /// Sets whether to remove the expiry time, so that the key does not expire.
@@ -501,6 +555,12 @@ impl Call<UpdateApiKey> {
     pub fn clear_expiry_time(mut self, clear: bool) -> Self {
         self.request.body.clear_expiry_time = Some(clear);
         self
+    }
+}
+
+impl Expiring for UpdateApiKey {
+    fn set_expiry_time(&mut self, time: Timestamp) {
+        self.body.expiry_time = Some(time);
     }
 }
 

@@ -146,6 +146,11 @@ impl Outcome {
         }
     }
 
+    /// Whether an attempt of this kind that ended so may have changed something.
+    pub(crate) fn is_ambiguous(&self, kind: OperationKind) -> bool {
+        kind != OperationKind::Read && self.may_be_applied()
+    }
+
     /// Whether the server may have done what the request asked for.
     fn may_be_applied(&self) -> bool {
         match self {
@@ -317,7 +322,7 @@ impl<'a> Retries<'a> {
     /// Counts a failed attempt; `left` is the rest of the call's time.
     pub(crate) fn failed(&mut self, outcome: &Outcome, left: Duration) -> Next {
         self.attempts += 1;
-        self.is_ambiguous |= self.kind != OperationKind::Read && outcome.may_be_applied();
+        self.is_ambiguous |= outcome.is_ambiguous(self.kind);
         if let Outcome::Response { status, .. } = outcome {
             // What a create conflicts with may be its own earlier attempt.
             let conflicts = self.kind == OperationKind::Create && *status == StatusCode::CONFLICT;

@@ -2,16 +2,20 @@
 //! timestamp, which keeps its text.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use jiff::fmt::temporal::Pieces;
 // Renamed, because the reference shows only the last part of a path.
 use jiff::{Error as JiffError, Timestamp as JiffTimestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// The value of an API key: the full key or its identifier.
@@ -31,8 +35,9 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// # How keys stay secret
 ///
 /// `{:?}` shows nothing of the value, and there is no `Display`: only
-/// [`expose_secret`](Self::expose_secret) returns it. It serializes as plain text, because a server
-/// has to send it.
+/// [`expose_secret`](Self::expose_secret) and [`secret`](Self::secret) return it. Serializing a full
+/// key fails, unless [`ExposeSecrets`] says that it is wanted; an identifier serializes. Comparing
+/// two values takes the same time wherever they differ.
 ///
 /// `Debug`, `Display`, log lines and errors of this crate show neither the client's key nor a key
 /// that was created or revealed. If an error response contains the client's key, or text that looks
@@ -49,6 +54,18 @@ impl ApiKeyValue {
     /// Returns the value itself. Every use is a place where the secret can leak.
     pub fn expose_secret(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the full key, or `None` if this is an identifier, which authenticates nothing.
+    ///
+    /// ```
+    /// use rockset_apikeys::ApiKeyValue;
+    ///
+    /// assert_eq!(ApiKeyValue::from("aB3dE5fG7h").secret(), Some("aB3dE5fG7h"));
+    /// assert_eq!(ApiKeyValue::from("aB3dE5").secret(), None);
+    /// ```
+    pub fn secret(&self) -> Option<&str> {
+        (self.identifier() != self.expose_secret()).then(|| self.expose_secret())
     }
 
     /// Returns the first 6 characters, which identify the key and may be shown.
@@ -78,9 +95,61 @@ impl fmt::Debug for ApiKeyValue {
     }
 }
 
+impl PartialEq for ApiKeyValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for ApiKeyValue {}
+
 impl Serialize for ApiKeyValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.secret().is_some() && !IS_EXPOSED.get() {
+            return Err(S::Error::custom(
+                "an API key is not serialized by accident; wrap the value in `ExposeSecrets`, or \
+                 serialize the key's identifier",
+            ));
+        }
         serializer.serialize_str(&self.0)
+    }
+}
+
+thread_local! {
+    /// Whether `ExposeSecrets` is serializing on this thread.
+    static IS_EXPOSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Serializes a value with the full keys in it.
+///
+/// Without it, serializing a full [`ApiKeyValue`], or an [`ApiKey`](crate::ApiKey) that has one, is
+/// an error.
+///
+/// ```
+/// use rockset_apikeys::{ApiKey, ExposeSecrets};
+///
+/// let key = ApiKey::new("my-app", "aB3dE5fG7h");
+/// assert!(serde_json::to_string(&key).is_err());
+/// let secret = serde_json::to_string(&ExposeSecrets(&key))?;
+/// assert_eq!(secret, r#"{"key":"aB3dE5fG7h","name":"my-app"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ExposeSecrets<T>(pub T);
+
+impl<T: Serialize> Serialize for ExposeSecrets<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// Hides secrets again, after a panic too.
+        struct Restore(bool);
+
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                IS_EXPOSED.set(self.0);
+            }
+        }
+
+        let _restore = Restore(IS_EXPOSED.replace(true));
+        self.0.serialize(serializer)
     }
 }
 
@@ -137,6 +206,24 @@ impl From<JiffTimestamp> for Timestamp {
     /// Writes the instant of a `jiff::Timestamp` as ISO 8601 in UTC.
     fn from(instant: JiffTimestamp) -> Self {
         Self(instant.to_string())
+    }
+}
+
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = JiffError;
+
+    /// Writes the instant of a [`SystemTime`] as ISO 8601 in UTC. Fails for one after the year 9999.
+    fn try_from(time: SystemTime) -> Result<Self, Self::Error> {
+        JiffTimestamp::try_from(time).map(Self::from)
+    }
+}
+
+impl TryFrom<&str> for Timestamp {
+    type Error = JiffError;
+
+    /// Parses a date and time of RFC 3339, as [`FromStr`] does.
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use jsonschema::Validator;
 use regex::Regex;
-use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState, Timestamp, types};
+use rockset_apikeys::{ApiKeyValue, ErrorType, ExposeSecrets, KeyState, Timestamp, types};
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,9 @@ fn of<T: JsonSchema + Serialize + DeserializeOwned>(name: &'static str) -> Type 
     Type {
         name,
         derived: || schema_for!(T).to_value(),
-        round_trip: |value| Ok(serde_json::to_value(serde_json::from_value::<T>(value)?)?),
+        round_trip: |value| {
+            Ok(serde_json::to_value(ExposeSecrets(serde_json::from_value::<T>(value)?))?)
+        },
     }
 }
 

@@ -87,17 +87,15 @@ impl KeyRecord {
     /// Returns the key as the API shows it, with this in place of its full value.
     pub(crate) fn show(self, key: ApiKeyValue, now: Millis) -> ApiKey {
         let suspended = self.is_suspended(now);
-        ApiKey {
-            name: self.name,
-            key,
-            created_at: self.created_at.to_timestamp(),
-            created_by: Some(self.owner),
-            created_by_apikey_name: self.created_by_key,
-            expiry_time: self.expires_at.and_then(Millis::to_timestamp),
-            last_access_time: self.last_access.and_then(Millis::to_timestamp),
-            role: self.role.map(|role| role.to_string()),
-            state: Some(if suspended { KeyState::Suspended } else { KeyState::Active }),
-        }
+        let mut shown = ApiKey::new(self.name, key);
+        shown.created_at = self.created_at.to_timestamp();
+        shown.created_by = Some(self.owner);
+        shown.created_by_apikey_name = self.created_by_key;
+        shown.expiry_time = self.expires_at.and_then(Millis::to_timestamp);
+        shown.last_access_time = self.last_access.and_then(Millis::to_timestamp);
+        shown.role = self.role.map(|role| role.to_string());
+        shown.state = Some(if suspended { KeyState::Suspended } else { KeyState::Active });
+        shown
     }
 
     /// Returns the key as the API shows it where its full value is not asked for.

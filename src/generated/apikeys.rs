@@ -9,7 +9,10 @@ use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_pa
 #[allow(clippy::all)]
 pub mod types {
     /// An API key authenticates requests. It belongs to the user who created it.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[non_exhaustive]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct ApiKey {
         /// When the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -43,7 +46,9 @@ pub mod types {
         }
     }
     /// The key to create.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct CreateApiKeyRequest {
         /// Email address of the user for whom the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -63,7 +68,9 @@ pub mod types {
         }
     }
     /// The response to a create request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct CreateApiKeyResponse {
         /// The created key, with its full value.
         pub data: ApiKey,
@@ -74,7 +81,9 @@ pub mod types {
         }
     }
     /// The response to a delete request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct DeleteApiKeyResponse {
         /// The deleted key.
         pub data: ApiKey,
@@ -86,7 +95,13 @@ pub mod types {
     }
     /// The body of every error response.
     #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Default,
+        PartialEq,
+        schemars::JsonSchema,
     )]
     pub struct ErrorModel {
         /// Column of the request body where the error is, counted from 1.
@@ -120,7 +135,9 @@ pub mod types {
         }
     }
     /// The response to a retrieve request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct GetApiKeyResponse {
         /// The key, with its full value if the request asked for it.
         pub data: ApiKey,
@@ -131,7 +148,9 @@ pub mod types {
         }
     }
     /// The response to a list request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct ListApiKeysResponse {
         /// The user's keys, oldest first, each with its identifier instead of the full key.
         pub data: ::std::vec::Vec<ApiKey>,
@@ -143,7 +162,13 @@ pub mod types {
     }
     /// The changes. Fields that are left out keep their values.
     #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, schemars::JsonSchema,
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Default,
+        PartialEq,
+        schemars::JsonSchema,
     )]
     pub struct UpdateApiKeyRequest {
         /// Whether to remove the expiry time, so that the key does not expire.
@@ -162,7 +187,9 @@ pub mod types {
         }
     }
     /// The response to an update request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, schemars::JsonSchema)]
+    #[derive(
+        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
+    )]
     pub struct UpdateApiKeyResponse {
         /// The key after the update.
         pub data: ApiKey,
@@ -1763,6 +1790,13 @@ pub mod enums {
             }
         }
     }
+    impl ::std::str::FromStr for KeyState {
+        type Err = ::std::convert::Infallible;
+        /// Parses the value as it stands in JSON. One that is not known is kept.
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self::from(value))
+        }
+    }
     /// What went wrong, for programs. The list grew over the years.
     #[derive(
         Clone,
@@ -1923,6 +1957,13 @@ pub mod enums {
                 "CLIENT_CONNECTION_ERROR" => Self::ClientConnectionError,
                 _ => Self::Unknown(value.to_owned()),
             }
+        }
+    }
+    impl ::std::str::FromStr for ErrorType {
+        type Err = ::std::convert::Infallible;
+        /// Parses the value as it stands in JSON. One that is not known is kept.
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self::from(value))
         }
     }
 }

@@ -20,7 +20,7 @@ pub mod operations {
             self.0
         }
         pub fn body(self, value: &types::CreateApiKeyRequest) -> Self {
-            Self(self.0.json_body_obj(value))
+            Self(self.0.json_body_obj(&crate::ExposeSecrets(value)))
         }
     }
     pub struct CreateApiKeyThen(::httpmock::Then);
@@ -36,7 +36,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -44,7 +44,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -52,7 +52,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -60,7 +60,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -68,7 +68,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -76,7 +76,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -84,7 +84,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -92,7 +92,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -100,7 +100,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn payload_too_large(self, value: &types::ErrorModel) -> Self {
@@ -108,7 +108,7 @@ pub mod operations {
                 self.0
                     .status(413u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -116,7 +116,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -124,7 +124,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -132,7 +132,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -140,7 +140,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -148,7 +148,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -156,7 +156,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
     }
@@ -190,7 +190,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -198,7 +198,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -206,7 +206,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -214,7 +214,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -222,7 +222,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -230,7 +230,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -238,7 +238,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -246,7 +246,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -254,7 +254,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -262,7 +262,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -270,7 +270,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -278,7 +278,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -286,7 +286,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -294,7 +294,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -302,7 +302,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
     }
@@ -350,7 +350,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -358,7 +358,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -366,7 +366,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -374,7 +374,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -382,7 +382,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -390,7 +390,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -398,7 +398,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -406,7 +406,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -414,7 +414,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -422,7 +422,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -430,7 +430,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -438,7 +438,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -446,7 +446,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -454,7 +454,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -462,7 +462,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
     }
@@ -487,7 +487,7 @@ pub mod operations {
             Self(self.0.path_matches(re))
         }
         pub fn body(self, value: &types::UpdateApiKeyRequest) -> Self {
-            Self(self.0.json_body_obj(value))
+            Self(self.0.json_body_obj(&crate::ExposeSecrets(value)))
         }
     }
     pub struct UpdateApiKeyThen(::httpmock::Then);
@@ -503,7 +503,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -511,7 +511,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -519,7 +519,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -527,7 +527,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -535,7 +535,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -543,7 +543,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -551,7 +551,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -559,7 +559,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -567,7 +567,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn payload_too_large(self, value: &types::ErrorModel) -> Self {
@@ -575,7 +575,7 @@ pub mod operations {
                 self.0
                     .status(413u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -583,7 +583,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -591,7 +591,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -599,7 +599,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -607,7 +607,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -615,7 +615,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -623,7 +623,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
     }
@@ -661,7 +661,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -669,7 +669,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -677,7 +677,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -685,7 +685,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -693,7 +693,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -701,7 +701,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -709,7 +709,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -717,7 +717,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -725,7 +725,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -733,7 +733,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -741,7 +741,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -749,7 +749,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -757,7 +757,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -765,7 +765,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -773,7 +773,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(value),
+                    .json_body_obj(&crate::ExposeSecrets(value)),
             )
         }
     }

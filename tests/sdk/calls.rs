@@ -1,8 +1,8 @@
 //! What a single call has of its own: its settings, its report, and the kind of its error.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use rockset_apikeys::{Client, ErrorKind, RetryBudget, RetryPolicy, StatusCode};
+use rockset_apikeys::{Client, ErrorKind, RetryBudget, RetryPolicy, StatusCode, Timestamp, jiff};
 use rockset_apikeys_server::{Fault, Server};
 use tokio::net::TcpListener;
 
@@ -170,4 +170,41 @@ async fn clients_share_a_budget_that_they_are_given() {
         builder.build().unwrap().list_api_keys().await.unwrap_err().attempts()
     };
     assert_eq!((attempts("one").await, attempts("two").await), (3, 1));
+}
+
+#[tokio::test]
+async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
+    let body = success("create_api_key").to_string();
+    let server = Script::play([Step::response(200, "", body)]).await;
+    let client = client_of(&server.url, "k");
+    let time = "2030-01-01T00:00:00Z";
+    let timestamp: Timestamp = time.parse().unwrap();
+    let system = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+    client.create_api_key("n").expiry_time(time).await.unwrap();
+    client.create_api_key("n").expiry_time(system).await.unwrap();
+    client.create_api_key("n").expiry_time(timestamp.instant().unwrap()).await.unwrap();
+    client.update_api_key("n").expiry_time(timestamp).await.unwrap();
+    for request in server.requests() {
+        assert!(request.contains(&format!(r#""expiry_time":"{time}""#)), "{request}");
+    }
+
+    let (before, hour) = (jiff::Timestamp::now(), Duration::from_secs(3_600));
+    client.update_api_key("n").expires_in(hour).await.unwrap();
+    let request = server.requests().pop().unwrap();
+    let (_, sent) = request.split_once(r#""expiry_time":""#).unwrap();
+    let sent: jiff::Timestamp = sent.split('"').next().unwrap().parse().unwrap();
+    assert!(before + hour <= sent && sent <= jiff::Timestamp::now() + hour, "{sent}");
+
+    let count = server.requests().len();
+    for (call, reason) in [
+        (client.create_api_key("n").expiry_time("tomorrow"), "\"tomorrow\" is not a date and time"),
+        (client.create_api_key("n").expires_in(Duration::MAX), ""),
+    ] {
+        let error = call.await.unwrap_err();
+        let beginning = format!("create_api_key: the expiry time is not valid: {reason}");
+        assert!(error.is_rejected() && error.to_string().starts_with(&beginning), "{error}");
+    }
+    let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+    assert!(client.update_api_key("n").expiry_time(late).await.unwrap_err().is_rejected());
+    assert_eq!(server.requests().len(), count);
 }

@@ -2,7 +2,8 @@
 
 use rockset_apikeys::types::ErrorModel;
 use rockset_apikeys::{
-    ApiKey, ApiKeyValue, Client, ClientBuilder, Error, ErrorType, KeyState, RetryPolicy, Timestamp,
+    ApiKey, ApiKeyValue, Client, ClientBuilder, Error, ErrorType, ExposeSecrets, KeyState,
+    RetryPolicy, Timestamp,
 };
 use serde_json::json;
 
@@ -11,14 +12,50 @@ use crate::support::Contract;
 const SECRET: &str = "SECRETsecretSECRETsecret";
 
 #[test]
-fn a_keys_value_is_not_formatted_and_can_be_serialized() {
+fn a_keys_value_is_neither_formatted_nor_serialized_by_accident() {
     let value = ApiKeyValue::from(SECRET);
     let key: ApiKey = serde_json::from_value(json!({ "name": "n", "key": SECRET })).unwrap();
     let builder = rockset_apikeys::types::ApiKey::builder().key(value.clone()).name("n");
     assert_eq!(format!("{value:?}"), "ApiKeyValue(..)");
     let debug = format!("{value:#?} {key:?} {key:#?} {builder:?}");
     assert!(!debug.contains("SECRET"), "{debug}");
-    assert_eq!(serde_json::to_value(&key).unwrap()["key"], SECRET, "a server has to send it");
+
+    let error = serde_json::to_string(&[&key]).unwrap_err().to_string();
+    assert!(error.contains("`ExposeSecrets`") && !error.contains("SECRET"), "{error}");
+    assert_eq!(serde_json::to_value(ExposeSecrets(&key)).unwrap()["key"], SECRET);
+    assert!(serde_json::to_string(&key).is_err(), "only within");
+    let shown = ApiKey::new("n", value.identifier());
+    assert_eq!(serde_json::to_value(&shown).unwrap()["key"], "SECRET");
+}
+
+#[test]
+fn a_secret_stays_exposed_within_nested_values_and_not_after_a_panic() {
+    #[derive(serde::Serialize)]
+    struct Pair<'a>(ExposeSecrets<&'a ApiKeyValue>, &'a ApiKeyValue);
+    struct Panics;
+    impl serde::Serialize for Panics {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("while serializing")
+        }
+    }
+    let value = ApiKeyValue::from(SECRET);
+    assert!(serde_json::to_string(&Pair(ExposeSecrets(&value), &value)).is_err());
+    let nested = ExposeSecrets(Pair(ExposeSecrets(&value), &value));
+    assert_eq!(serde_json::to_value(nested).unwrap(), json!([SECRET, SECRET]));
+    std::panic::catch_unwind(|| serde_json::to_string(&ExposeSecrets(Panics))).unwrap_err();
+    assert!(serde_json::to_string(&value).is_err());
+}
+
+#[test]
+fn keys_are_comparable_and_an_identifier_is_no_secret() {
+    let value = ApiKeyValue::from(SECRET);
+    assert_eq!((value.secret(), value.clone()), (Some(SECRET), ApiKeyValue::from(SECRET)));
+    assert_eq!(ApiKeyValue::from(value.identifier()).secret(), None);
+    assert_ne!(value, ApiKeyValue::from(value.identifier()));
+    let mut key = ApiKey::new("n", "abcdef");
+    assert_eq!(key, serde_json::from_value(json!({ "name": "n", "key": "abcdef" })).unwrap());
+    key.role = Some("member".to_owned());
+    assert_ne!(key, ApiKey::new("n", "abcdef"));
 }
 
 #[test]
@@ -55,6 +92,7 @@ fn every_value_of_the_contracts_enums_has_a_variant() {
         let state: KeyState = serde_json::from_value(json!(value)).unwrap();
         assert!(!matches!(state, KeyState::Unknown(_)), "{value}");
         assert_eq!((state.as_str(), &state), (value.as_str(), &KeyState::from(value.as_str())));
+        assert_eq!(value.parse(), Ok(state.clone()));
         assert_eq!(serde_json::to_value(&state).unwrap(), json!(value));
     }
     for value in values("ErrorType") {

@@ -5,6 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use rockset_apikeys::ExposeSecrets;
 use rockset_apikeys::types::{ApiKey, ErrorModel, ListApiKeysResponse};
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ pub(super) struct Success<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Success<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
+        match serde_json::to_vec(&ExposeSecrets(&self.0)) {
             Ok(body) => json(StatusCode::OK, body),
             Err(error) => ApiError::internal(error.to_string()).into_response(),
         }
