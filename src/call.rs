@@ -3,6 +3,7 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::panic;
 use std::time::Duration;
 
 use http_body_util::LengthLimitError;
@@ -97,6 +98,12 @@ where
     if Handle::try_current().is_err() {
         let reason = "no tokio runtime runs this code; await the call in one, or use the feature \
                       `blocking`";
+        return Err(Error::not_sent(operation, reason));
+    }
+    // Panics in a runtime without timers, as documented; nothing else tells.
+    if panic::catch_unwind(|| drop(sleep(time))).is_err() {
+        let reason = "the tokio runtime that runs this code has no timers; build it with \
+                      `enable_all`";
         return Err(Error::not_sent(operation, reason));
     }
     let span = span::of_call(operation, &settings.server);

@@ -272,3 +272,32 @@ mod profile {
         });
     }
 }
+
+#[cfg(all(feature = "blocking", unix))]
+#[test]
+fn a_blocking_call_in_a_forked_process_is_an_error() {
+    use fork::Fork;
+    use std::time::Duration;
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(Server::start()).unwrap();
+    let key = server.admin_key().clone();
+    let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+    client.list_api_keys().send_blocking().unwrap();
+
+    let call = || client.list_api_keys().timeout(Duration::from_secs(3)).send_blocking();
+    match fork::fork().unwrap() {
+        Fork::Child => {
+            let is_error = call().is_err_and(|error| {
+                error.is_rejected() && error.to_string().contains("this process was forked")
+            });
+            // Without the test harness, which the child has none of.
+            std::process::exit(if is_error { 0 } else { 1 });
+        }
+        Fork::Parent(child) => {
+            let status = fork::waitpid(child).unwrap();
+            assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "{status}");
+        }
+    }
+    call().unwrap();
+}

@@ -204,3 +204,72 @@ fn a_blocking_call_works_where_the_runtime_permits_blocking() {
     let error = multi.block_on(async { tokio::task::block_in_place(call) });
     assert!(error.is_not_found(), "{error:?}");
 }
+
+#[test]
+fn a_call_in_futures_executor_or_in_an_unconstrained_future_is_an_error_and_sends_nothing() {
+    let server = with_runtime(Script::play([Step::status(500)]));
+    let client = client_of(&server.value.url, "k");
+    let rejected = |outcome: Result<(), Error>| {
+        let error = outcome.unwrap_err();
+        assert!(error.is_rejected(), "{error}");
+        assert!(error.to_string().contains("would block the async runtime"), "{error}");
+    };
+    let call = || call(&client, "create_api_key");
+    rejected(futures_executor::block_on(async { call() }));
+    let own = Runtime::new().unwrap();
+    rejected(own.block_on(tokio::task::unconstrained(async { call() })));
+    let worker = client.clone();
+    let call = async move { worker.create_api_key("my-app").send_blocking().map(drop) };
+    rejected(own.block_on(own.spawn(tokio::task::unconstrained(call))).unwrap());
+    assert!(server.value.requests().is_empty());
+}
+
+#[test]
+fn a_call_in_the_destructor_of_a_thread_local_value_works_or_is_an_error() {
+    use std::cell::RefCell;
+    use std::sync::mpsc::{Sender, channel};
+
+    /// Makes a call when its thread ends.
+    struct AtTheEnd(Client, Sender<Result<usize, Error>>);
+
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            let outcome = self.0.list_api_keys().send_blocking();
+            let _ = self.1.send(outcome.map(|keys| keys.len()));
+        }
+    }
+
+    thread_local! {
+        static AT_THE_END: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+
+    let server = with_runtime(async { Server::start().await.unwrap() });
+    let client = client_of(server.value.url(), server.value.admin_key().expose_secret());
+    // Values are dropped in the reverse order of their first use.
+    for (is_first_used_before_a_call, is_used_later) in [(true, true), (false, true), (true, false)]
+    {
+        let (sender, outcomes) = channel();
+        let client = client.clone();
+        let thread = thread::spawn(move || {
+            let own = AtTheEnd(client.clone(), sender);
+            let mut own = Some(own);
+            if is_first_used_before_a_call {
+                AT_THE_END.set(own.take());
+            }
+            if is_used_later {
+                client.list_api_keys().send_blocking().unwrap();
+            }
+            if let Some(own) = own {
+                AT_THE_END.set(Some(own));
+            }
+        });
+        thread.join().unwrap();
+        match outcomes.recv().unwrap() {
+            Ok(keys) => assert_eq!(keys, 1),
+            Err(error) => {
+                assert!(error.is_rejected() && error.attempts() == 0, "{error}");
+                assert!(error.to_string().contains("this thread is ending"), "{error}");
+            }
+        }
+    }
+}

@@ -72,3 +72,17 @@ fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
     }
     assert!(server.requests().is_empty());
 }
+
+#[test]
+fn a_call_in_a_runtime_without_timers_is_an_error_and_sends_nothing() {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(Script::play([Step::status(500)]));
+    let client = client_of(&server.url, "k");
+    let without_timers = Builder::new_current_thread().enable_io().build().unwrap();
+    for &id in &*OPERATIONS {
+        let error = without_timers.block_on(crate::support::call(&client, id)).unwrap_err();
+        assert!(error.is_rejected() && error.attempts() == 0, "{id}: {error:?}");
+        assert!(error.to_string().contains("has no timers"), "{error}");
+    }
+    assert!(server.requests().is_empty());
+}
