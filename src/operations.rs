@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::mem;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::call::{self, Options, Sent, Subject};
@@ -106,8 +107,13 @@ impl<R: Request> Call<R> {
     ///
     /// # Errors
     ///
-    /// Fails as when awaited. Returns an error when called from async code, where it would block
-    /// the runtime; nothing is sent then. It works in `tokio::task::spawn_blocking`.
+    /// Fails as when awaited. Returns an error, and sends nothing, where it cannot work:
+    ///
+    /// - in async code, where it would block the runtime; it works in
+    ///   `tokio::task::spawn_blocking`. The runtimes of tokio and of `futures::executor` are
+    ///   recognized; others, such as smol, look like plain threads;
+    /// - in the destructor of a thread-local value, while its thread ends;
+    /// - in a process that was forked from one that had made blocking calls.
     ///
     /// ```no_run
     /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -361,10 +367,14 @@ impl<R: Expiring> Call<R> {
     }
 
     fn expires_at(mut self, time: Result<Timestamp, impl fmt::Display>) -> Self {
-        match time {
+        let time = time.map_err(|error| error.to_string());
+        // A server may have sent anything as a timestamp; only a valid one is sent back.
+        let valid = time
+            .and_then(|time| Timestamp::from_str(time.as_str()).map_err(|error| error.to_string()));
+        match valid {
             Ok(time) => self.request.set_expiry_time(time),
-            Err(error) => {
-                self.options.invalid = Some(format!("the expiry time is not valid: {error}"));
+            Err(reason) => {
+                self.options.invalid = Some(format!("the expiry time is not valid: {reason}"));
             }
         }
         self

@@ -166,8 +166,9 @@ impl JsonSchema for ApiKeyValue {
 /// A point in time, as the server wrote it.
 ///
 /// The API writes ISO 8601. Other text is kept and does not fail the response; it just has no
-/// [`instant`](Self::instant). A timestamp to be sent is always valid: it is parsed, or comes from
-/// the type of that name in [jiff](crate::jiff), `jiff::Timestamp`.
+/// [`instant`](Self::instant), and is not sent as an expiry time. Timestamps that a program makes are
+/// valid: they are parsed, or come from a `SystemTime` or from the type of that name in
+/// [jiff](crate::jiff), `jiff::Timestamp`.
 ///
 /// ```
 /// use rockset_apikeys::{Timestamp, jiff};

@@ -204,6 +204,11 @@ async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
         let beginning = format!("create_api_key: the expiry time is not valid: {reason}");
         assert!(error.is_rejected() && error.to_string().starts_with(&beginning), "{error}");
     }
+    for received in [serde_json::json!("yesterday"), serde_json::json!({ "seconds": 1 })] {
+        let received: Timestamp = serde_json::from_value(received).unwrap();
+        let error = client.update_api_key("n").expiry_time(received).await.unwrap_err();
+        assert!(error.to_string().contains("is not a date and time"), "{error}");
+    }
     let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
     assert!(client.update_api_key("n").expiry_time(late).await.unwrap_err().is_rejected());
     assert_eq!(server.requests().len(), count);
