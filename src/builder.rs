@@ -162,7 +162,7 @@ pub struct ClientBuilder {
     default_headers: Result<HeaderMap, Error>,
     attempt_headers: Option<AttemptHeaders>,
     proxy: Option<Result<reqwest::Proxy, Error>>,
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
     root_certificates: Result<Vec<reqwest::Certificate>, Error>,
     http_client: Option<Box<dyn Fn() -> ReqwestClientBuilder + Send + Sync>>,
 }
@@ -183,7 +183,7 @@ impl ClientBuilder {
             default_headers: Ok(HeaderMap::new()),
             attempt_headers: None,
             proxy: None,
-            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
             root_certificates: Ok(Vec::new()),
             http_client: None,
         }
@@ -405,7 +405,7 @@ impl ClientBuilder {
     /// Adds trusted certificates in PEM to those of the system.
     ///
     /// An example is the certificate of a company's own authority. Several can be in one text.
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
     pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
         let added = settings::root_certificates(pem.as_ref());
         self.root_certificates = self.root_certificates.and_then(|mut certificates| {
@@ -482,13 +482,14 @@ impl ClientBuilder {
             )));
         }
 
+        settings::ensure_crypto_provider()?;
         let base = self.http_client.unwrap_or_else(|| {
             Box::new(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT))
         });
         // A proxy is another machine: it cannot reach this one's loopback address.
         let loopback = is_local.then(|| server.domain().map(str::to_owned));
         let proxy = self.proxy.transpose()?;
-        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
         let (root_certificates, is_plain) =
             (self.root_certificates?, is_local && server.scheme() == "http");
         let (default_headers, user_agent) = (self.default_headers?, self.user_agent?);
@@ -504,7 +505,7 @@ impl ClientBuilder {
             if let Some(proxy) = &proxy {
                 http = http.proxy(proxy.clone());
             }
-            #[cfg(any(feature = "rustls", feature = "native-tls"))]
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
             {
                 let certificates = root_certificates.iter().cloned();
                 http = match is_plain {

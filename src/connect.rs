@@ -11,13 +11,13 @@ pub(crate) enum Reason {
     Refused,
     TimedOut,
     ProxyPassword,
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     Issuer,
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     HostName,
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     Certificate,
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     NotTls,
     Unknown,
 }
@@ -40,7 +40,7 @@ impl Reason {
         if cause.to_string() == "tunnel error: proxy authorization required" {
             return Some(Self::ProxyPassword);
         }
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         if let Some(error) = cause.downcast_ref() {
             return Self::of_tls(error);
         }
@@ -52,7 +52,7 @@ impl Reason {
         Self::of_cause(error.get_ref()?)
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     fn of_tls(error: &rustls::Error) -> Option<Self> {
         use rustls::{CertificateError, Error, InvalidMessage};
         match error {
@@ -82,15 +82,15 @@ impl fmt::Display for Reason {
             Self::ProxyPassword => {
                 ": the proxy rejects the user name and password in its URL, or needs some"
             }
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "rustls-no-provider")]
             Self::Issuer => {
                 ": the issuer of its certificate is not trusted (add it with `root_certificate`)"
             }
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "rustls-no-provider")]
             Self::HostName => ": its certificate is for another host (check the name)",
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "rustls-no-provider")]
             Self::Certificate => ": its certificate is not valid",
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "rustls-no-provider")]
             Self::NotTls => ": the server does not speak TLS (did you mean http://?)",
             Self::Unknown => "",
         })

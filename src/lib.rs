@@ -106,7 +106,10 @@
 //! # Features
 //!
 //! - `codegen` (default): generates the client from the contract while building.
-//! - `rustls` (default): TLS with rustls.
+//! - `rustls` (default): TLS with rustls. Its cryptography is ring, unless the program installs
+//!   another `CryptoProvider`.
+//! - `rustls-no-provider`: the same without ring. The program installs a `CryptoProvider`, such as
+//!   that of aws-lc-rs.
 //! - `native-tls`: TLS of the system; on Linux that is OpenSSL, whose headers the build then needs.
 //!   It wins if both are on. Without either, only `http://` servers can be reached.
 //! - `blocking`: calls without async, `send_blocking` and `run_blocking`.

@@ -131,12 +131,29 @@ pub(crate) fn check_transport(
              permit it with `ClientBuilder::allow_http(true)`"
         )));
     }
-    let tls = cfg!(any(feature = "rustls", feature = "native-tls")) || has_own_tls;
+    let tls = cfg!(any(feature = "rustls-no-provider", feature = "native-tls")) || has_own_tls;
     if server.scheme() == "https" && !tls {
         return Err(Error::rejected(format!(
             "the API server {url} from {source} is https, and this build has no TLS; enable the \
              feature `rustls` or `native-tls` of rockset-apikeys"
         )));
+    }
+    Ok(())
+}
+
+/// Makes sure that rustls has cryptography, without which reqwest panics. Like rustls itself, it
+/// installs what was compiled, unless the program has installed something.
+pub(crate) fn ensure_crypto_provider() -> Result<(), Error> {
+    #[cfg(feature = "rustls-no-provider")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        #[cfg(feature = "rustls")]
+        // An error is another thread's provider, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+        return Err(Error::rejected(
+            "rustls has no cryptography; call `CryptoProvider::install_default` of rustls when the \
+             program starts, or enable the feature `rustls` of rockset-apikeys",
+        ));
     }
     Ok(())
 }
@@ -215,7 +232,7 @@ pub(crate) fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
 }
 
 /// Parses certificates in PEM.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 pub(crate) fn root_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
     let reason = "the certificate from `root_certificate` is not PEM; pass the contents of a file \
                   that begins with -----BEGIN CERTIFICATE-----";

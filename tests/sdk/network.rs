@@ -163,7 +163,7 @@ async fn a_failed_connection_is_retried_and_not_ambiguous_even_for_a_create() {
     }
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 #[tokio::test]
 async fn a_proxy_that_wants_a_password_is_asked_once() {
     let proxy = Script::play([Step::response(407, "", "")]).await;
@@ -175,7 +175,7 @@ async fn a_proxy_that_wants_a_password_is_asked_once() {
     assert!(error.to_string().contains("https://keys.example.com: the proxy"), "{error}");
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 #[tokio::test]
 async fn a_server_without_tls_is_tried_once_and_the_error_asks_whether_http_was_meant() {
     let server = httpmock::MockServer::start_async().await;

@@ -107,7 +107,7 @@ fn http_is_accepted_only_for_loopback_addresses_unless_allowed() {
     }
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 #[test]
 fn every_region_and_any_https_url_is_accepted() {
     for region in Region::ALL {
@@ -120,7 +120,7 @@ fn every_region_and_any_https_url_is_accepted() {
     assert_eq!(client.api_server(), "https://example.com/prefix");
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-no-provider"))]
 #[test]
 fn https_without_tls_is_rejected_and_the_error_names_the_feature() {
     let text = rejection(Client::builder().api_key("k").region(Region::USE1A1).build());

@@ -165,7 +165,7 @@ async fn base_http_settings_apply_and_safety_settings_always_win() {
     assert!(cause.contains("limit of 65536 bytes"), "{cause}");
 }
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 mod tls {
     use std::sync::Arc;
 
@@ -259,4 +259,14 @@ mod tls {
         });
         format!("https://localhost:{port}")
     }
+}
+
+#[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls", feature = "native-tls"))))]
+#[test]
+fn without_a_crypto_provider_of_the_program_no_client_is_built() {
+    let build = || builder("http://127.0.0.1:1").build().map_err(|error| error.to_string());
+    let error = build().unwrap_err();
+    assert!(error.starts_with("rustls has no cryptography; call"), "{error}");
+    tokio_rustls::rustls::crypto::ring::default_provider().install_default().unwrap();
+    build().unwrap();
 }
