@@ -135,11 +135,18 @@ async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
     let error = client.create_api_key("k").await.unwrap_err();
     assert!(error.status().is_none() && error.is_ambiguous(), "{error}");
     client.get_api_key("k").await.unwrap();
+    let fault = json!({ "status_after_handling": 502, "responses": 1 });
+    assert_eq!(inject(&server, fault).await, 204);
+    let error = client.create_api_key("k2").await.unwrap_err();
+    assert_eq!(error.status().unwrap().as_u16(), 502);
+    client.get_api_key("k2").await.unwrap();
     assert_eq!(inject(&server, json!({ "status": 503, "responses": 9 })).await, 204);
     let faults = format!("{}/faults", server.url);
     assert_eq!(reqwest::Client::new().delete(faults).send().await.unwrap().status(), 204);
     client.get_api_key("k").await.unwrap();
     assert_eq!(inject(&server, json!({ "responses": 1 })).await, 400);
+    let two = json!({ "status": 503, "delay_ms": 1, "responses": 1 });
+    assert_eq!(inject(&server, two).await, 400);
     assert_eq!(inject(&server, json!({ "stauts": 503, "responses": 1 })).await, 422);
 }
 
