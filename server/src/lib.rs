@@ -373,8 +373,8 @@ impl ServerBuilder {
 
     /// Starts the server on a thread of its own, for tests of blocking programs.
     ///
-    /// It needs no tokio runtime, and serves while the program blocks. Both this and the drop of the
-    /// server block the thread: async code, where they work too, waits for them.
+    /// It needs no tokio runtime, and serves while the program blocks. Starting and dropping it block
+    /// the thread for milliseconds, in async code too.
     ///
     /// # Errors
     ///
