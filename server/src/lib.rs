@@ -373,8 +373,9 @@ impl ServerBuilder {
 
     /// Starts the server on a thread of its own, for tests of blocking programs.
     ///
-    /// It needs no tokio runtime, and serves while the program blocks. Starting and dropping it block
-    /// the thread for milliseconds, in async code too.
+    /// It needs no tokio runtime, and serves while the program blocks. Starting and dropping it
+    /// block the thread, in async code too: for milliseconds, unless requests are in flight at the
+    /// end.
     ///
     /// # Errors
     ///
@@ -392,7 +393,7 @@ impl ServerBuilder {
         Ok(server)
     }
 
-    /// Sends the server as soon as it can be called, and serves on this thread until it is dropped.
+    /// Hands out the server when it is ready, and serves on this thread until it is dropped.
     fn run(self, started: &mpsc::Sender<io::Result<Server>>) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {

@@ -32,8 +32,8 @@ pub(super) fn trace_id() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Gives each request a trace id of the server's: one that a client sends could be a key. The one in
-/// `traceparent` is too short for a key, but only the client knows whether it is unique.
+/// Gives each request a trace id of the server's: one that a client sends could be a key. The one
+/// in `traceparent` is too short for a key, but only the client knows whether it is unique.
 pub(super) async fn observe(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let trace_id = format!("{:032x}", fastrand::u128(..));
