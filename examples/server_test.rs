@@ -24,14 +24,12 @@ fn main() {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::ensure_key;
-    use rockset_apikeys::Client;
     use rockset_apikeys_server::{Fault, Role, Server};
 
     #[tokio::test]
     async fn the_second_call_returns_the_first_ones_key() {
         let server = Server::start().await.unwrap();
-        let key = server.admin_key().clone();
-        let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+        let client = server.client();
 
         let first = ensure_key(&client, "my-app").await.unwrap();
         assert_eq!(ensure_key(&client, "my-app").await.unwrap(), first);
@@ -40,18 +38,27 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_down_for_a_moment_does_no_harm() {
         let server = Server::start().await.unwrap();
-        let key = server.admin_key().clone();
-        let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+        let client = server.client();
 
         server.inject(Fault::status(429), 2);
         ensure_key(&client, "my-app").await.unwrap();
     }
 
     #[tokio::test]
+    async fn a_key_that_may_have_been_created_is_reported() {
+        let server = Server::start().await.unwrap();
+        let client = server.client();
+
+        // The server creates the key, but a gateway's error takes the place of its response.
+        server.inject(Fault::status_after_handling(502), 1);
+        assert!(ensure_key(&client, "my-app").await.unwrap_err().is_ambiguous());
+        ensure_key(&client, "my-app").await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_read_only_user_is_told_so() {
         let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await.unwrap();
-        let key = server.key("dev@me.com").unwrap().clone();
-        let client = Client::builder().api_server(server.url()).api_key(key).build().unwrap();
+        let client = server.client_of("dev@me.com").unwrap();
 
         assert!(ensure_key(&client, "my-app").await.unwrap_err().is_forbidden());
     }

@@ -1,6 +1,6 @@
 //! Edits of the generated syntax tree, for what no setting of the generator changes: how a path
-//! segment is encoded, in the client and in the mocks, how a body is decoded, and how a mock
-//! serializes one.
+//! segment is encoded, in the client and in the mocks; how a body is decoded, and how a mock
+//! serializes one; and which server has the mocks.
 //!
 //! Each edit counts its places. Where the count is not what the contract asks for, the generator
 //! has changed and the edit fails.
@@ -10,8 +10,8 @@ use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta, Token,
-    parse_quote,
+    Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta, Path,
+    Token, parse_quote,
 };
 
 /// Encodes path segments with the crate's function. The generator's own leaves the backslash, which
@@ -76,6 +76,34 @@ pub fn encode_mocked_segments(file: &mut File, expected: usize) -> Result<(), St
     let mut patterns = Patterns(0);
     patterns.visit_file_mut(file);
     expect_places("regex::Regex::new", expected, patterns.0)
+}
+
+/// Gives the mocks to the crate's server of mocks. httpmock's own responds with 404 where no mock
+/// matches.
+pub fn use_own_mock_server(file: &mut File, expected: usize) -> Result<(), String> {
+    /// Edits the type, and the links to it in the documentation.
+    struct Servers(usize);
+
+    impl VisitMut for Servers {
+        fn visit_path_mut(&mut self, path: &mut Path) {
+            visit_mut::visit_path_mut(self, path);
+            if path.to_token_stream().to_string() == ":: httpmock :: MockServer" {
+                *path = parse_quote!(MockServer);
+                self.0 += 1;
+            }
+        }
+
+        fn visit_lit_str_mut(&mut self, text: &mut LitStr) {
+            *text = LitStr::new(
+                &text.value().replace("::httpmock::MockServer", "MockServer"),
+                text.span(),
+            );
+        }
+    }
+
+    let mut servers = Servers(0);
+    servers.visit_file_mut(file);
+    expect_places("::httpmock::MockServer", expected, servers.0)
 }
 
 /// Decodes bodies with the crate's function. The errors of the generator's own quote the body, and
@@ -217,6 +245,9 @@ mod tests {
             let re = regex::Regex::new(&format!("^/users/{}$", value.to_string())).unwrap();
         }
         fn ok() { Self(self.0.status(200u16).json_body_obj(value)) }
+        /// Extends [`MockServer`](::httpmock::MockServer).
+        trait MockServerExt {}
+        impl MockServerExt for ::httpmock::MockServer {}
     "#;
 
     type Edit = fn(&mut File, usize) -> Result<(), String>;
@@ -244,12 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn the_mocks_are_those_of_the_crates_server() {
+        let mock = edited(MOCK, use_own_mock_server, 1).expect("one server");
+        assert!(mock.contains("impl MockServerExt for MockServer {}"), "{mock}");
+        assert!(!mock.contains("::httpmock::MockServer"), "{mock}");
+    }
+
+    #[test]
     fn an_edit_fails_where_the_generated_code_has_another_shape() {
-        let edits: [(Edit, &str, usize); 4] = [
+        let edits: [(Edit, &str, usize); 5] = [
             (encode_path_segments, CLIENT, 2),
             (decode_without_quoting, CLIENT, 2),
             (encode_mocked_segments, MOCK, 1),
             (expose_mocked_keys, MOCK, 1),
+            (use_own_mock_server, MOCK, 1),
         ];
         for (edit, source, places) in edits {
             let error = edited("fn send() {}", edit, places).expect_err("nothing to edit");

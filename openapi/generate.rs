@@ -3,8 +3,8 @@
 //!
 //! `build.rs` and `cargo xtask regen` include this file, so a build and the checked-in copy cannot
 //! differ. The files beside it: `check` reads and checks the contract, `prepare` simplifies it for
-//! the generator, `unsupported` rejects what the client cannot do, `open_enum` and `table` make enums and the table of operations, `edit` has the
-//! edits of the generated syntax tree.
+//! the generator, `unsupported` rejects what the client cannot do, `open_enum` and `table` make
+//! enums and the table of operations, `edit` has the edits of the generated syntax tree.
 
 mod check;
 mod edit;
@@ -73,6 +73,7 @@ fn generate(text: &str) -> Result<Code, String> {
     let mut mock: File = syn::parse2(mock).map_err(invalid_rust)?;
     edit::encode_mocked_segments(&mut mock, table::path_segments(&spec))?;
     edit::expose_mocked_keys(&mut mock, table::json_bodies(&spec))?;
+    edit::use_own_mock_server(&mut mock, 1)?;
 
     Ok(Code { client: source(client), mock: source(mock) })
 }

@@ -1,5 +1,5 @@
-//! How names of the contract become names of Rust. `cargo xtask regen` shares this file, too, so that
-//! its report names what is generated.
+//! How names of the contract become names of Rust. `cargo xtask regen` shares this file, too, so
+//! that its report names what is generated.
 
 /// `created_at` as `CreatedAt`, and `QUERY_ERROR` as `QueryError`.
 pub fn pascal_case(text: &str) -> String {

@@ -151,6 +151,8 @@ mod env;
 mod error;
 pub mod generated;
 mod hook;
+#[cfg(feature = "httpmock")]
+mod mock_server;
 mod operation;
 mod operations;
 mod path;
@@ -167,10 +169,11 @@ mod values;
 
 /// Typed mocks of an API server, for tests; generated from the contract.
 ///
-/// [`MockServerExt`](mock::MockServerExt) gives a server of [httpmock](https://docs.rs/httpmock)
-/// one method per operation. Its first argument, `when`, has one method per parameter and matches
-/// any request unless narrowed; its second, `then`, one per documented status. Names and users
-/// match as the client sends them, whatever characters they have.
+/// [`MockServerExt`](mock::MockServerExt) gives [`MockServer`](mock::MockServer), a server of
+/// [httpmock](https://docs.rs/httpmock)'s mocks, one method per operation. Its first argument,
+/// `when`, has one method per parameter and matches any request unless narrowed; its second,
+/// `then`, one per documented status. Names and users match as the client sends them, whatever
+/// characters they have. A request that no mock matches gets an error that says so.
 ///
 /// ```
 /// use rockset_apikeys::mock::{MockServer, MockServerExt};
@@ -237,9 +240,8 @@ mod values;
 pub mod mock {
     include!(concat!(env!("OUT_DIR"), "/mock.rs"));
 
-    pub use httpmock::MockServer;
-
     use crate::generated::ErrorBody;
+    pub use crate::mock_server::MockServer;
 
     /// Makes the error of a call, to test what a program does with it.
     ///

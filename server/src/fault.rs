@@ -13,6 +13,7 @@ pub struct Fault(pub(crate) Kind);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Status(u16),
+    StatusAfterHandling(u16),
     Delay(Duration),
     DropConnection,
 }
@@ -21,7 +22,13 @@ impl Fault {
     /// The response is an error with this status, from 400 to 599, and nothing is done. Any other
     /// number counts as 500. The error has the type that the server gives errors of this status.
     pub fn status(status: u16) -> Self {
-        Self(Kind::Status(if (400..600).contains(&status) { status } else { 500 }))
+        Self(Kind::Status(error_status(status)))
+    }
+
+    /// The request is handled as usual, and then the response is an error with this status, as for
+    /// [`status`](Self::status): a gateway that times out after the server has made the change.
+    pub fn status_after_handling(status: u16) -> Self {
+        Self(Kind::StatusAfterHandling(error_status(status)))
     }
 
     /// The request is handled as usual, but only after this time.
@@ -33,6 +40,10 @@ impl Fault {
     pub fn drop_connection() -> Self {
         Self(Kind::DropConnection)
     }
+}
+
+fn error_status(status: u16) -> u16 {
+    if (400..600).contains(&status) { status } else { 500 }
 }
 
 /// The error type of a status: the one that the server itself sends with it, or else the one that

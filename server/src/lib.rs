@@ -6,10 +6,10 @@
 //!
 //! | To | Use |
 //! | --- | --- |
-//! | start a server | [`Server::start`], [`Server::builder`] |
-//! | call it | [`Server::url`], [`Server::admin_key`] |
-//! | add users with other roles | [`ServerBuilder::user`], [`Server::key`] |
-//! | make requests fail, wait, or lose their connection | [`Server::inject`] with a [`Fault`] |
+//! | start a server | [`Server::start`], [`Server::start_blocking`], [`Server::builder`] |
+//! | call it | [`Server::client`], or a client of your own with [`Server::url`] and a key |
+//! | add users with other roles | [`ServerBuilder::user`], [`Server::client_of`], [`Server::key`] |
+//! | make requests fail, wait, or lose their response | [`Server::inject`] with a [`Fault`] |
 //! | let keys expire without waiting | [`ServerBuilder::clock`] with a [`Clock`] |
 //! | reach a limit | [`ServerBuilder::rate_limit`], [`ServerBuilder::keys_per_user`] |
 //!
@@ -19,17 +19,14 @@
 //! # An async test
 //!
 //! ```
-//! use rockset_apikeys::Client;
 //! use rockset_apikeys_server::{Role, Server};
 //!
 //! #[tokio::main] // in a test: #[tokio::test]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await?;
-//!     let client = Client::builder()
-//!         .api_server(server.url())
-//!         .api_key(server.key("dev@me.com").ok_or("no such user")?.clone())
-//!         .build()?;
+//!     server.client().create_api_key("my-app").await?;
 //!
+//!     let client = server.client_of("dev@me.com").ok_or("no such user")?;
 //!     assert_eq!(client.list_api_keys().await?.len(), 1);
 //!     assert!(client.create_api_key("my-app").await.unwrap_err().is_forbidden());
 //!     Ok(())
@@ -38,22 +35,14 @@
 //!
 //! # A test of a blocking program
 //!
-//! The server runs on the threads of the tokio runtime that starts it. Keep a multi-threaded
-//! runtime beside the blocking calls. In a current-thread runtime the server stands still while a
-//! blocking call waits for it, so the call times out.
+//! [`Server::start_blocking`] needs no tokio runtime: the server runs on a thread of its own.
 //!
 //! ```
-//! use rockset_apikeys::Client;
 //! use rockset_apikeys_server::Server;
-//! use tokio::runtime::Runtime;
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let runtime = Runtime::new()?;
-//!     let server = runtime.block_on(Server::start())?;
-//!     let client = Client::builder()
-//!         .api_server(server.url())
-//!         .api_key(server.admin_key().clone())
-//!         .build()?;
+//!     let server = Server::start_blocking()?;
+//!     let client = server.client();
 //!
 //!     client.create_api_key("my-app").send_blocking()?;
 //!     assert_eq!(client.list_api_keys().send_blocking()?.len(), 2);
@@ -64,19 +53,15 @@
 //! # A fault
 //!
 //! ```
-//! use rockset_apikeys::Client;
 //! use rockset_apikeys_server::{Fault, Server};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let server = Server::start().await?;
-//!     let client = Client::builder()
-//!         .api_server(server.url())
-//!         .api_key(server.admin_key().clone())
-//!         .build()?;
+//!     let client = server.client();
 //!
-//!     // The key is created, but the client gets no response.
-//!     server.inject(Fault::drop_connection(), 1);
+//!     // The key is created, but the client gets a gateway's error.
+//!     server.inject(Fault::status_after_handling(502), 1);
 //!     let error = client.create_api_key("my-app").await.unwrap_err();
 //!     assert!(error.is_ambiguous());
 //!     assert_eq!(client.get_api_key("my-app").await?.name, "my-app");
@@ -88,17 +73,14 @@
 //!
 //! ```
 //! use jiff::SignedDuration;
-//! use rockset_apikeys::{Client, KeyState};
+//! use rockset_apikeys::KeyState;
 //! use rockset_apikeys_server::{Clock, Server};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let clock = Clock::at("2030-01-01T00:00:00Z".parse()?);
 //!     let server = Server::builder().clock(&clock).start().await?;
-//!     let client = Client::builder()
-//!         .api_server(server.url())
-//!         .api_key(server.admin_key().clone())
-//!         .build()?;
+//!     let client = server.client();
 //!
 //!     let expiry = clock.now() + SignedDuration::from_hours(1);
 //!     client.create_api_key("short-lived").expiry_time(expiry).await?;
@@ -138,12 +120,14 @@ mod vault;
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 
-use rockset_apikeys::ApiKeyValue;
+use rockset_apikeys::{ApiKeyValue, Client};
 use tokio::net::TcpListener;
+use tokio::runtime;
 use tokio::sync::oneshot;
 
 use fault::Faults;
@@ -162,14 +146,28 @@ pub const ADMIN: &str = "admin@me.com";
 const IN_MEMORY: &str = "sqlite::memory:";
 
 /// A running server. It stops when this is dropped.
+///
+/// Requests that are in flight then have a second to finish. A server that was started by
+/// [`start_blocking`](Self::start_blocking) has stopped when the drop returns.
 #[derive(Debug)]
 pub struct Server {
     url: String,
-    admin_key: ApiKeyValue,
-    /// The first keys of the other users.
-    keys: Vec<(String, ApiKeyValue)>,
+    admin: User,
+    /// The other users of the configuration.
+    others: Vec<User>,
     faults: Arc<Faults>,
-    _stop: oneshot::Sender<()>,
+    /// The server stops when this is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    /// The server's own thread, if it has one.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A user, with the first key and a client that has it.
+#[derive(Debug)]
+struct User {
+    email: String,
+    key: ApiKeyValue,
+    client: Client,
 }
 
 impl Server {
@@ -180,6 +178,17 @@ impl Server {
     /// When no port is available.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
+    }
+
+    /// Starts a server as [`start`](Self::start) does, but on a thread of its own.
+    ///
+    /// See [`ServerBuilder::start_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// When no port or no thread is available.
+    pub fn start_blocking() -> io::Result<Self> {
+        Self::builder().start_blocking()
     }
 
     /// Returns the default configuration: in memory, on a free loopback port, without limits.
@@ -200,36 +209,56 @@ impl Server {
         &self.url
     }
 
+    /// Returns a client of the server, with the first key of [`ADMIN`].
+    ///
+    /// It has the default settings, retries included. For other settings, build a client with
+    /// [`url`](Self::url) and [`admin_key`](Self::admin_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rockset_apikeys_server::Server;
+    ///
+    /// let server = Server::start().await?;
+    /// server.client().create_api_key("my-app").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client(&self) -> Client {
+        self.admin.client.clone()
+    }
+
+    /// Returns a client with the first key of a user; `None` for a user whom the configuration does
+    /// not name.
+    pub fn client_of(&self, user: &str) -> Option<Client> {
+        self.user(user).map(|user| user.client.clone())
+    }
+
     /// Returns the first key of [`ADMIN`], with all an administrator's privileges.
     pub fn admin_key(&self) -> &ApiKeyValue {
-        &self.admin_key
+        &self.admin.key
     }
 
     /// Returns the first key of a user, with all the user's privileges; `None` for a user whom the
     /// configuration does not name.
     pub fn key(&self, user: &str) -> Option<&ApiKeyValue> {
-        self.keys().find(|(email, _)| *email == user).map(|(_, key)| key)
+        self.user(user).map(|user| &user.key)
     }
 
     /// Injects a fault into the next responses, this many. Faults that were injected before come
     /// first.
     ///
     /// ```
-    /// use rockset_apikeys::{Client, RetryPolicy};
     /// use rockset_apikeys_server::{Fault, Server};
     ///
     /// #[tokio::main]
     /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ///     let server = Server::start().await?;
-    ///     let client = Client::builder()
-    ///         .api_server(server.url())
-    ///         .api_key(server.admin_key().clone())
-    ///         .retry_policy(RetryPolicy::none())
-    ///         .build()?;
+    ///     let client = server.client();
     ///
     ///     server.inject(Fault::status(503), 1);
-    ///     assert!(client.list_api_keys().await.is_err());
-    ///     assert!(client.list_api_keys().await.is_ok());
+    ///     assert!(client.create_api_key("my-app").await.is_err());
+    ///     assert!(client.create_api_key("my-app").await.is_ok());
     ///     Ok(())
     /// }
     /// ```
@@ -244,8 +273,24 @@ impl Server {
 
     /// Returns the first key of every user, the administrator's before the others.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &ApiKeyValue)> {
-        let others = self.keys.iter().map(|(email, key)| (email.as_str(), key));
-        std::iter::once((ADMIN, &self.admin_key)).chain(others)
+        self.users().map(|user| (user.email.as_str(), &user.key))
+    }
+
+    fn users(&self) -> impl Iterator<Item = &User> {
+        std::iter::once(&self.admin).chain(&self.others)
+    }
+
+    fn user(&self, email: &str) -> Option<&User> {
+        self.users().find(|user| user.email == email)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -311,8 +356,8 @@ impl ServerBuilder {
 
     /// Starts the server on the current tokio runtime, where it then runs.
     ///
-    /// It stands still while a call blocks the runtime's only thread; see the crate's
-    /// [example](crate#a-test-of-a-blocking-program).
+    /// It stands still while a call blocks the runtime's only thread, so that the call times out.
+    /// [`start_blocking`](Self::start_blocking) is for blocking programs.
     ///
     /// # Errors
     ///
@@ -321,6 +366,46 @@ impl ServerBuilder {
     /// the database cannot be opened, was written with another master key than the one beside it,
     /// or no longer has the first key of one of the users.
     pub async fn start(self) -> io::Result<Server> {
+        let (server, serve) = self.prepare().await?;
+        tokio::spawn(serve);
+        Ok(server)
+    }
+
+    /// Starts the server on a thread of its own, for tests of blocking programs.
+    ///
+    /// It needs no tokio runtime, and serves while the program blocks. Starting and dropping it
+    /// block the thread, in async code too: for milliseconds, unless requests are in flight at the
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and when no thread is available.
+    pub fn start_blocking(self) -> io::Result<Server> {
+        let (sender, started) = mpsc::channel();
+        let thread = thread::Builder::new().name("rockset-server".to_owned()).spawn(move || {
+            if let Err(error) = self.run(&sender) {
+                let _ = sender.send(Err(error));
+            }
+        })?;
+        let panicked = |_| io::Error::other("the server's thread panicked");
+        let mut server = started.recv().map_err(panicked)??;
+        server.thread = Some(thread);
+        Ok(server)
+    }
+
+    /// Hands out the server when it is ready, and serves on this thread until it is dropped.
+    fn run(self, started: &mpsc::Sender<io::Result<Server>>) -> io::Result<()> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (server, serve) = self.prepare().await?;
+            let _ = started.send(Ok(server));
+            serve.await;
+            Ok(())
+        })
+    }
+
+    /// Returns the server, and the future that serves until it is dropped.
+    async fn prepare(self) -> io::Result<(Server, impl Future<Output = ()> + Send + 'static)> {
         let mut seen = HashSet::from([ADMIN]);
         for (email, _) in &self.users {
             if !seen.insert(email) {
@@ -339,13 +424,16 @@ impl ServerBuilder {
         }
         let service = Service::new(store, self.clock, self.keys_per_user);
         let listener = TcpListener::bind(self.listen).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = format!("http://{}", on_this_machine(listener.local_addr()?));
+        let user = |(email, key)| User::new(email, key, &url);
+        let admin = user((ADMIN.to_owned(), admin_key))?;
+        let others = keys.into_iter().map(user).collect::<io::Result<_>>()?;
         let faults = Arc::<Faults>::default();
         let limits = RequestLimits { per_key: self.rate_limit, bad_keys: self.bad_key_limit };
         let app = App::new(Arc::clone(&service), Arc::clone(&faults), limits);
         let router = http::router(app, false);
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(async move {
+        let serve = async move {
             let stopped = async {
                 // Ends when the sender is dropped, together with the server.
                 let _ = stopped.await;
@@ -354,8 +442,27 @@ impl ServerBuilder {
             if let Err(error) = service.close().await {
                 tracing::error!(%error, "the database was not closed cleanly");
             }
-        });
-        Ok(Server { url, admin_key, keys, faults, _stop: stop })
+        };
+        Ok((Server { url, admin, others, faults, stop: Some(stop), thread: None }, serve))
+    }
+}
+
+/// Returns the address at which clients on this machine reach a server that listens at this one.
+fn on_this_machine(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+impl User {
+    fn new(email: String, key: ApiKeyValue, url: &str) -> io::Result<Self> {
+        // The address may be one of this machine's that is not a loopback address.
+        let client = Client::builder().api_server(url).api_key(key.clone()).allow_http(true);
+        let client = client.build().map_err(io::Error::other)?;
+        Ok(Self { email, key, client })
     }
 }
 

@@ -778,9 +778,9 @@ pub mod operations {
         }
     }
 }
-/// An extension trait for [`MockServer`](::httpmock::MockServer) that
+/// An extension trait for [`MockServer`](MockServer) that
 /// adds a method for each operation. These are the equivalent of
-/// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
+/// type-checked [`mock()`](MockServer::mock) calls.
 pub trait MockServerExt {
     fn create_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
@@ -798,7 +798,7 @@ pub trait MockServerExt {
     where
         F: FnOnce(operations::DeleteApiKeyWhen, operations::DeleteApiKeyThen);
 }
-impl MockServerExt for ::httpmock::MockServer {
+impl MockServerExt for MockServer {
     fn create_api_key<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::CreateApiKeyWhen, operations::CreateApiKeyThen),

@@ -5,9 +5,9 @@ use rockset_apikeys::types::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyResponse, ErrorModel,
     GetApiKeyResponse, ListApiKeysResponse, UpdateApiKeyRequest, UpdateApiKeyResponse,
 };
-use rockset_apikeys::{ErrorType, KeyState};
+use rockset_apikeys::{Client, Error, ErrorType, KeyState};
 
-use crate::support::client_of;
+use crate::support::{Contract, OPERATIONS, call, client_of};
 
 /// Names with characters that are special in URLs or regular expressions.
 const SPECIAL_NAMES: [&str; 12] = [
@@ -139,4 +139,84 @@ async fn a_mocked_error_arrives_with_its_type_and_message() {
     let details = error.details().unwrap();
     assert_eq!(details.type_, Some(ErrorType::NotFound));
     assert_eq!(details.message.as_deref(), Some("gone"));
+}
+
+/// Fails unless the error says that no mock matches, and no program takes it for an outcome.
+fn assert_unmatched(error: &Error, request: &str) {
+    assert!(error.to_string().ends_with(&format!("no mock matches {request}")), "{error}");
+    for is_true in [
+        Error::is_rejected,
+        Error::is_bad_request,
+        Error::is_unauthorized,
+        Error::is_forbidden,
+        Error::is_not_found,
+        Error::is_conflict,
+        Error::is_rate_limited,
+        Error::is_server_error,
+        Error::is_timeout,
+        Error::is_connect,
+        Error::is_retryable,
+        Error::is_ambiguous,
+    ] {
+        assert!(!is_true(error), "{error}");
+    }
+    assert_eq!(error.attempts(), 1);
+}
+
+/// A client that retries what is safe to retry.
+fn retrying_client_of(server: &MockServer) -> Client {
+    Client::builder().api_server(server.base_url()).api_key("k").build().unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_no_mock_matches_is_an_error_of_its_own() {
+    let server = MockServer::start_async().await;
+    let client = retrying_client_of(&server);
+    let contract = Contract::load();
+    for id in OPERATIONS.iter() {
+        let error = call(&client, id).await.unwrap_err();
+        assert!(error.to_string().contains("no mock matches"), "{error}");
+        let status = error.status().unwrap().as_u16();
+        assert!(!contract.statuses(id).contains(&status), "{id} documents {status}");
+    }
+
+    let path = "/v1/orgs/self/users/self/apikeys/a%20b";
+    let mut get = server.get_api_key(|when, then| {
+        when.name("a b").reveal(None);
+        then.ok(&GetApiKeyResponse { data: key("a b") });
+    });
+    client.get_api_key("a b").await.unwrap();
+    let error = client.get_api_key("a b").reveal(true).await.unwrap_err();
+    assert_unmatched(&error, &format!("GET {path}?reveal=true"));
+    let error = client.delete_api_key("a b").await.unwrap_err();
+    assert_unmatched(&error, &format!("DELETE {path}"));
+    let error = client.create_api_key("a b").await.unwrap_err();
+    assert_unmatched(&error, "POST /v1/orgs/self/users/self/apikeys");
+
+    get.delete();
+    let error = client.get_api_key("a b").await.unwrap_err();
+    assert_unmatched(&error, &format!("GET {path}"));
+}
+
+#[test]
+fn of_several_mocks_that_match_the_first_one_responds() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = MockServer::start();
+    let client = client_of(&server.base_url(), "k");
+    let get = || runtime.block_on(client.get_api_key("n").into_future());
+    // One of httpmock's own, after typed ones.
+    server.list_api_keys(|_, then| {
+        then.ok(&ListApiKeysResponse { data: Vec::new() });
+    });
+    let path = "/v1/orgs/self/users/self/apikeys/n";
+    let mut first = server.mock(|when, then| {
+        when.path(path);
+        then.status(418);
+    });
+    server.get_api_key(|_, then| {
+        then.ok(&GetApiKeyResponse { data: key("n") });
+    });
+    assert_eq!(get().unwrap_err().status().unwrap().as_u16(), 418);
+    first.delete();
+    assert_eq!(get().unwrap().name, "n");
 }

@@ -26,7 +26,6 @@ const EXTERNAL_TYPES: &[&str] = &[
     "http::status::StatusCode",
     // The feature `httpmock`.
     "httpmock::api::mock::Mock",
-    "httpmock::api::server::MockServer",
     "httpmock::api::spec::Then",
     "httpmock::api::spec::When",
     // Times.
@@ -39,7 +38,8 @@ const EXTERNAL_TYPES: &[&str] = &[
     // Settings that the builder has no method for.
     "reqwest::async_impl::client::Client",
     "reqwest::async_impl::client::ClientBuilder",
-    // The server's use of the client's type.
+    // The server's use of the client's types.
+    "rockset_apikeys::client::Client",
     "rockset_apikeys::values::ApiKeyValue",
     // Traits of the contract's types.
     "schemars::JsonSchema",

@@ -1,14 +1,14 @@
 //! What `serve` prints when it is ready: how to reach the server, and how to get a key.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{MAIN_SEPARATOR, absolute};
 
 use rockset_apikeys::ApiKeyValue;
 
 use super::users::require_output;
-use crate::ADMIN;
 use crate::permission::Role;
+use crate::{ADMIN, on_this_machine};
 
 /// A server that is about to serve.
 pub(super) struct Ready<'a> {
@@ -50,16 +50,14 @@ impl Ready<'_> {
 
     /// The URL for clients on this machine.
     fn url(&self) -> String {
-        let port = self.address.port();
-        let (scheme, host) = match (self.is_https, self.address.ip()) {
+        match (self.is_https, self.address) {
             // A certificate seldom has a loopback address.
-            (true, ip) if ip.is_unspecified() => return format!("https://localhost:{port}"),
-            (true, ip) => ("https", ip),
-            (false, IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => ("http", Ipv4Addr::LOCALHOST.into()),
-            (false, IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => ("http", Ipv6Addr::LOCALHOST.into()),
-            (false, ip) => ("http", ip),
-        };
-        format!("{scheme}://{}", SocketAddr::new(host, port))
+            (true, address) if address.ip().is_unspecified() => {
+                format!("https://localhost:{}", address.port())
+            }
+            (true, address) => format!("https://{address}"),
+            (false, address) => format!("http://{}", on_this_machine(address)),
+        }
     }
 
     /// What clients on other machines need.

@@ -23,9 +23,10 @@ pub(crate) struct DropConnection;
 pub(super) async fn apply(State(app): Shared, request: Request, next: Next) -> Response {
     match app.faults.next() {
         None => next.run(request).await,
-        Some(Fault(Kind::Status(status))) => {
-            let kind = fault::error_type(status);
-            ApiError::new(status, kind, "this fault was injected").into_response()
+        Some(Fault(Kind::Status(status))) => error(status),
+        Some(Fault(Kind::StatusAfterHandling(status))) => {
+            next.run(request).await;
+            error(status)
         }
         Some(Fault(Kind::Delay(delay))) => {
             tokio::time::sleep(delay).await;
@@ -39,6 +40,10 @@ pub(super) async fn apply(State(app): Shared, request: Request, next: Next) -> R
     }
 }
 
+fn error(status: u16) -> Response {
+    ApiError::new(status, fault::error_type(status), "this fault was injected").into_response()
+}
+
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/faults", post(inject).delete(clear))
 }
@@ -48,6 +53,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[serde(deny_unknown_fields)]
 struct Injection {
     status: Option<u16>,
+    status_after_handling: Option<u16>,
     delay_ms: Option<u64>,
     #[serde(default)]
     drop_connection: bool,
@@ -55,14 +61,16 @@ struct Injection {
 }
 
 async fn inject(State(app): Shared, Json(wanted): Json<Injection>) -> Response {
-    let fault = match (wanted.status, wanted.delay_ms, wanted.drop_connection) {
-        (Some(status), None, false) => Fault::status(status),
-        (None, Some(ms), false) => Fault::delay(Duration::from_millis(ms)),
-        (None, None, true) => Fault::drop_connection(),
-        _ => {
-            let reason = "give one of status, delay_ms and drop_connection";
-            return (StatusCode::BAD_REQUEST, reason).into_response();
-        }
+    let faults = [
+        wanted.status.map(Fault::status),
+        wanted.status_after_handling.map(Fault::status_after_handling),
+        wanted.delay_ms.map(|ms| Fault::delay(Duration::from_millis(ms))),
+        wanted.drop_connection.then(Fault::drop_connection),
+    ];
+    let mut faults = faults.into_iter().flatten();
+    let (Some(fault), None) = (faults.next(), faults.next()) else {
+        let reason = "give one of status, status_after_handling, delay_ms and drop_connection";
+        return (StatusCode::BAD_REQUEST, reason).into_response();
     };
     app.faults.add(fault, wanted.responses);
     StatusCode::NO_CONTENT.into_response()

@@ -606,6 +606,63 @@ async fn faults_are_applied_in_order_to_the_requested_number_of_responses() {
 }
 
 #[tokio::test]
+async fn a_change_is_made_before_the_error_of_a_fault_after_handling() {
+    let server = server().await;
+    let client = server.client();
+    let fault = Fault::status_after_handling(502);
+    server.inject(fault, 1);
+    let error = client.create_api_key("k").await.unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY));
+    assert!(error.is_ambiguous() && error.attempts() == 1, "{error}");
+    let details = error.details().unwrap();
+    assert_eq!(details.type_, Some(ErrorType::ConnectionError));
+    assert!(details.trace_id.is_some());
+    assert_eq!(client.get_api_key("k").await.unwrap().name, "k");
+
+    // The first attempt deletes it, and the retry finds nothing.
+    server.inject(fault, 1);
+    let error = client.delete_api_key("k").await.unwrap_err();
+    assert!(error.is_not_found() && error.is_ambiguous() && error.attempts() == 2, "{error}");
+
+    server.inject(fault, 1);
+    assert_eq!(client.list_api_keys().await.unwrap().len(), 1, "it is retried");
+}
+
+#[tokio::test]
+async fn an_error_after_handling_has_a_status_of_errors() {
+    let server = server().await;
+    for (status, sent) in [(418, 418), (599, 599), (399, 500), (600, 500), (0, 500)] {
+        server.inject(Fault::status_after_handling(status), 1);
+        let response = reqwest::get(format!("{}{KEYS}", server.url())).await.unwrap();
+        assert_eq!(response.status().as_u16(), sent);
+    }
+}
+
+#[tokio::test]
+async fn the_servers_clients_have_the_keys_of_their_users() {
+    let server = server().await;
+    server.client().create_api_key("k").await.unwrap();
+    assert_eq!(server.client().list_api_keys().user(MEMBER).await.unwrap().len(), 1);
+    for (user, created) in [(ADMIN, true), (MEMBER, true), (READER, false)] {
+        let client = server.client_of(user).unwrap();
+        let own = client.list_api_keys().await.unwrap();
+        assert_eq!(own[0].created_by.as_deref(), Some(user));
+        assert_eq!(client.create_api_key("k2").await.is_ok(), created, "{user}");
+    }
+    assert!(server.client_of("nobody@me.com").is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_listens_at_all_addresses_has_the_url_of_this_machine() {
+    for (listen, url) in [("0.0.0.0:0", "http://127.0.0.1:"), ("[::]:0", "http://[::1]:")] {
+        let server = Server::builder().listen(listen.parse().unwrap()).start().await.unwrap();
+        assert!(server.url().starts_with(url), "{}", server.url());
+        server.client().list_api_keys().await.unwrap();
+        client_of_user(&server, ADMIN).list_api_keys().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_injected_error_has_the_type_of_its_status() {
     let server = server().await;
     for (status, kind) in [

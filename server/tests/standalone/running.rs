@@ -99,6 +99,54 @@ async fn each_request_is_logged_with_the_trace_id_of_its_response() {
 }
 
 #[tokio::test]
+async fn a_request_is_logged_with_the_trace_id_of_a_valid_traceparent() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const ZERO: &str = "00000000000000000000000000000000";
+    const SPAN: &str = "b7ad6b7169203331";
+    let folder = temporary_folder();
+    let arguments = [&IN_MEMORY[..], &["--log-format", "json"]].concat();
+    let server = Program::serve(folder.path(), &arguments);
+    let valid = format!("00-{TRACE}-{SPAN}-01");
+    let logged = async |values: &[&str]| {
+        let mut request = reqwest::Client::new().get(&server.url);
+        for value in values {
+            request = request.header("traceparent", *value);
+        }
+        let response = request.send().await.unwrap();
+        let trace_id = response.headers()["x-trace-id"].to_str().unwrap().to_owned();
+        assert_ne!(trace_id, TRACE);
+        let log = server.log_with(&trace_id);
+        let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["trace_id"], trace_id.as_str());
+        line.get("parent_trace_id").cloned()
+    };
+
+    assert_eq!(logged(&[&valid]).await.unwrap(), TRACE);
+    let later = format!("01-{TRACE}-{SPAN}-01-more");
+    assert_eq!(logged(&[&later]).await.unwrap(), TRACE);
+    assert_eq!(logged(&[]).await, None);
+    assert_eq!(logged(&[&valid, &valid]).await, None);
+    for invalid in [
+        format!("{valid}-more"),
+        format!("ff-{TRACE}-{SPAN}-01"),
+        format!("0-{TRACE}-{SPAN}-01"),
+        format!("00-{ZERO}-{SPAN}-01"),
+        format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
+        format!("00-{TRACE}0-{SPAN}-01"),
+        format!("00-{}g-{SPAN}-01", &TRACE[1..]),
+        format!("00-{TRACE}-0000000000000000-01"),
+        format!("00-{TRACE}-{SPAN}0-01"),
+        format!("00-{TRACE}-{SPAN}"),
+        format!("00-{TRACE}-{SPAN}-1"),
+        TRACE.to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(logged(&[&invalid]).await, None, "{invalid}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_authenticates_no_more_requests_than_its_limit() {
     let folder = temporary_folder();
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--rate-limit", "2"]].concat());
@@ -135,11 +183,18 @@ async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
     let error = client.create_api_key("k").await.unwrap_err();
     assert!(error.status().is_none() && error.is_ambiguous(), "{error}");
     client.get_api_key("k").await.unwrap();
+    let fault = json!({ "status_after_handling": 502, "responses": 1 });
+    assert_eq!(inject(&server, fault).await, 204);
+    let error = client.create_api_key("k2").await.unwrap_err();
+    assert_eq!(error.status().unwrap().as_u16(), 502);
+    client.get_api_key("k2").await.unwrap();
     assert_eq!(inject(&server, json!({ "status": 503, "responses": 9 })).await, 204);
     let faults = format!("{}/faults", server.url);
     assert_eq!(reqwest::Client::new().delete(faults).send().await.unwrap().status(), 204);
     client.get_api_key("k").await.unwrap();
     assert_eq!(inject(&server, json!({ "responses": 1 })).await, 400);
+    let two = json!({ "status": 503, "delay_ms": 1, "responses": 1 });
+    assert_eq!(inject(&server, two).await, 400);
     assert_eq!(inject(&server, json!({ "stauts": 503, "responses": 1 })).await, 422);
 }
 
