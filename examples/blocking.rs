@@ -1,17 +1,12 @@
-//! Makes calls without async. The server runs in a runtime of its own, beside the blocking calls.
+//! Makes calls without async. The server runs on a thread of its own.
 //!
 //! Run it with `cargo run --example blocking --features blocking`.
 
-use rockset_apikeys::Client;
 use rockset_apikeys_server::Server;
-use tokio::runtime::Runtime;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Its threads serve the requests while this thread waits for a call.
-    let runtime = Runtime::new()?;
-    let server = runtime.block_on(Server::start())?;
-    let client =
-        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    let server = Server::start_blocking()?;
+    let client = server.client();
 
     let created = client.create_api_key("my-app").role("read-only").send_blocking()?;
     println!("created {}", created.name);

@@ -3,7 +3,6 @@
 //! Run it with `cargo run --example concurrent`.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use rockset_apikeys::Client;
 use rockset_apikeys_server::Server;
 
 /// Each call in flight holds a connection; a bound keeps a large batch from flooding the server.
@@ -12,8 +11,7 @@ const IN_FLIGHT: usize = 16;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start().await?;
-    let client =
-        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    let client = server.client();
 
     let created: Vec<_> = stream::iter(0..200)
         .map(|number| client.create_api_key(format!("app-{number}")).role("read-only").send())

@@ -9,8 +9,7 @@ use rockset_apikeys_server::Server;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start().await?;
-    let client =
-        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    let client = server.client();
 
     // The closure sends the request, once per attempt. The operation's row of the table, which is
     // generated from the contract, says whether a retry is safe.

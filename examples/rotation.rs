@@ -18,8 +18,7 @@ fn store(file: &Path, key: &ApiKeyValue) -> std::io::Result<()> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start().await?;
-    let admin =
-        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    let admin = server.client();
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("apikey");
 

@@ -3,7 +3,6 @@
 //! Run it with `cargo run --example telemetry`. Attributes have OpenTelemetry's names, so
 //! `tracing-opentelemetry` exports the spans as they are.
 
-use rockset_apikeys::Client;
 use rockset_apikeys_server::{Fault, Server};
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -17,8 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .init();
 
     let server = Server::start().await?;
-    let client =
-        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    let client = server.client();
 
     client.create_api_key("my-app").await?;
     server.inject(Fault::status(503), 1);

@@ -4,14 +4,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use rockset_apikeys::{ApiKey, Client, ExposeSecrets, KeyState};
+use rockset_apikeys::{ApiKey, ExposeSecrets, KeyState};
 use rockset_apikeys_server::Server;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start().await?;
-    let client =
-        Client::builder().api_server(server.url()).api_key(server.admin_key().clone()).build()?;
+    let client = server.client();
 
     // A time is a text, a `SystemTime`, or a time of jiff.
     let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);

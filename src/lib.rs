@@ -64,14 +64,12 @@
 //! ```
 //!
 //! ```
-//! use rockset_apikeys::Client;
 //! use rockset_apikeys_server::{Fault, Server};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::start().await?;
-//! let key = server.admin_key().clone();
-//! let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+//! let client = server.client();
 //!
 //! server.inject(Fault::status(503), 2);
 //! let created = client.create_api_key("my-app").await.unwrap_err();

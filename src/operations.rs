@@ -125,19 +125,14 @@ impl<R: Request> Call<R> {
     ///
     /// # Tests of blocking programs
     ///
-    /// Keep a runtime beside the calls, in an ordinary `#[test]`. Its threads run the server while
-    /// the test's thread waits for a call:
+    /// Start the server without async, in an ordinary `#[test]`. It runs on a thread of its own:
     ///
     /// ```
-    /// use rockset_apikeys::Client;
     /// use rockset_apikeys_server::Server;
-    /// use tokio::runtime::Runtime;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let runtime = Runtime::new()?;
-    /// let server = runtime.block_on(Server::start())?;
-    /// let key = server.admin_key().clone();
-    /// let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+    /// let server = Server::start_blocking()?;
+    /// let client = server.client();
     ///
     /// client.create_api_key("my-app").send_blocking()?;
     /// assert_eq!(client.list_api_keys().send_blocking()?.len(), 2);
@@ -145,17 +140,14 @@ impl<R: Request> Call<R> {
     /// # }
     /// ```
     ///
-    /// A current-thread runtime does not work here: it runs the server only within `block_on`, and
-    /// the calls time out. In a `#[tokio::test]`, make the calls in `spawn_blocking` and await it:
+    /// In a `#[tokio::test]`, make the calls in `spawn_blocking` and await it:
     ///
     /// ```
-    /// # use rockset_apikeys::Client;
     /// # use rockset_apikeys_server::Server;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = Server::start().await?;
-    /// let key = server.admin_key().clone();
-    /// let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+    /// let client = server.client();
     ///
     /// let calls = move || client.create_api_key("my-app").send_blocking();
     /// let created = tokio::task::spawn_blocking(calls).await??;

@@ -16,13 +16,11 @@ const TRACE_ID: &str = "x-trace-id";
 /// call from [`Error::report`](crate::Error::report).
 ///
 /// ```
-/// # use rockset_apikeys::Client;
 /// # use rockset_apikeys_server::Server;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::start().await?;
-/// # let key = server.admin_key().clone();
-/// # let client = Client::builder().api_server(server.url()).api_key(key).build()?;
+/// # let client = server.client();
 /// let (keys, report) = client.list_api_keys().with_report().await?;
 /// assert_eq!(report.status().map(|status| status.as_u16()), Some(200));
 /// println!(

@@ -64,34 +64,6 @@ fn all_operations_work_without_async() {
 }
 
 #[test]
-fn a_test_can_keep_a_runtime_for_the_server_beside_blocking_calls()
--> Result<(), Box<dyn std::error::Error>> {
-    // As in the documentation of `send_blocking`.
-    let runtime = Runtime::new()?;
-    let server = runtime.block_on(Server::start())?;
-    let key = server.admin_key().clone();
-    let client = Client::builder().api_server(server.url()).api_key(key).build()?;
-
-    client.create_api_key("my-app").send_blocking()?;
-    assert_eq!(client.list_api_keys().send_blocking()?.len(), 2);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_current_thread_test_can_make_blocking_calls_in_spawn_blocking()
--> Result<(), Box<dyn std::error::Error>> {
-    // As in the documentation of `send_blocking`.
-    let server = Server::start().await?;
-    let key = server.admin_key().clone();
-    let client = Client::builder().api_server(server.url()).api_key(key).build()?;
-
-    let calls = move || client.create_api_key("my-app").send_blocking();
-    let created = tokio::task::spawn_blocking(calls).await??;
-    assert_eq!(created.name, "my-app");
-    Ok(())
-}
-
-#[test]
 fn blocking_calls_have_the_retries_timeouts_and_limits_of_awaited_ones() {
     for &id in &*OPERATIONS {
         let down = Step::response(503, "retry-after: 0\r\n", "");
