@@ -2,7 +2,6 @@
 //!
 //! Run it with `cargo run --example new_operation`.
 
-use rockset_apikeys::Client;
 use rockset_apikeys::generated::operations;
 use rockset_apikeys_server::Server;
 

@@ -36,12 +36,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         report.trace_id()
     );
 
-    let error = client.get_api_key("lost").await.unwrap_err();
-    match error.kind() {
-        ErrorKind::Response(StatusCode::NOT_FOUND) => println!("not found"),
-        ErrorKind::Rejected => println!("nothing was sent: {error}"),
-        kind => println!("{kind:?}: {error}"),
+    if let Err(error) = client.get_api_key("lost").await {
+        match error.kind() {
+            ErrorKind::Response(StatusCode::NOT_FOUND) => println!("not found"),
+            ErrorKind::Rejected => println!("nothing was sent: {error}"),
+            kind => println!("{kind:?}: {error}"),
+        }
+        println!("trace id {:?}", error.report().and_then(|report| report.trace_id()));
     }
-    println!("trace id {:?}", error.report().and_then(|report| report.trace_id()));
     Ok(())
 }

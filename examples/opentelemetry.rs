@@ -66,34 +66,39 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[cfg(test)]
-#[tokio::test]
-async fn one_trace_goes_from_the_program_to_the_servers_log() {
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let writer = Arc::clone(&log);
-    let writer = move || Shared(Arc::clone(&writer));
-    let _subscriber = tracing::subscriber::set_default(subscriber(writer));
-    let server = Server::start().await.unwrap();
-    let builder = Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
-    let client = builder.attempt_headers(propagate).build().unwrap();
+    use super::*;
 
-    let trace_id = work(&client).instrument(info_span!("my_program")).await.unwrap();
-    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    let line = log.lines().find(|line| line.contains("method=\"POST\"")).unwrap();
-    assert!(line.contains(&format!("parent_trace_id=\"{trace_id}\"")), "{trace_id}: {line}");
-}
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
 
-#[cfg(test)]
-struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
 
-#[cfg(test)]
-impl std::io::Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    #[tokio::test]
+    async fn one_trace_goes_from_the_program_to_the_servers_log() {
+        let log = Log::default();
+        let writer = log.clone();
+        let _subscriber = tracing::subscriber::set_default(subscriber(move || writer.clone()));
+        let server = Server::start().await.unwrap();
+        let builder = Client::builder().api_server(server.url());
+        let builder = builder.api_key(server.admin_key().clone()).attempt_headers(propagate);
+        let client = builder.build().unwrap();
+
+        let trace_id = work(&client).instrument(info_span!("my_program")).await.unwrap();
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let line = log.lines().find(|line| line.contains("method=\"POST\"")).unwrap();
+        assert!(line.contains(&format!("parent_trace_id=\"{trace_id}\"")), "{trace_id}: {line}");
     }
 }

@@ -22,6 +22,7 @@ const PACKAGES: [&str; 2] = ["rockset-apikeys", "rockset-apikeys-server"];
 /// them.
 const EXTERNAL_TYPES: &[&str] = &[
     // Requests and responses of a client's caller.
+    "http::header::map::HeaderMap",
     "http::method::Method",
     "http::status::StatusCode",
     // The feature `httpmock`.
