@@ -132,6 +132,7 @@ impl Client {
 /// | a call, with all attempts and waits | 60 s | [`timeout`], or [`Call::timeout`] for one call |
 /// | the body of a response | 4 MiB | [`max_response_bytes`] |
 /// | attempts, and the waits between them | 4; up to 200, 400 and 800 ms | [`retry_policy`] |
+/// | retries while calls fail | 10, and one more per minute | [`retry_budget`] |
 ///
 /// [`connect_timeout`]: Self::connect_timeout
 /// [`attempt_timeout`]: Self::attempt_timeout
@@ -139,6 +140,7 @@ impl Client {
 /// [`Call::timeout`]: crate::Call::timeout
 /// [`max_response_bytes`]: Self::max_response_bytes
 /// [`retry_policy`]: Self::retry_policy
+/// [`retry_budget`]: Self::retry_budget
 ///
 /// # HTTP
 ///

@@ -44,8 +44,10 @@
 //! | the server, the key, timeouts and limits, HTTP | [`ClientBuilder`] |
 //! | settings from the environment | [`Client::from_env`] |
 //! | settings from the vendor's profiles | `Client::from_profile`, with the feature `profile` |
-//! | what can go wrong, and what to do then | [`Error`] |
-//! | which requests are retried, and when | [`RetryPolicy`] |
+//! | a key that may change while the program runs | [`Credentials`] |
+//! | settings and the report of one call | [`Call`], [`CallReport`] |
+//! | what can go wrong, and what to do then | [`Error`], [`ErrorKind`] |
+//! | which requests are retried, and when | [`RetryPolicy`], [`RetryBudget`] |
 //! | how keys stay secret | [`ApiKeyValue`] |
 //! | the fields of keys and errors | [`types`] |
 //! | calls without async, and their tests | `Call::send_blocking`, with the feature `blocking` |
