@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use rockset_apikeys::{Client, Error};
+use rockset_apikeys::{Client, Error, Timestamp, jiff};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -51,6 +51,21 @@ fn name() -> impl Strategy<Value = String> {
         "[./\\\\%?#:@ +&=;~a-c\u{0}\t\r\n\u{7f}\u{202e}é\u{1f600}]{0,8}",
         "(%2[eEfF]|\\.|/|%5c|%00){1,4}",
     ]
+}
+
+/// Texts that are timestamps, or nearly.
+fn near_timestamp() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])?(\\[UTC\\])?",
+        "[0-9TZ:.+-]{0,30}",
+        any::<String>(),
+    ]
+}
+
+/// An instant, as text with this offset in hours.
+fn timestamp(instant: jiff::Timestamp, hours: i8) -> String {
+    let offset = jiff::tz::Offset::constant(hours);
+    format!("{:.9}", instant.display_with_offset(offset))
 }
 
 /// Returns the decoded segments of a request's path.
@@ -119,6 +134,39 @@ proptest! {
         } else {
             prop_assert!(outcome.is_err() && requests.is_empty());
         }
+    }
+
+    #[test]
+    fn a_timestamp_that_can_be_sent_is_a_date_time_of_the_contract(text in near_timestamp()) {
+        let schema = json!({ "type": "string", "format": "date-time" });
+        let options = jsonschema::draft4::options().should_validate_formats(true);
+        if let Ok(time) = text.parse::<Timestamp>() {
+            prop_assert_eq!(time.as_str(), &text);
+            prop_assert!(options.build(&schema).unwrap().is_valid(&json!(text)));
+        }
+    }
+
+    #[test]
+    fn timestamps_keep_their_text_and_are_ordered_by_time_whatever_their_offsets(
+        seconds in prop::array::uniform2(-62_135_596_800..253_402_000_000_i64),
+        nanoseconds in 0..1_000_000_000,
+        hours in prop::array::uniform2(-12..=12_i8),
+        is_same: bool,
+    ) {
+        let instant = |index: usize| {
+            let second = seconds[if is_same { 0 } else { index }];
+            jiff::Timestamp::new(second, nanoseconds).unwrap()
+        };
+        let texts = [0, 1].map(|index| timestamp(instant(index), hours[index]));
+        // An offset can move a date before the year 0, which has no text.
+        prop_assume!(texts.iter().all(|text| !text.starts_with('-')));
+        let times = texts.clone().map(|text| text.parse::<Timestamp>().unwrap());
+        for index in [0, 1] {
+            prop_assert_eq!(times[index].as_str(), &texts[index]);
+            prop_assert_eq!(times[index].instant(), Some(instant(index)));
+        }
+        prop_assert_eq!(times[0].cmp(&times[1]), instant(0).cmp(&instant(1)));
+        prop_assert_eq!(&Timestamp::from(instant(0)), &times[0]);
     }
 
     #[test]

@@ -40,6 +40,16 @@ async fn the_user_agent_is_the_application_and_this_crate() {
     }
 }
 
+#[test]
+fn debug_output_says_where_a_setting_comes_from() {
+    let text = format!("{:?}", builder("127.0.0.1:1"));
+    assert!(text.contains("http://127.0.0.1:1/ from `api_server`"), "{text}");
+    assert!(text.contains("Credentials(\"`api_key`\")") && !text.contains("clients-key"), "{text}");
+    let text = format!("{:?}", builder("ftp://127.0.0.1").api_key(""));
+    assert!(text.contains("from `api_server` is neither http nor https"), "{text}");
+    assert!(text.contains("from `api_key` is empty"), "{text}");
+}
+
 #[tokio::test]
 async fn default_headers_are_sent_and_never_shown() {
     let configure = |builder: ClientBuilder| {
