@@ -484,7 +484,11 @@ impl ClientBuilder {
             )));
         }
 
-        settings::ensure_crypto_provider()?;
+        #[cfg(all(
+            feature = "rustls-no-provider",
+            not(any(feature = "rustls", feature = "native-tls"))
+        ))]
+        settings::check_crypto_provider()?;
         let base = self.http_client.unwrap_or_else(|| {
             Box::new(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT))
         });

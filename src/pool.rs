@@ -73,7 +73,6 @@ mod tests {
     #[test]
     fn there_is_one_http_client_for_each_runtime_that_lives() -> reqwest::Result<()> {
         // Nothing outside the crate sees how many there are.
-        let _ = crate::settings::ensure_crypto_provider();
         let pools = Pools::new(Box::new(|| reqwest::Client::builder().build()))?;
         let count = || pools.state.lock().unwrap_or_else(PoisonError::into_inner).pools.len();
         let kept = Builder::new_current_thread().build().ok();

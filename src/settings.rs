@@ -141,21 +141,17 @@ pub(crate) fn check_transport(
     Ok(())
 }
 
-/// Makes sure that rustls has cryptography, without which reqwest panics. Like rustls itself, it
-/// installs what was compiled, unless the program has installed something.
-pub(crate) fn ensure_crypto_provider() -> Result<(), Error> {
-    #[cfg(feature = "rustls-no-provider")]
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        #[cfg(feature = "rustls")]
-        // An error is another thread's provider, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-        return Err(Error::rejected(
+/// Rejects a program that has not installed the cryptography of rustls, without which reqwest
+/// panics.
+#[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls", feature = "native-tls"))))]
+pub(crate) fn check_crypto_provider() -> Result<(), Error> {
+    match rustls::crypto::CryptoProvider::get_default() {
+        Some(_) => Ok(()),
+        None => Err(Error::rejected(
             "rustls has no cryptography; call `CryptoProvider::install_default` of rustls when the \
              program starts, or enable the feature `rustls` of rockset-apikeys",
-        ));
+        )),
     }
-    Ok(())
 }
 
 /// Whether the URL's host is this machine.
