@@ -93,10 +93,6 @@ impl Hook {
     /// Returns the beginning of a body, on one line and redacted, if it is text.
     fn excerpt(&self, body: &[u8], is_whole: bool) -> Option<String> {
         let text = String::from_utf8_lossy(body);
-        let text = match is_whole {
-            true => &text,
-            false => redaction::without_cut_key(&text, self.key()),
-        };
         let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
         // Broken JSON may hold a key that is not known here.
         let has_key = text.to_ascii_lowercase().contains("key\"");
@@ -104,7 +100,8 @@ impl Hook {
             return None;
         }
         // Redacted first: a key that the end cuts in two would not be found.
-        let text = redaction::text(text, self.key());
+        let redact = if is_whole { redaction::text } else { redaction::cut_text };
+        let text = redact(&text, self.key());
         let words: Vec<_> = text.split_whitespace().collect();
         let excerpt: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
         (!excerpt.is_empty()).then_some(excerpt)

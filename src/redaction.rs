@@ -1,4 +1,15 @@
-//! Redacts API keys in text from outside: the client's own key, and text that looks like a key.
+//! Redacts API keys in text from outside.
+//!
+//! The client's own key is known: each piece of it that is longer than a key's identifier is
+//! redacted, in any letter case. Other keys are not known: a word of letters and digits is redacted
+//! if it is at least half as long as a key. Of text that was cut off, a last word that is longer
+//! than an identifier is left out. Words of hexadecimal digits in one letter case stay: trace ids
+//! and hashes are such, and a random key is not.
+//!
+//! All of this holds for characters that are escaped for a URL, HTML or JSON, too, even repeatedly.
+
+use std::iter;
+use std::ops::Range;
 
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
@@ -6,42 +17,40 @@ use serde_json::Value;
 /// What stands in place of a key.
 const PLACEHOLDER: &str = "[REDACTED]";
 
-/// The length of a full key, in the vendor's examples.
-const KEY_LENGTH: usize = 64;
-
 /// The length of a key's identifier, which is not a secret.
 const IDENTIFIER_LENGTH: usize = 6;
 
-/// Returns the text with placeholders for the client's key, in any letter case, and for words that
-/// are as long as a key.
+/// Half the length of a full key. The other half cannot be guessed.
+const HALF_A_KEY: usize = 32;
+
+/// The longest escape without the character that begins it, such as `#x0002b;`.
+const LONGEST_ESCAPE: usize = 8;
+
+/// How often a character is unescaped: once for each time that it was escaped, and more for JSON,
+/// which doubles its backslashes each time.
+const MOST_UNESCAPES: usize = 5;
+
+/// Returns the text with placeholders for what may be a key.
 pub(crate) fn text(text: &str, key: Option<&str>) -> String {
     let text = match secret(key) {
-        Some(key) => replace(text, key),
+        Some(key) => replace(text, |text| pieces(text, key)),
         None => text.to_owned(),
     };
-    let words = text.split_inclusive(is_separator).map(|piece| {
-        let word = piece.trim_end_matches(is_separator);
-        match piece.strip_prefix(word) {
-            Some(separator) if word.len() >= KEY_LENGTH => [PLACEHOLDER, separator],
-            _ => [piece, ""],
-        }
-    });
-    words.flatten().collect()
+    replace(&text, |text| words(text, HALF_A_KEY))
 }
 
-/// Returns the text without an end that may be the beginning of a key.
-pub(crate) fn without_cut_key<'a>(text: &'a str, key: Option<&str>) -> &'a str {
-    let lower = text.to_ascii_lowercase();
-    let key = secret(key).unwrap_or_default().to_ascii_lowercase();
-    let cut = (1..=key.len())
-        .rev()
-        .find(|length| key.get(..*length).is_some_and(|beginning| lower.ends_with(beginning)));
-    let text = text.get(..text.len() - cut.unwrap_or_default()).unwrap_or_default();
-    let word = text.rsplit(is_separator).next().unwrap_or_default();
-    match word.len() > IDENTIFIER_LENGTH {
-        true => text.strip_suffix(word).unwrap_or_default(),
-        false => text,
+/// Returns the text of a body that was cut off, with placeholders for what may be a key, and
+/// without an end that may be the beginning of one.
+pub(crate) fn cut_text(text: &str, key: Option<&str>) -> String {
+    let mut text = self::text(text, key);
+    // The cut may be within an escape.
+    let rest =
+        text.trim_end_matches(|char: char| char.is_ascii_alphanumeric() || "%&#;\\".contains(char));
+    let end = text.get(rest.len()..).unwrap_or_default();
+    if end.len() > IDENTIFIER_LENGTH && !is_hexadecimal(end.as_bytes()) {
+        text.truncate(rest.len());
     }
+    text
 }
 
 /// Redacts all texts of a value, names of fields included.
@@ -58,7 +67,7 @@ pub(crate) fn value(value: Value, key: Option<&str>) -> Value {
 }
 
 /// Marks all values sensitive, so that nothing prints them, and removes headers whose names contain
-/// the client's key.
+/// a piece of the client's key.
 pub(crate) fn headers(headers: &mut HeaderMap, key: Option<&str>) {
     headers.values_mut().for_each(|value| value.set_sensitive(true));
     let has_key = |name: &&HeaderName| is_in_name(name.as_str(), key);
@@ -68,9 +77,9 @@ pub(crate) fn headers(headers: &mut HeaderMap, key: Option<&str>) {
     }
 }
 
-/// Whether a name of a header or a host, which are lower case, contains the client's key.
+/// Whether the name of a header or a host contains a piece of the client's key.
 pub(crate) fn is_in_name(name: &str, key: Option<&str>) -> bool {
-    secret(key).is_some_and(|key| position(name, key).is_some())
+    secret(key).is_some_and(|key| !pieces(name, key).is_empty())
 }
 
 /// The key, unless it is so short that it is only an identifier.
@@ -78,57 +87,261 @@ fn secret(key: Option<&str>) -> Option<&str> {
     key.filter(|key| key.len() > IDENTIFIER_LENGTH)
 }
 
-fn is_separator(char: char) -> bool {
-    !char.is_ascii_alphanumeric()
+/// Replaces what is found. Placeholders of earlier are not searched, so that redacting again
+/// changes nothing.
+fn replace(text: &str, find: impl Fn(&str) -> Vec<Range<usize>>) -> String {
+    let replaced = text.split(PLACEHOLDER).map(|text| {
+        let (mut replaced, mut end) = (String::new(), 0);
+        for found in find(text) {
+            replaced += text.get(end..found.start).unwrap_or_default();
+            replaced += PLACEHOLDER;
+            end = found.end;
+        }
+        replaced + text.get(end..).unwrap_or_default()
+    });
+    replaced.collect::<Vec<_>>().join(PLACEHOLDER)
 }
 
-/// Finds the key, in any letter case.
-fn position(text: &str, key: &str) -> Option<usize> {
-    let mut windows = text.as_bytes().windows(key.len());
-    windows.position(|window| window.eq_ignore_ascii_case(key.as_bytes()))
+/// A run of characters of the key, as far as it has been found.
+struct Piece {
+    range: Range<usize>,
+    length: usize,
+    /// The place in the key where it goes on.
+    next: usize,
 }
 
-fn replace(text: &str, key: &str) -> String {
-    let (mut replaced, mut rest) = (String::new(), text);
-    // A key is ASCII, so both ends of it are ends of characters.
-    while let Some((before, found)) = position(rest, key).and_then(|at| rest.split_at_checked(at)) {
-        replaced += before;
-        replaced += PLACEHOLDER;
-        rest = found.get(key.len()..).unwrap_or_default();
+/// Finds the pieces of the key that are longer than an identifier.
+fn pieces(text: &str, key: &str) -> Vec<Range<usize>> {
+    let key = key.to_ascii_lowercase();
+    // For each character, its last place in the key; for each place, the one before with the same.
+    let (mut last, mut before) = ([None; 128], Vec::new());
+    for (place, char) in key.bytes().enumerate() {
+        before.push(last.get_mut(usize::from(char)).and_then(|last| last.replace(place)));
     }
-    replaced + rest
+    let places = |char: u8| {
+        let last = last.get(usize::from(char.to_ascii_lowercase())).copied().flatten();
+        iter::successors(last, |place| before.get(*place).copied().flatten())
+    };
+    let text = Text::new(text);
+    let (mut found, mut open) = (Vec::<Range<usize>>::new(), Vec::<Piece>::new());
+    for at in 0..text.bytes.len() {
+        for reading in text.readings(at) {
+            for place in places(reading.char) {
+                let begun = open.iter().filter(|it| it.range.end == at && it.next == place);
+                let longest = begun.max_by_key(|it| it.length);
+                let (start, length) = longest.map_or((at, 1), |it| (it.range.start, it.length + 1));
+                let range = start..at + usize::from(reading.length);
+                if length > IDENTIFIER_LENGTH {
+                    add(&mut found, range.clone());
+                }
+                open.push(Piece { range, length, next: place + 1 });
+            }
+        }
+        open.retain(|piece| piece.range.end > at);
+    }
+    found
+}
+
+/// Adds a range, merged with those that it overlaps.
+fn add(ranges: &mut Vec<Range<usize>>, mut range: Range<usize>) {
+    while let Some(last) = ranges.pop_if(|last| last.end > range.start) {
+        range = last.start.min(range.start)..last.end.max(range.end);
+    }
+    ranges.push(range);
+}
+
+/// Finds the words of letters and digits that are at least so long, but are not hexadecimal.
+fn words(text: &str, shortest: usize) -> Vec<Range<usize>> {
+    let text = Text::new(text);
+    let (mut found, mut word, mut start, mut at) = (Vec::new(), Vec::new(), 0, 0);
+    loop {
+        let reading = text.unescaped.get(at);
+        match reading.filter(|reading| reading.char.is_ascii_alphanumeric()) {
+            Some(reading) => word.push(reading.char),
+            None => {
+                if word.len() >= shortest && !is_hexadecimal(&word) {
+                    found.push(start..at);
+                }
+                word.clear();
+                start = at + reading.map_or(0, |reading| usize::from(reading.length));
+            }
+        }
+        let Some(reading) = reading else { return found };
+        at += usize::from(reading.length);
+    }
+}
+
+/// Whether all are hexadecimal digits of one letter case.
+fn is_hexadecimal(word: &[u8]) -> bool {
+    word.iter().all(|char| matches!(char, b'0'..=b'9' | b'a'..=b'f'))
+        || word.iter().all(|char| matches!(char, b'0'..=b'9' | b'A'..=b'F'))
+}
+
+/// How the text can be read at one place: the character, and the bytes that it takes.
+#[derive(Clone, Copy, Default)]
+struct Reading {
+    char: u8,
+    length: u8,
+}
+
+/// A text whose characters may be escaped.
+struct Text<'a> {
+    bytes: &'a [u8],
+    /// For each place the reading that is unescaped most.
+    unescaped: Vec<Reading>,
+}
+
+impl<'a> Text<'a> {
+    fn new(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        let mut text = Self { bytes, unescaped: vec![Reading::default(); bytes.len()] };
+        // From the end, because an escape is read with what follows it.
+        for at in (0..bytes.len()).rev() {
+            let last = text.readings(at).last();
+            if let (Some(unescaped), Some(last)) = (text.unescaped.get_mut(at), last) {
+                *unescaped = last;
+            }
+        }
+        text
+    }
+
+    /// Returns all ways to read this place: as it stands, unescaped, unescaped twice…
+    fn readings(&self, at: usize) -> impl Iterator<Item = Reading> {
+        let itself = self.bytes.get(at).map(|&char| Reading { char, length: 1 });
+        let readings = iter::successors(itself, move |reading| {
+            let (char, length) = self.unescape(reading.char, at + usize::from(reading.length))?;
+            Some(Reading { char, length: reading.length.checked_add(length)? })
+        });
+        readings.take(1 + MOST_UNESCAPES)
+    }
+
+    /// Reads the rest of the escape that this character begins.
+    fn unescape(&self, first: u8, start: usize) -> Option<(u8, u8)> {
+        if !matches!(first, b'%' | b'&' | b'\\') {
+            return None;
+        }
+        let (mut rest, mut lengths, mut at) = ([0; LONGEST_ESCAPE], [0; LONGEST_ESCAPE], start);
+        for (char, length) in rest.iter_mut().zip(&mut lengths) {
+            let Some(reading) = self.unescaped.get(at) else { break };
+            (*char, *length) = (reading.char, reading.length);
+            at += usize::from(reading.length);
+        }
+        let Some((char, count)) = escape(first, &rest) else {
+            // Of two backslashes, the second need not begin an escape.
+            let is_pair = first == b'\\' && self.bytes.get(start) == Some(&b'\\');
+            return is_pair.then_some((b'\\', 1));
+        };
+        let length = lengths.iter().take(count).try_fold(0_u8, |sum, it| sum.checked_add(*it))?;
+        Some((char, length))
+    }
+}
+
+/// Returns the character of an escape, and how many characters of the rest belong to it.
+fn escape(first: u8, rest: &[u8]) -> Option<(u8, usize)> {
+    Some(match (first, rest) {
+        (b'%', [a, b, ..]) => (number(&[*a, *b], 16)?, 2),
+        (b'\\', [b'u', a, b, c, d, ..]) => (number(&[*a, *b, *c, *d], 16)?, 5),
+        (b'\\', [b'x', a, b, ..]) => (number(&[*a, *b], 16)?, 3),
+        (b'\\', [char, ..]) if char.is_ascii_punctuation() => (*char, 1),
+        (b'&', rest) => {
+            let end = rest.iter().position(|char| *char == b';')?;
+            (entity(rest.get(..end)?)?, end + 1)
+        }
+        _ => return None,
+    })
+}
+
+/// Returns the character of an HTML entity.
+fn entity(name: &[u8]) -> Option<u8> {
+    Some(match name {
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
+        [b'#', digits @ ..] => number(digits, 10)?,
+        b"amp" => b'&',
+        b"apos" => b'\'',
+        b"equals" => b'=',
+        b"gt" => b'>',
+        b"lt" => b'<',
+        b"plus" => b'+',
+        b"quot" => b'"',
+        b"sol" => b'/',
+        _ => return None,
+    })
+}
+
+/// Returns the character of this number. None in a key is beyond ASCII, so one of those is like
+/// another.
+fn number(digits: &[u8], radix: u32) -> Option<u8> {
+    let digits = digits.iter().map(|digit| char::from(*digit).to_digit(radix));
+    let number = digits.reduce(|number, digit| Some(number? * radix + digit?))??;
+    Some(u8::try_from(number).unwrap_or(u8::MAX))
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
     use serde_json::json;
 
     use super::*;
 
     const CLIENTS: Option<&str> = Some("CLIENT+of/the=key");
     const OTHER: &str = "MAKERScanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
+    const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
     #[test]
-    fn keys_are_redacted_in_any_letter_case_and_within_longer_words() {
+    fn pieces_of_the_clients_key_are_redacted_in_any_letter_case() {
         for (secret, redacted) in [
-            ("bad key CLIENT+of/the=key!".to_owned(), "bad key [REDACTED]!"),
-            ("client+OF/the=KEYclient+of/the=key".to_owned(), "[REDACTED][REDACTED]"),
-            (format!("key%3D{OTHER}"), "key%[REDACTED]"),
-            (format!("id_{OTHER}x"), "id_[REDACTED]"),
-            ("ü CLIENT+of/the=ke".to_owned(), "ü CLIENT+of/the=ke"),
+            ("bad key CLIENT+of/the=key!", "bad key [REDACTED]!"),
+            ("client+OF/the=KEYclient+of/the=key", "[REDACTED][REDACTED]"),
+            ("ü CLIENT+ü", "ü [REDACTED]ü"),
+            ("...Of/tHe=...", "...[REDACTED]..."),
+            ("CLIENT of/the =key", "CLIENT of/the =key"),
+        ] {
+            assert_eq!(text(secret, CLIENTS), redacted);
+        }
+    }
+
+    #[test]
+    fn escaped_keys_are_redacted() {
+        for secret in [
+            "CLIENT%2Bof%2fthe%3Dkey",
+            "%43LIENT%252Bof/the=key",
+            "CLIENT&#43;of&#x2F;the&equals;key",
+            "CLIENT&amp;#043;of&sol;the=key",
+            r"CLIENT\u002bof\/the\u003Dkey",
+            r"CLIENT\\u002bof\\\/the=key",
+            r"CLIENT\u0026plus;of%5c/the\x3dkey",
+            "CLIENT%26%2343%3Bof\\&#x2F;the=key",
+        ] {
+            assert_eq!(text(&format!("<{secret}>"), CLIENTS), "<[REDACTED]>");
+        }
+    }
+
+    #[test]
+    fn half_of_an_unknown_key_is_redacted() {
+        let (half, less) = (&OTHER[..32], &OTHER[..31]);
+        for (secret, redacted) in [
+            (format!("key%3D{OTHER}"), "key%3D[REDACTED]".to_owned()),
+            (format!("id_{OTHER}x"), "id_[REDACTED]".to_owned()),
+            (format!("\\u004d{}.", &half[1..]), "[REDACTED].".to_owned()),
+            (format!("{less} {half}"), format!("{less} [REDACTED]")),
         ] {
             assert_eq!(text(&secret, CLIENTS), redacted);
         }
     }
 
     #[test]
-    fn an_identifier_and_a_word_shorter_than_a_key_are_not_redacted() {
+    fn identifiers_are_not_redacted() {
         assert_eq!(text("bad key abcdef", Some("abcdef")), "bad key abcdef");
         assert_eq!(text("bad key abcdefg", Some("abcdefg")), "bad key [REDACTED]");
-        assert!(!is_in_name("x-abcdef", Some("abcdef")));
-        assert!(is_in_name("x-abcdefg", Some("abcdefg")));
-        let (shorter, as_long) = ("x".repeat(63), "x".repeat(64));
-        assert_eq!(text(&format!("{shorter} {as_long}"), None), format!("{shorter} [REDACTED]"));
+        assert!(!is_in_name("x-abcdef", Some("abcdefg")));
+        assert!(is_in_name("x-abcdefg", Some("ABCDEFGh")));
+        let upper_case = HASH.to_ascii_uppercase();
+        let uuid = "0cf3a0b6-7a0f-4a47-9d7e-0d3f4f8f0c52";
+        let ids = format!("{HASH} {upper_case} {uuid} {}", &HASH[..32]);
+        assert_eq!(text(&ids, CLIENTS), ids);
+        assert_eq!(cut_text(&ids, CLIENTS), ids);
     }
 
     #[test]
@@ -140,15 +353,124 @@ mod tests {
     #[test]
     fn an_end_that_may_be_the_beginning_of_a_key_is_cut_off() {
         for (cut, rest) in [
-            ("bad key CLIENT+of/the=ke", "bad key "),
-            ("bad key client+o", "bad key "),
+            ("bad key CLIENT+of/the=ke", "bad key [REDACTED]"),
+            ("bad key client+o%2", "bad key [REDACTED]%2"),
             ("created MAKERScanary0123", "created "),
             ("created MAKERSx", "created "),
+            ("created MAKERSx&#9", "created "),
+            (HASH, HASH),
+            ("created MAKERSx\\u006", "created "),
             ("created MAKERS", "created MAKERS"),
             ("under repair", "under repair"),
             ("", ""),
         ] {
-            assert_eq!(without_cut_key(cut, CLIENTS), rest);
+            assert_eq!(cut_text(cut, CLIENTS), rest);
+        }
+    }
+
+    /// A way to escape a character.
+    type Escape = fn(char) -> String;
+
+    const ESCAPES: [Escape; 8] = [
+        |char| char.to_string(),
+        |char| if char == '%' { "%25".to_owned() } else { char.to_string() },
+        |char| format!("%{:02X}", u32::from(char)),
+        |char| format!("&#{};", u32::from(char)),
+        |char| format!("&#x{:04x};", u32::from(char)),
+        |char| format!("\\u{:04X}", u32::from(char)),
+        |char| match char {
+            '"' | '\\' | '/' => format!("\\{char}"),
+            _ => char.to_string(),
+        },
+        |char| match char {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            _ => char.to_string(),
+        },
+    ];
+
+    /// Text around a key, also such that could be a part of an escape.
+    fn around() -> impl Strategy<Value = String> {
+        prop_oneof![any::<String>(), "[%&#;\\\\ux0-9a-f]{0,9}", Just(PLACEHOLDER.to_owned())]
+    }
+
+    /// A key's characters, each escaped in some way, twice or once.
+    fn escaped(key: &'static str) -> impl Strategy<Value = (String, Vec<String>)> {
+        let inner = prop_oneof![
+            prop::collection::vec(0..ESCAPES.len(), 80),
+            (0..ESCAPES.len()).prop_map(|escape| vec![escape; 80]),
+        ];
+        (key, inner, 0..ESCAPES.len()).prop_map(|(key, inner, outer)| {
+            let escape = |(char, inner): (char, &usize)| -> String {
+                ESCAPES[*inner](char).chars().map(ESCAPES[outer]).collect()
+            };
+            let escaped = key.chars().zip(&inner).map(escape).collect();
+            (key, escaped)
+        })
+    }
+
+    /// Returns a part of these characters, and that part of their text, which may begin and end
+    /// within a character.
+    fn part(chars: &[String], from: Index, to: Index) -> (&[String], String) {
+        let text = chars.concat();
+        let (from, to) = (from.index(text.len() + 1), to.index(text.len() + 1));
+        let (from, to) = (from.min(to), from.max(to));
+        let ends = chars.iter().scan(0, |end, char| {
+            *end += char.len();
+            Some(*end)
+        });
+        let ends: Vec<_> = iter::once(0).chain(ends).collect();
+        let first = ends.partition_point(|end| *end < from);
+        let last = ends.partition_point(|end| *end <= to) - 1;
+        (chars.get(first..last).unwrap_or_default(), text[from..to].to_owned())
+    }
+
+    /// Whether so many consecutive characters are in the text.
+    fn contains(text: &str, chars: &[String], count: usize) -> bool {
+        let text = text.to_ascii_lowercase();
+        let is_contained = |chars: &[String]| text.contains(&chars.concat().to_ascii_lowercase());
+        chars.windows(count).any(is_contained)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_piece_of_the_clients_key_remains(
+            (key, chars) in escaped("[!-~]{7,80}"),
+            (from, to) in any::<(Index, Index)>(),
+            (before, after) in (around(), around()),
+        ) {
+            let (chars, part) = part(&chars, from, to);
+            let redacted = text(&format!("{before}{part}{after}"), Some(&key));
+            prop_assert!(!contains(&redacted, chars, IDENTIFIER_LENGTH + 1), "{}", redacted);
+            prop_assert_eq!(text(&redacted, Some(&key)), redacted);
+        }
+
+        #[test]
+        fn no_half_of_an_unknown_key_remains(
+            (_, chars) in escaped("[g-zG-Z]{64}"),
+            (from, to) in any::<(Index, Index)>(),
+            (before, after) in (around(), around()),
+        ) {
+            let (chars, part) = part(&chars, from, to);
+            let redacted = text(&format!("{before}{part}{after}"), CLIENTS);
+            prop_assert!(!contains(&redacted, chars, HALF_A_KEY), "{}", redacted);
+            prop_assert_eq!(text(&redacted, CLIENTS), redacted);
+            let cut = cut_text(&format!("{before} {part}"), CLIENTS);
+            prop_assert!(!contains(&cut, chars, IDENTIFIER_LENGTH + 1), "{}", cut);
+        }
+
+        #[test]
+        fn a_text_without_a_key_is_unchanged(
+            key in "[!-~]{7,80}",
+            other in any::<String>(),
+            words in prop::collection::vec("[a-zA-Z0-9]{1,31}|[0-9a-f]{1,99}|[0-9A-F]{1,99}", 0..9),
+        ) {
+            let without_key = words.join(" ") + " " + &other;
+            prop_assert_eq!(text(&without_key, Some(&key)), without_key);
         }
     }
 }
