@@ -47,7 +47,7 @@ pub(crate) fn cut_text(text: &str, key: Option<&str>) -> String {
     let rest =
         text.trim_end_matches(|char: char| char.is_ascii_alphanumeric() || "%&#;\\".contains(char));
     let end = text.get(rest.len()..).unwrap_or_default();
-    if end.len() > IDENTIFIER_LENGTH && !is_hexadecimal(end.as_bytes()) {
+    if end.len() > IDENTIFIER_LENGTH && !is_hexadecimal(end.bytes()) {
         text.truncate(rest.len());
     }
     text
@@ -79,7 +79,13 @@ pub(crate) fn headers(headers: &mut HeaderMap, key: Option<&str>) {
 
 /// Whether the name of a header or a host contains a piece of the client's key.
 pub(crate) fn is_in_name(name: &str, key: Option<&str>) -> bool {
-    secret(key).is_some_and(|key| !pieces(name, key).is_empty())
+    // Any piece has such a part; usual names have none, and are not searched.
+    let parts = || name.as_bytes().chunks_exact(IDENTIFIER_LENGTH / 2 + 1);
+    let has_part = |key: &str| {
+        parts()
+            .any(|part| key.as_bytes().windows(part.len()).any(|it| it.eq_ignore_ascii_case(part)))
+    };
+    secret(key).is_some_and(|key| has_part(key) && !pieces(name, key).is_empty())
 }
 
 /// The key, unless it is so short that it is only an identifier.
@@ -102,42 +108,54 @@ fn replace(text: &str, find: impl Fn(&str) -> Vec<Range<usize>>) -> String {
     replaced.collect::<Vec<_>>().join(PLACEHOLDER)
 }
 
-/// A run of characters of the key, as far as it has been found.
+/// A run of characters of the key.
 struct Piece {
     range: Range<usize>,
     length: usize,
-    /// The place in the key where it goes on.
-    next: usize,
 }
 
 /// Finds the pieces of the key that are longer than an identifier.
 fn pieces(text: &str, key: &str) -> Vec<Range<usize>> {
-    let key = key.to_ascii_lowercase();
-    // For each character, its last place in the key; for each place, the one before with the same.
-    let (mut last, mut before) = ([None; 128], Vec::new());
-    for (place, char) in key.bytes().enumerate() {
-        before.push(last.get_mut(usize::from(char)).and_then(|last| last.replace(place)));
+    let (key, text) = (key.as_bytes(), Text::new(text));
+    // The places of each character in the key, those of a few other characters among them.
+    let mut places = vec![Vec::new(); 32];
+    for (place, char) in key.iter().enumerate() {
+        if let Some(places) = places.get_mut(usize::from(char % 32)) {
+            places.push(place);
+        }
     }
-    let places = |char: u8| {
-        let last = last.get(usize::from(char.to_ascii_lowercase())).copied().flatten();
-        iter::successors(last, |place| before.get(*place).copied().flatten())
+    let is_at =
+        |place: usize, char: u8| key.get(place).is_some_and(|it| it.eq_ignore_ascii_case(&char));
+    let places = |char: u8| places.get(usize::from(char % 32)).into_iter().flatten().copied();
+    let may_go_on = |place: usize, end: usize| {
+        text.bytes.get(end).is_some_and(|&char| begins_escape(char) || is_at(place + 1, char))
     };
-    let text = Text::new(text);
-    let (mut found, mut open) = (Vec::<Range<usize>>::new(), Vec::<Piece>::new());
-    for at in 0..text.bytes.len() {
+    let (mut found, mut reached) = (Vec::new(), 0);
+    // For each place in the key, the pieces that it may continue.
+    let mut begun: Vec<Vec<Piece>> = iter::repeat_with(Vec::new).take(key.len()).collect();
+    for (at, &char) in text.bytes.iter().enumerate() {
+        // Most characters are none of the key, or none that go on with another.
+        if reached < at && !begins_escape(char) && !places(char).any(|it| may_go_on(it, at + 1)) {
+            continue;
+        }
         for reading in text.readings(at) {
-            for place in places(reading.char) {
-                let begun = open.iter().filter(|it| it.range.end == at && it.next == place);
-                let longest = begun.max_by_key(|it| it.length);
+            let end = at + usize::from(reading.length);
+            for place in places(reading.char).filter(|place| is_at(*place, reading.char)) {
+                let begun_here = begun.get(place).into_iter().flatten();
+                let longest = begun_here.filter(|it| it.range.end == at).max_by_key(|it| it.length);
                 let (start, length) = longest.map_or((at, 1), |it| (it.range.start, it.length + 1));
-                let range = start..at + usize::from(reading.length);
                 if length > IDENTIFIER_LENGTH {
-                    add(&mut found, range.clone());
+                    add(&mut found, start..end);
                 }
-                open.push(Piece { range, length, next: place + 1 });
+                if let Some(begun) = begun.get_mut(place + 1)
+                    && may_go_on(place, end)
+                {
+                    begun.retain(|it| it.range.end >= at);
+                    begun.push(Piece { range: start..end, length });
+                    reached = reached.max(end);
+                }
             }
         }
-        open.retain(|piece| piece.range.end > at);
     }
     found
 }
@@ -153,28 +171,32 @@ fn add(ranges: &mut Vec<Range<usize>>, mut range: Range<usize>) {
 /// Finds the words of letters and digits that are at least so long, but are not hexadecimal.
 fn words(text: &str, shortest: usize) -> Vec<Range<usize>> {
     let text = Text::new(text);
-    let (mut found, mut word, mut start, mut at) = (Vec::new(), Vec::new(), 0, 0);
+    let is_key = |word: &Range<usize>, length| {
+        length >= shortest && !is_hexadecimal(text.unescaped(word.start).take(length))
+    };
+    let (mut found, mut word, mut length) = (Vec::new(), 0..0, 0);
     loop {
-        let reading = text.unescaped.get(at);
-        match reading.filter(|reading| reading.char.is_ascii_alphanumeric()) {
-            Some(reading) => word.push(reading.char),
-            None => {
-                if word.len() >= shortest && !is_hexadecimal(&word) {
-                    found.push(start..at);
-                }
-                word.clear();
-                start = at + reading.map_or(0, |reading| usize::from(reading.length));
-            }
+        let reading = text.unescaped.get(word.end);
+        let end = word.end + reading.map_or(0, |reading| usize::from(reading.length));
+        if reading.is_some_and(|reading| reading.char.is_ascii_alphanumeric()) {
+            word.end = end;
+            length += 1;
+            continue;
         }
-        let Some(reading) = reading else { return found };
-        at += usize::from(reading.length);
+        if is_key(&word, length) {
+            found.push(word);
+        }
+        if reading.is_none() {
+            return found;
+        }
+        (word, length) = (end..end, 0);
     }
 }
 
 /// Whether all are hexadecimal digits of one letter case.
-fn is_hexadecimal(word: &[u8]) -> bool {
-    word.iter().all(|char| matches!(char, b'0'..=b'9' | b'a'..=b'f'))
-        || word.iter().all(|char| matches!(char, b'0'..=b'9' | b'A'..=b'F'))
+fn is_hexadecimal(word: impl Iterator<Item = u8> + Clone) -> bool {
+    word.clone().all(|char| matches!(char, b'0'..=b'9' | b'a'..=b'f'))
+        || word.clone().all(|char| matches!(char, b'0'..=b'9' | b'A'..=b'F'))
 }
 
 /// How the text can be read at one place: the character, and the bytes that it takes.
@@ -194,15 +216,26 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn new(text: &'a str) -> Self {
         let bytes = text.as_bytes();
-        let mut text = Self { bytes, unescaped: vec![Reading::default(); bytes.len()] };
+        let unescaped = bytes.iter().map(|&char| Reading { char, length: 1 }).collect();
+        let mut text = Self { bytes, unescaped };
         // From the end, because an escape is read with what follows it.
-        for at in (0..bytes.len()).rev() {
+        for (at, _) in bytes.iter().enumerate().rev().filter(|(_, char)| begins_escape(**char)) {
             let last = text.readings(at).last();
             if let (Some(unescaped), Some(last)) = (text.unescaped.get_mut(at), last) {
                 *unescaped = last;
             }
         }
         text
+    }
+
+    /// Returns the characters from here on.
+    fn unescaped(&self, at: usize) -> impl Iterator<Item = u8> + Clone {
+        let first = self.unescaped.get(at).map(|reading| (at, reading));
+        let readings = iter::successors(first, |(at, reading)| {
+            let at = at + usize::from(reading.length);
+            self.unescaped.get(at).map(|reading| (at, reading))
+        });
+        readings.map(|(_, reading)| reading.char)
     }
 
     /// Returns all ways to read this place: as it stands, unescaped, unescaped twice…
@@ -217,7 +250,7 @@ impl<'a> Text<'a> {
 
     /// Reads the rest of the escape that this character begins.
     fn unescape(&self, first: u8, start: usize) -> Option<(u8, u8)> {
-        if !matches!(first, b'%' | b'&' | b'\\') {
+        if !begins_escape(first) {
             return None;
         }
         let (mut rest, mut lengths, mut at) = ([0; LONGEST_ESCAPE], [0; LONGEST_ESCAPE], start);
@@ -234,6 +267,10 @@ impl<'a> Text<'a> {
         let length = lengths.iter().take(count).try_fold(0_u8, |sum, it| sum.checked_add(*it))?;
         Some((char, length))
     }
+}
+
+fn begins_escape(char: u8) -> bool {
+    matches!(char, b'%' | b'&' | b'\\')
 }
 
 /// Returns the character of an escape, and how many characters of the rest belong to it.
