@@ -36,7 +36,7 @@ pub(crate) fn text(text: &str, key: Option<&str>) -> String {
         Some(key) => replace(text, |text| pieces(text, key)),
         None => text.to_owned(),
     };
-    replace(&text, |text| words(text, HALF_A_KEY))
+    replace(&text, words)
 }
 
 /// Returns the text of a body that was cut off, with placeholders for what may be a key, and
@@ -91,8 +91,8 @@ fn secret(key: Option<&str>) -> Option<&str> {
     key.filter(|key| key.len() > IDENTIFIER_LENGTH)
 }
 
-/// Replaces what is found. Placeholders of earlier are not searched, so that redacting again
-/// changes nothing.
+/// Replaces what is found. Existing placeholders are not searched, so that redacting again changes
+/// nothing.
 fn replace(text: &str, find: impl Fn(&str) -> Vec<Range<usize>>) -> String {
     let replaced = text.split(PLACEHOLDER).map(|text| {
         let (mut replaced, mut end) = (String::new(), 0);
@@ -115,7 +115,7 @@ struct Piece {
 /// Finds the pieces of the key that are longer than an identifier.
 fn pieces(text: &str, key: &str) -> Vec<Range<usize>> {
     let (key, text) = (key.as_bytes(), Text::new(text));
-    // The places of each character in the key, those of a few other characters among them.
+    // Where in the key each character is. A few characters share a list.
     let mut places = vec![Vec::new(); 32];
     for (place, char) in key.iter().enumerate() {
         if let Some(places) = places.get_mut(usize::from(char % 32)) {
@@ -132,7 +132,7 @@ fn pieces(text: &str, key: &str) -> Vec<Range<usize>> {
     // For each place in the key, the pieces that it may continue.
     let mut begun: Vec<Vec<Piece>> = iter::repeat_with(Vec::new).take(key.len()).collect();
     for (at, &char) in text.bytes.iter().enumerate() {
-        // Most characters are none of the key, or none that go on with another.
+        // Most places have no character of the key, or not one that the next continues.
         if reached < at && !begins_escape(char) && !places(char).any(|it| may_go_on(it, at + 1)) {
             continue;
         }
@@ -166,11 +166,11 @@ fn add(ranges: &mut Vec<Range<usize>>, mut range: Range<usize>) {
     ranges.push(range);
 }
 
-/// Finds the words of letters and digits that are at least so long, but are not hexadecimal.
-fn words(text: &str, shortest: usize) -> Vec<Range<usize>> {
+/// Finds the words of letters and digits that are half as long as a key, but are not hexadecimal.
+fn words(text: &str) -> Vec<Range<usize>> {
     let text = Text::new(text);
     let is_key = |word: &Range<usize>, length| {
-        length >= shortest && !is_hexadecimal(text.unescaped(word.start).take(length))
+        length >= HALF_A_KEY && !is_hexadecimal(text.unescaped(word.start).take(length))
     };
     let (mut found, mut word, mut length) = (Vec::new(), 0..0, 0);
     loop {
@@ -303,8 +303,7 @@ fn entity(name: &[u8]) -> Option<u8> {
     })
 }
 
-/// Returns the character of this number. None in a key is beyond ASCII, so one of those is like
-/// another.
+/// Returns the character of this number. A key has none beyond ASCII, so one stands for all of those.
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let digits = digits.iter().map(|digit| char::from(*digit).to_digit(radix));
     let number = digits.reduce(|number, digit| Some(number? * radix + digit?))??;
