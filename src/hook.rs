@@ -21,6 +21,9 @@ use crate::redaction;
 /// The longest excerpt of a body that is not an error model, in characters.
 const LONGEST_EXCERPT: usize = 200;
 
+/// How much of a body is searched for an excerpt, in bytes.
+const LONGEST_SOURCE: usize = 1 << 14;
+
 /// How long the body of an error response may take after its head.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -92,6 +95,11 @@ impl Hook {
 
     /// Returns the beginning of a body, on one line and redacted, if it is text.
     fn excerpt(&self, body: &[u8], is_whole: bool) -> Option<String> {
+        // The rest cannot come into the excerpt, except behind a page of blanks.
+        let (body, is_whole) = match body.get(..LONGEST_SOURCE) {
+            Some(beginning) if beginning.len() < body.len() => (beginning, false),
+            _ => (body, is_whole),
+        };
         let text = String::from_utf8_lossy(body);
         let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
         // Broken JSON may hold a key that is not known here.
