@@ -22,6 +22,9 @@ use crate::redaction;
 /// The longest excerpt of a body that is not an error model, in characters.
 const LONGEST_EXCERPT: usize = 200;
 
+/// How much of a body is searched for an excerpt, in bytes.
+const LONGEST_SOURCE: usize = 1 << 14;
+
 /// How long the body of an error response may take after its head.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -147,7 +150,7 @@ fn redirect(response: &Response, key: Option<&str>) -> Option<String> {
     }
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let target = response.url().join(location).ok()?;
-    let host = target.host_str().filter(|host| !redaction::is_in_name(host, key))?;
+    let host = target.host_str().filter(|host| !redaction::is_in_host(host, key))?;
     Some(host.to_owned())
 }
 
@@ -162,21 +165,21 @@ where
     if fields.values().all(Value::is_null) {
         return json!({});
     }
-    let fields = fields.into_iter();
-    let fields = fields.map(|(name, value)| (name, redaction::value(value, key)));
     // Each on its own: a field of another type does not take the others along.
-    let fitting = fields.filter(|(name, value)| is_field::<M>(name, value));
+    let fitting = fields.into_iter().filter(|(name, value)| is_field::<M>(name, value));
+    let fitting = fitting.map(|(name, value)| (name, redaction::value(value, key)));
     let fitting: Map<_, _> = fitting.collect();
     if fitting.is_empty() { excerpt() } else { fitting.into() }
 }
 
 /// Returns the beginning of a body, on one line and redacted, if it is text.
 fn excerpt(body: &[u8], is_whole: bool, key: Option<&str>) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
-    let text = match is_whole {
-        true => &text,
-        false => redaction::without_cut_key(&text, key),
+    // The rest cannot come into the excerpt, except behind a page of blanks.
+    let (body, is_whole) = match body.get(..LONGEST_SOURCE) {
+        Some(beginning) if beginning.len() < body.len() => (beginning, false),
+        _ => (body, is_whole),
     };
+    let text = String::from_utf8_lossy(body);
     let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
     // Broken JSON may hold a key that is not known here.
     let has_key = text.to_ascii_lowercase().contains("key\"");
@@ -184,7 +187,8 @@ fn excerpt(body: &[u8], is_whole: bool, key: Option<&str>) -> Option<String> {
         return None;
     }
     // Redacted first: a key that the end cuts in two would not be found.
-    let text = redaction::text(text, key);
+    let redact = if is_whole { redaction::text } else { redaction::cut_text };
+    let text = redact(&text, key);
     let words: Vec<_> = text.split_whitespace().collect();
     let excerpt: String = words.join(" ").chars().take(LONGEST_EXCERPT).collect();
     (!excerpt.is_empty()).then_some(excerpt)

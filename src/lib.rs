@@ -150,6 +150,7 @@ mod connect;
 mod credentials;
 mod env;
 mod error;
+mod escape;
 pub mod generated;
 mod hook;
 #[cfg(feature = "httpmock")]

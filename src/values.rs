@@ -40,8 +40,9 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// two values takes the same time wherever they differ.
 ///
 /// `Debug`, `Display`, log lines and errors of this crate show neither the client's key nor a key
-/// that was created or revealed. If an error response contains the client's key, or text that looks
-/// like a key, `[REDACTED]` takes its place.
+/// that was created or revealed. If an error response contains a piece of the client's key that is
+/// longer than the identifier, or a word that may be half of a key, `[REDACTED]` takes its place,
+/// also if it is escaped for a URL, HTML or JSON. Hexadecimal ids, such as trace ids, stay.
 ///
 /// The memory of a value is wiped when it is dropped, and so is that of the `Authorization` header
 /// with its last copy. Buffers of the HTTP and TLS libraries are out of reach and not wiped, nor
@@ -254,9 +255,11 @@ fn is_rfc_3339(text: &str) -> bool {
         Some(fraction) => fraction.trim_start_matches('0'),
         None => rest,
     };
-    // Jiff takes a leap second for the second before it.
+    // Jiff takes a leap second for the second before it, and offsets of more than a day.
     let is_leap_second = text.get(17..19) == Some("60");
-    matches!(offset, "Z" | "+00:00" | "-00:00") && !is_leap_second
+    let hours = text.len().checked_sub(5).and_then(|start| text.get(start..start + 2));
+    let is_in_a_day = offset == "Z" || hours.is_some_and(|hours| hours < "24");
+    matches!(offset, "Z" | "+00:00" | "-00:00") && is_in_a_day && !is_leap_second
 }
 
 impl PartialEq for Timestamp {

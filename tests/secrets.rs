@@ -181,6 +181,68 @@ async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown() {
     }
 }
 
+#[tokio::test]
+async fn no_piece_of_a_key_is_shown_however_the_server_cuts_or_escapes_it() {
+    let _turn = TURN.lock().await;
+    let log = Log::default();
+    let _recording = log.record();
+
+    let key = "CLIENT+canary/of=the+clients/key";
+    let escape = |text: &str, escape: fn(u8) -> String| text.bytes().map(escape).collect();
+    let escapes: [fn(u8) -> String; 5] = [
+        |char| char::from(char).to_string(),
+        |char| format!("%{char:02X}"),
+        |char| format!("&#{char};"),
+        |char| format!("&amp;#x{char:x};"),
+        |char| format!("\\u{char:04x}"),
+    ];
+    for escape_one in escapes {
+        for echo in [&key[..key.len() - 9], &key[3..], &key[7..20], &NEW_KEY[..40]] {
+            let echo: String = escape(echo, escape_one);
+            let canary: String = escape("canary", escape_one);
+            let message = format!("the key {echo}... is not valid");
+            let cut = format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\nthe key {echo}");
+            for step in [
+                Step::response(401, "", json!({ "message": message, "type": echo }).to_string()),
+                Step::response(401, "", format!("<p>{message}</p>")),
+                Step::response(200, "", format!("<p>{message}</p>")),
+                Step::Send(cut.clone().into()),
+                // Within an escape, unless it has no length.
+                Step::Send(cut[..cut.len() - 1].into()),
+            ] {
+                let server = Script::play([step.clone()]).await;
+                let client = client_of(&server.url, key);
+                let text = formatted(&client, "get_api_key").await;
+                let text = text + &formatted_generated(&client, "get_api_key").await;
+                assert!(text.contains("the key"), "{step:?}: {text}");
+                for canary in ["canary", &canary, &canary.replace('\\', "\\\\")] {
+                    assert!(!text.contains(canary), "{step:?}: {text}");
+                    assert!(!log.text().contains(canary), "{step:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn trace_ids_are_shown() {
+    let _turn = TURN.lock().await;
+    for id in [
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "4BF92F3577B34DA6A3CE929D0E0E4736",
+        "0cf3a0b6-7a0f-4a47-9d7e-0d3f4f8f0c52",
+    ] {
+        let body = json!({ "trace_id": id, "error_id": id, "query_id": id }).to_string();
+        let server = Script::play([Step::response(500, "", body)]).await;
+        let error = client_of(&server.url, NEW_KEY).list_api_keys().await.unwrap_err();
+        assert!(error.to_string().contains(&format!("trace id {id}")), "{error}");
+        let details = error.details().unwrap();
+        for shown in [&details.trace_id, &details.error_id, &details.query_id] {
+            assert_eq!(shown.as_deref(), Some(id));
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_key_is_wiped_from_memory_when_its_last_copy_is_dropped() {

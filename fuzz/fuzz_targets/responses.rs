@@ -1,6 +1,6 @@
 //! Sends the input over a socket as the response to a call, from the status line to the end of the
 //! body. Every call must end with a value or an error, and the error's text must be one line
-//! without the client's key.
+//! without a piece of the client's key, as it stands or escaped.
 
 #![no_main]
 
@@ -17,6 +17,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
 const KEY: &str = "the-clients-key";
+
+/// The length of a key's identifier; longer pieces are secret.
+const IDENTIFIER_LENGTH: usize = 6;
 
 /// A client and its server, shared by all inputs.
 struct Stage {
@@ -69,9 +72,34 @@ fn check(outcome: Result<impl Debug, Error>) {
         let text = error.to_string();
         assert!(!text.contains(char::is_control), "{text}");
         let text = format!("{text} {error:?} {:?}", error.details());
-        assert!(!text.contains(KEY), "{text}");
+        let message = error.details().and_then(|details| details.message.clone());
+        for text in [unescaped(message.unwrap_or_default()), unescaped(text.clone()), text] {
+            let text = text.to_ascii_lowercase();
+            for piece in KEY.as_bytes().windows(IDENTIFIER_LENGTH + 1) {
+                assert!(!text.contains(str::from_utf8(piece).unwrap()), "{text}");
+            }
+        }
         assert_eq!(error.attempts(), 1);
     }
+}
+
+/// Undoes escapes of the key's characters.
+fn unescaped(mut text: String) -> String {
+    if text.contains(['%', '&', '\\']) {
+        text.make_ascii_lowercase();
+        for char in KEY.chars() {
+            let code = u32::from(char);
+            for escape in [
+                format!("%{code:02x}"),
+                format!("&#{code};"),
+                format!("&#x{code:x};"),
+                format!("\\u{code:04x}"),
+            ] {
+                text = text.replace(&escape, &char.to_string());
+            }
+        }
+    }
+    text
 }
 
 thread_local! {

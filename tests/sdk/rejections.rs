@@ -40,7 +40,7 @@ fn a_client_needs_a_key_that_a_header_can_carry() {
 
 #[test]
 fn an_invalid_api_server_is_quoted_without_what_may_be_secret() {
-    let key_in_path = format!("ftp://127.0.0.1/{}", "PASSWORD".repeat(8));
+    let key_in_path = format!("ftp://127.0.0.1/{}", "PASSWORD1".repeat(8));
     for (server, quoted, reason) in [
         ("", "\"\"", "is neither a URL nor a host with a dot or a port"),
         ("/keys.example.com", "\"/keys.example.com\"", "is neither a URL nor a host"),
