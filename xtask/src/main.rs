@@ -2,6 +2,7 @@
 
 mod api;
 mod baseline;
+mod bench;
 #[path = "../../openapi/generate.rs"]
 mod generate;
 mod regen;
@@ -21,6 +22,8 @@ enum Xtask {
     Regen(regen::Options),
     /// Records the public API in xtask/public-api
     Api(api::Options),
+    /// Measures what a call costs, beside the same call written by hand; needs valgrind
+    Bench(bench::Options),
     /// Checks the contract with independent tools and clients; reports to target/conformance
     #[command(disable_help_flag = true)]
     Conformance {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Regen(options) => regen::run(&options),
         Xtask::Api(options) => api::run(&options),
+        Xtask::Bench(options) => bench::run(&options),
         Xtask::Conformance { arguments } => return conformance(&arguments),
     };
     match outcome {
