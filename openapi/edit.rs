@@ -1,6 +1,6 @@
 //! Edits of the generated syntax tree, for what no setting of the generator changes: how a path
 //! segment is encoded, in the client and in the mocks; how a body is decoded, and how a mock
-//! serializes one; and which server has the mocks.
+//! serializes one; which headers are sent; and which server has the mocks.
 //!
 //! Each edit counts its places. Where the count is not what the contract asks for, the generator
 //! has changed and the edit fails.
@@ -10,8 +10,8 @@ use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta, Path,
-    Token, parse_quote,
+    Attribute, Block, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta,
+    Path, Stmt, Token, parse_quote,
 };
 
 /// Encodes path segments with the crate's function. The generator's own leaves the backslash, which
@@ -147,6 +147,49 @@ pub fn expose_mocked_keys(file: &mut File, expected: usize) -> Result<(), String
     expect_places("json_body_obj", expected, bodies.0)
 }
 
+/// Sends no `api-version`, which the vendor's clients do not send either.
+pub fn without_api_version(file: &mut File, expected: usize) -> Result<(), String> {
+    /// Removes `header_map.append(HeaderName::from_static("api-version"), …);`, and the map with it
+    /// where it then stays empty.
+    struct Headers(usize);
+
+    impl VisitMut for Headers {
+        fn visit_block_mut(&mut self, block: &mut Block) {
+            visit_mut::visit_block_mut(self, block);
+            let text = |statement: &Stmt| statement.to_token_stream().to_string();
+            let count = block.stmts.len();
+            block.stmts.retain(|it| !text(it).contains("from_static (\"api-version\")"));
+            if block.stmts.len() == count {
+                return;
+            }
+            self.0 += 1;
+            if !block.stmts.iter().any(|it| text(it).starts_with("header_map .")) {
+                block.stmts.retain(|it| !text(it).starts_with("let mut header_map ="));
+                block.stmts.iter_mut().for_each(|it| WithoutMap.visit_stmt_mut(it));
+            }
+        }
+    }
+
+    /// Removes the call of `.headers(header_map)`.
+    struct WithoutMap;
+
+    impl VisitMut for WithoutMap {
+        fn visit_expr_mut(&mut self, expression: &mut Expr) {
+            visit_mut::visit_expr_mut(self, expression);
+            if let Expr::MethodCall(call) = expression
+                && call.method == "headers"
+                && call.args.to_token_stream().to_string() == "header_map"
+            {
+                *expression = (*call.receiver).clone();
+            }
+        }
+    }
+
+    let mut headers = Headers(0);
+    headers.visit_file_mut(file);
+    expect_places("api-version", expected, headers.0)
+}
+
 /// Gives each line of documentation an attribute of its own. Otherwise it is printed as a block
 /// comment, whose text rustfmt indents in the copy and rustdoc then shows as code.
 pub fn one_doc_line_each(file: &mut File) {
@@ -232,6 +275,12 @@ mod tests {
         fn send() {
             let url = format!("{}/users/{}/keys/{}", base,
                 encode_path(&user.to_string()), encode_path(&name.to_string()),);
+            let mut header_map = HeaderMap::with_capacity(1usize);
+            header_map.append(
+                HeaderName::from_static("api-version"),
+                HeaderValue::from_static(super::Client::api_version()),
+            );
+            let request = client.get(url).headers(header_map).build()?;
             match status {
                 200u16 => ResponseValue::from_response(response).await,
                 400u16 => Err(Error::ErrorResponse(ResponseValue::from_response(response).await?)),
@@ -267,6 +316,9 @@ mod tests {
         let client = edited(CLIENT, decode_without_quoting, 2).expect("two bodies");
         assert!(!client.contains("from_response"), "{client}");
         assert!(client.contains("crate::generated::decode(client, response).await?"), "{client}");
+        let client = edited(CLIENT, without_api_version, 1).expect("one header");
+        assert!(!client.contains("header_map") && !client.contains("api-version"), "{client}");
+        assert!(client.contains("let request = client.get(url).build()?;"), "{client}");
         let mock = edited(MOCK, encode_mocked_segments, 1).expect("one segment");
         assert!(mock.contains(r#"crate::path::pattern("^/users/{}$", value)"#), "{mock}");
         assert!(!mock.contains("unwrap"), "{mock}");
@@ -283,9 +335,10 @@ mod tests {
 
     #[test]
     fn an_edit_fails_where_the_generated_code_has_another_shape() {
-        let edits: [(Edit, &str, usize); 5] = [
+        let edits: [(Edit, &str, usize); 6] = [
             (encode_path_segments, CLIENT, 2),
             (decode_without_quoting, CLIENT, 2),
+            (without_api_version, CLIENT, 1),
             (encode_mocked_segments, MOCK, 1),
             (expose_mocked_keys, MOCK, 1),
             (use_own_mock_server, MOCK, 1),

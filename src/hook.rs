@@ -63,8 +63,6 @@ impl Hook {
     /// Adds the headers of the client's user, and authenticates the request.
     pub(crate) fn prepare(&self, request: &mut Request) -> Result<(), &'static str> {
         let headers = request.headers_mut();
-        // The generator adds this header; the vendor's clients do not send it.
-        headers.remove("api-version");
         if let Some(add) = &self.attempt_headers {
             let mut added = HeaderMap::new();
             add(&mut added);

@@ -1,5 +1,7 @@
 //! Path segments: which texts a URL can carry as one, and how they are encoded.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The characters that are encoded: all but the unreserved ones of RFC 3986, as in the vendor's
@@ -19,13 +21,13 @@ pub(crate) fn check(parameter: &str, value: &str) -> Result<(), String> {
 }
 
 /// Encodes a path segment. Generated code calls this in place of the generator's own function.
-pub(crate) fn segment(parameter: &str, value: &str) -> Result<String, String> {
+pub(crate) fn segment<'a>(parameter: &str, value: &'a str) -> Result<Cow<'a, str>, String> {
     check(parameter, value)?;
     Ok(encode(value))
 }
 
-fn encode(value: &str) -> String {
-    utf8_percent_encode(value, ENCODED).to_string()
+fn encode(value: &str) -> Cow<'_, str> {
+    utf8_percent_encode(value, ENCODED).into()
 }
 
 /// Returns a regular expression for paths with this segment in place of the template's `{}`.

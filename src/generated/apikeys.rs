@@ -1117,11 +1117,6 @@ pub mod builder {
                 .and_then(|v| types::CreateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
             let url = format!("{}/v1/orgs/self/users/self/apikeys", client.baseurl,);
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-            header_map.append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
-            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1131,7 +1126,6 @@ pub mod builder {
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
                 .json(&body)
-                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "create_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1221,11 +1215,6 @@ pub mod builder {
                 client.baseurl,
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-            header_map.append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
-            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1234,7 +1223,6 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
-                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "list_api_keys" };
             client.pre(&mut request, &info).await?;
@@ -1350,11 +1338,6 @@ pub mod builder {
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
                 crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-            header_map.append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
-            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1364,7 +1347,6 @@ pub mod builder {
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
                 .query(&progenitor_client::QueryParam::new("reveal", &reveal))
-                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "get_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1492,11 +1474,6 @@ pub mod builder {
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
                 crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-            header_map.append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
-            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1506,7 +1483,6 @@ pub mod builder {
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
                 .json(&body)
-                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "update_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1612,11 +1588,6 @@ pub mod builder {
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
                 crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
             );
-            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
-            header_map.append(
-                ::reqwest::header::HeaderName::from_static("api-version"),
-                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
-            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1625,7 +1596,6 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
-                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "delete_api_key" };
             client.pre(&mut request, &info).await?;
