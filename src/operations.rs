@@ -465,8 +465,8 @@ impl Request for ListApiKeys {
 
     async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
         let generated = client.generated_for(options);
-        let request = generated.list_api_keys().user(&self.user);
-        let (subject, send) = (subject(&self.user, None), || request.clone().send());
+        let subject = subject(&self.user, None);
+        let send = || generated.list_api_keys().user(&self.user).send();
         call::run(client.settings(), Self::OPERATION, subject, options, send).await
     }
 
@@ -503,11 +503,15 @@ impl Request for GetApiKey {
     const OPERATION: &'static Operation = &operations::GET_API_KEY;
 
     async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
-        let mut request = client.generated().get_api_key().user(&self.user).name(&self.name);
-        if let Some(reveal) = self.reveal {
-            request = request.reveal(reveal);
-        }
-        let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
+        let generated = client.generated_for(options);
+        let subject = subject(&self.user, Some(&self.name));
+        let send = || {
+            let request = generated.get_api_key().user(&self.user).name(&self.name);
+            match self.reveal {
+                Some(reveal) => request.reveal(reveal).send(),
+                None => request.send(),
+            }
+        };
         call::run(client.settings(), Self::OPERATION, subject, options, send).await
     }
 
@@ -606,8 +610,8 @@ impl Request for DeleteApiKey {
 
     async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
         let generated = client.generated_for(options);
-        let request = generated.delete_api_key().user(&self.user).name(&self.name);
-        let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
+        let subject = subject(&self.user, Some(&self.name));
+        let send = || generated.delete_api_key().user(&self.user).name(&self.name).send();
         call::run(client.settings(), Self::OPERATION, subject, options, send).await
     }
 

@@ -38,6 +38,17 @@ async fn a_header_of_a_call_is_in_its_requests_alone() {
     assert!(!requests[0].contains("x-team: all"), "{}", requests[0]);
     assert!(requests[1].contains("x-team: all\r\n") && !requests[1].contains("x-more"));
 
+    let server = Script::play([Step::status(404)]).await;
+    let client = client_of(&server.url, "k");
+    client.create_api_key("n").header("x-more", "1").await.unwrap_err();
+    client.list_api_keys().header("x-more", "1").await.unwrap_err();
+    client.get_api_key("n").header("x-more", "1").await.unwrap_err();
+    client.update_api_key("n").header("x-more", "1").await.unwrap_err();
+    client.delete_api_key("n").header("x-more", "1").await.unwrap_err();
+    let requests = server.requests();
+    assert_eq!(requests.len(), 5);
+    assert!(requests.iter().all(|request| request.contains("x-more: 1\r\n")), "{requests:?}");
+
     for (name, value, reason) in [
         ("Authorization", "CANARY", "is set by the client itself; remove it"),
         ("x team", "CANARY", "has a name that is not valid"),
@@ -48,7 +59,7 @@ async fn a_header_of_a_call_is_in_its_requests_alone() {
         assert!(error.to_string().starts_with(&beginning), "{error}");
         assert!(error.is_rejected() && !error.to_string().contains("CANARY"), "{error}");
     }
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.requests().len(), 5);
 }
 
 #[tokio::test]
