@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::future::Future;
 use std::panic;
+use std::pin::pin;
 use std::time::Duration;
 
 use http_body_util::LengthLimitError;
@@ -109,7 +110,8 @@ where
     let span = span::of_call(operation, &settings.server);
     let unfinished = Unfinished::new(&span);
     let policy = options.retry_policy.as_ref().unwrap_or(&settings.retry_policy);
-    let attempts = attempts(settings, operation, subject, time, policy, send, &span);
+    // Pinned where they are made: these futures have kilobytes, which a move copies.
+    let attempts = pin!(attempts(settings, operation, subject, time, policy, send, &span));
     let outcome = attempts.instrument(span.clone()).await;
     unfinished.finished();
     outcome
