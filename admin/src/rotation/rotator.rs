@@ -17,6 +17,9 @@ use super::plan::{self, Plan, Rotation};
 use super::time::server_time;
 
 type Source = Box<dyn StdError + Send + Sync>;
+type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
+type Clock = Box<dyn Fn() -> jiff::Timestamp + Send + Sync>;
+type Test = Box<dyn Fn(ApiKeyValue) -> Tested + Send + Sync>;
 type Tested = Pin<Box<dyn Future<Output = Result<(), Source>> + Send>>;
 
 /// Rotates keys: a client, a journal, and the places that have the key in use.
@@ -34,13 +37,13 @@ pub struct Rotator {
 
 pub(super) struct Settings {
     pub(super) destinations: Vec<Box<dyn Destination>>,
-    pub(super) test: Option<Box<dyn Fn(ApiKeyValue) -> Tested + Send + Sync>>,
+    pub(super) test: Option<Test>,
     pub(super) test_timeout: Duration,
     pub(super) last_access_delay: Duration,
     pub(super) client_key: Option<String>,
     pub(super) force: bool,
-    observer: Option<Box<dyn Fn(&Entry) + Send + Sync>>,
-    clock: Option<Box<dyn Fn() -> jiff::Timestamp + Send + Sync>>,
+    observer: Option<Observer>,
+    clock: Option<Clock>,
 }
 
 /// The settings of a [`Rotator`], from [`Rotator::builder`].
@@ -320,7 +323,8 @@ impl Rotator {
             delete_at: None,
             failure: None,
         };
-        self.enter(&mut entry, Step::Create).await?;
+        let entered = self.enter(&mut entry, Step::Create).await;
+        entered.map_err(|error| error.with_kind(Kind::Unchanged))?;
         self.advance(entry, false).await
     }
 

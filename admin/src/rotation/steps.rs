@@ -1,10 +1,12 @@
 //! The steps of a rotation. Each can be run again after a crash in it: the journal has what it aims
 //! at, and the server what it has reached.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rockset_apikeys::{ApiKey, ApiKeyValue, Client, KeyState, Timestamp, jiff};
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use super::adopt::{NewKey, create_or_adopt};
 use super::error::{Error, Kind};
@@ -29,7 +31,9 @@ impl Rotator {
         let id = entry.id.clone();
         let mut given_up = None;
         while !entry.step.is_final() {
-            match self.run_step(&mut entry, skips).await.map_err(|error| error.of(&id)) {
+            let span = tracing::info_span!("step", rotation = %id, step = entry.step.as_str());
+            let result = self.run_step(&mut entry, skips).instrument(span).await;
+            match result.map_err(|error| error.of(&id)) {
                 Ok(Next::Wait) => return Ok(entry),
                 Ok(Next::Step(step)) => self.enter(&mut entry, step).await?,
                 Err(error) if error.kind() == Kind::RolledBack => {
@@ -73,12 +77,12 @@ impl Rotator {
     }
 
     fn is_switched(&self, entry: &Entry) -> bool {
-        let client = self.client.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         client.1.as_deref() == Some(&entry.id)
     }
 
     fn switch(&self, client: Client, entry: Option<&Entry>) {
-        let mut current = self.client.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         *current = (client, entry.map(|entry| entry.id.clone()));
     }
 

@@ -1,129 +1,22 @@
 //! Rotations against a real server, with its faults and its clock.
 
-use std::future::{Future, poll_fn};
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod crashes;
+mod world;
+
 use std::io;
-use std::pin::pin;
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use proptest::prelude::*;
-use rockset_apikeys::{ApiKey, ApiKeyValue, Client, KeyState, RetryPolicy};
-use rockset_apikeys_admin::rotation::{
-    Entry, Error, NewKey, Rotation, Rotator, RotatorBuilder, Step, create_or_adopt,
-};
-use rockset_apikeys_server::{ADMIN, Clock, Fault, Role, Server};
+use rockset_apikeys::KeyState;
+use rockset_apikeys_admin::rotation::{NewKey, Rotation, Rotator, Step, create_or_adopt};
+use rockset_apikeys_server::{ADMIN, Fault, Server};
 
-const DEV: &str = "dev@me.com";
+use crashes::crash_after;
+use world::{DEV, World, rotation};
+
 const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A server with a key that a program uses, and where the program takes its value from.
-struct World {
-    server: Server,
-    clock: Clock,
-    deployed: Arc<Mutex<ApiKeyValue>>,
-    old: ApiKey,
-    journal: tempfile::TempDir,
-    /// Whether the rotation's client authenticates with the key that is rotated.
-    is_own_key: bool,
-}
-
-impl World {
-    async fn start() -> Self {
-        let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
-        let builder = Server::builder().clock(&clock).user(DEV, Role::Member);
-        let server = builder.start().await.unwrap();
-        let expiry = clock.now() + SignedDuration::from_hours(90 * 24);
-        let dev = server.client_of(DEV).unwrap();
-        let old = dev.create_api_key("my-app").role("member").expiry_time(expiry).await.unwrap();
-        Self {
-            server,
-            clock,
-            deployed: Arc::new(Mutex::new(old.key.clone())),
-            old,
-            journal: tempfile::tempdir().unwrap(),
-            is_own_key: false,
-        }
-    }
-
-    fn client(&self) -> Client {
-        let own = self.deployed.lock().unwrap().clone();
-        let key = if self.is_own_key { own } else { self.server.admin_key().clone() };
-        let wait = Duration::from_millis(1);
-        let builder = Client::builder().api_server(self.server.url()).api_key(key);
-        builder.retry_policy(RetryPolicy::default().backoff(wait, wait)).build().unwrap()
-    }
-
-    fn builder(&self) -> RotatorBuilder {
-        let (clock, deployed) = (self.clock.clone(), Arc::clone(&self.deployed));
-        Rotator::builder(self.client(), self.journal.path())
-            .clock(move || clock.now())
-            .test_timeout(Duration::ZERO)
-            .write_with("program", move |value| {
-                *deployed.lock().unwrap() = value;
-                async { Ok::<(), io::Error>(()) }
-            })
-    }
-
-    fn rotator(&self) -> Rotator {
-        self.builder().build().unwrap()
-    }
-
-    async fn deployed_works(&self) -> bool {
-        self.server.clear_faults();
-        let value = self.deployed.lock().unwrap().clone();
-        self.server.client().with_api_key(value).unwrap().list_api_keys().await.is_ok()
-    }
-
-    async fn names(&self) -> Vec<String> {
-        let keys = self.server.client().list_api_keys().user(DEV).await.unwrap();
-        keys.into_iter().map(|key| key.name).filter(|name| name != "initial").collect()
-    }
-
-    async fn key(&self, name: &str) -> ApiKey {
-        self.server.client().get_api_key(name).user(DEV).reveal(true).await.unwrap()
-    }
-
-    /// Moves the clock to the end of the entry's wait.
-    fn wait_for(&self, entry: &Entry) {
-        let until = entry.waits_until().unwrap().instant().unwrap();
-        self.clock.advance(until.duration_since(self.clock.now()).max(SignedDuration::ZERO));
-    }
-
-    /// Resumes a rotation until nothing is left to do.
-    async fn resume_to_the_end(&self, id: &str) -> Result<Entry, Error> {
-        for _ in 0..10 {
-            let entry = self.rotator().resume(id).await?;
-            assert!(self.deployed_works().await, "no valid key is deployed after {}", entry.step);
-            if entry.step.is_final() {
-                return Ok(entry);
-            }
-            self.wait_for(&entry);
-        }
-        panic!("the rotation does not end");
-    }
-}
-
-fn rotation() -> Rotation {
-    Rotation::of("my-app").user(DEV)
-}
-
-/// Polls a future at most this often, and drops it then.
-async fn crash_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut count = 0;
-    poll_fn(move |context| {
-        count += 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if count >= polls => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 #[tokio::test]
 async fn a_rotation_ends_with_the_successor_deployed_and_the_old_key_deleted() {
@@ -368,7 +261,7 @@ async fn a_lost_create_is_adopted_only_if_the_key_fits() {
 async fn a_foreign_key_of_the_successors_name_is_left_alone() {
     let world = World::start().await;
     let rotator = world.rotator();
-    let polls = crash_polls_at(&world, Step::Create).await;
+    let polls = crash_polls_at(Step::Create).await;
     assert!(crash_after(polls, rotator.rotate(&rotation())).await.is_none());
     let [entry] = &rotator.status().unwrap()[..] else { panic!("one entry") };
     assert_eq!(entry.step, Step::Create);
@@ -382,9 +275,8 @@ async fn a_foreign_key_of_the_successors_name_is_left_alone() {
 }
 
 /// Returns the polls after which a rotation has this step in its journal and has not begun it.
-async fn crash_polls_at(world: &World, step: Step) -> usize {
+async fn crash_polls_at(step: Step) -> usize {
     let other = World::start().await;
-    let _ = world;
     for polls in 1..1000 {
         let rotator = other.rotator();
         let _ = crash_after(polls, rotator.rotate(&rotation())).await;
@@ -395,91 +287,4 @@ async fn crash_polls_at(world: &World, step: Step) -> usize {
         }
     }
     panic!("the rotation does not reach {step}");
-}
-
-/// What goes wrong in one run of a rotation.
-#[derive(Clone, Copy, Debug)]
-struct Trouble {
-    crash_after_polls: usize,
-    lost_response: usize,
-}
-
-/// Rotates a key with trouble in each run, and then without, and checks what must hold.
-async fn check(troubles: &[Trouble], is_own_key: bool, compromised: bool, rolls_back: bool) {
-    let world = World { is_own_key, ..World::start().await };
-    let rotation = rotation().compromised(compromised);
-    for trouble in troubles {
-        let rotator = world.rotator();
-        let known = rotator.status().unwrap().pop();
-        if let Some(entry) = known.as_ref().filter(|it| it.waits_until().is_some()) {
-            world.wait_for(entry);
-        }
-        world.server.inject(Fault::delay(Duration::ZERO), trouble.lost_response);
-        world.server.inject(Fault::drop_connection(), 1);
-        let run = async {
-            match &known {
-                Some(entry) => rotator.resume(&entry.id).await,
-                None => rotator.rotate(&rotation).await,
-            }
-        };
-        // It ends in any way, or not at all.
-        let _ = crash_after(trouble.crash_after_polls, run).await;
-        assert!(world.deployed_works().await, "no valid key is deployed after {trouble:?}");
-    }
-    let id = match world.rotator().status().unwrap().pop() {
-        Some(entry) => entry.id,
-        None => world.rotator().rotate(&rotation).await.unwrap().id,
-    };
-    if rolls_back && let Ok(entry) = world.rotator().rollback(&id).await {
-        assert_eq!(entry.step, Step::RolledBack);
-        let old = world.key("my-app").await;
-        assert_eq!(old.expiry_time, world.old.expiry_time);
-        assert_eq!((old.state, &old.key), (Some(KeyState::Active), &world.old.key));
-        assert_eq!(world.names().await, ["my-app"]);
-    } else {
-        let entry = world.resume_to_the_end(&id).await.unwrap();
-        assert_eq!(entry.step, Step::Done);
-        assert_eq!(world.names().await, ["my-app.r2"]);
-        assert_eq!(world.key("my-app.r2").await.key, *world.deployed.lock().unwrap());
-    }
-    assert!(world.deployed_works().await);
-    assert_eq!(world.rotator().status().unwrap().len(), 1);
-}
-
-fn block_on(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(future);
-}
-
-#[test]
-fn a_rotation_survives_a_crash_at_every_point_and_the_loss_of_every_response() {
-    // A rotation's longest run has fewer polls and responses.
-    for point in 1..80 {
-        for is_own_key in [false, true] {
-            let crash = Trouble { crash_after_polls: point, lost_response: usize::MAX };
-            let loss = Trouble { crash_after_polls: usize::MAX, lost_response: point - 1 };
-            block_on(check(&[crash], is_own_key, false, false));
-            if point <= 30 {
-                block_on(check(&[loss], is_own_key, true, false));
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_rotation_survives_any_series_of_crashes_and_lost_responses(
-        troubles in prop::collection::vec((1..80usize, 0..20usize), 1..6),
-        is_own_key: bool,
-        compromised: bool,
-        rolls_back: bool,
-    ) {
-        let troubles: Vec<_> = troubles
-            .into_iter()
-            .map(|(crash_after_polls, lost_response)| Trouble { crash_after_polls, lost_response })
-            .collect();
-        block_on(check(&troubles, is_own_key, compromised, rolls_back));
-    }
 }
