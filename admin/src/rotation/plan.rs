@@ -1,0 +1,243 @@
+//! What a rotation is to do, and whether it can: nothing here changes anything.
+
+use std::fmt;
+use std::time::Duration;
+
+use rockset_apikeys::jiff::{self, SignedDuration};
+use rockset_apikeys::{ApiKey, KeyState, Timestamp};
+use serde::Serialize;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A rotation to make: which key, and on which terms.
+///
+/// The name of a key without a generation, such as `my-app`, stands for its newest one: `my-app`,
+/// `my-app.r2`, `my-app.r3` and so on. The successor has the next.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Rotation {
+    pub(super) name: String,
+    pub(super) user: Option<String>,
+    pub(super) lifetime: Option<Duration>,
+    pub(super) overlap: Duration,
+    pub(super) hold: Duration,
+    pub(super) is_compromised: bool,
+}
+
+impl Rotation {
+    /// Makes the rotation of the newest generation of this key.
+    pub fn of(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            user: None,
+            lifetime: None,
+            overlap: DAY,
+            hold: 7 * DAY,
+            is_compromised: false,
+        }
+    }
+
+    /// Sets the owner's email address; defaults to the caller.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Sets how long from now the successor works; defaults to the old key's whole lifetime.
+    ///
+    /// The successor of a key that does not expire does not expire by default.
+    pub fn expires_in(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets how long the old key works beside the successor; defaults to 24 hours.
+    ///
+    /// The server enforces it, by the old key's expiry time. It never becomes later.
+    pub fn overlap(mut self, overlap: Duration) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
+    /// Sets how long the old key is suspended before it is deleted; defaults to 7 days.
+    pub fn hold(mut self, hold: Duration) -> Self {
+        self.hold = hold;
+        self
+    }
+
+    /// Suspends the old key as soon as the successor is tested, whether or not it is in use.
+    ///
+    /// The overlap is then zero.
+    pub fn compromised(mut self, is_compromised: bool) -> Self {
+        self.is_compromised = is_compromised;
+        self
+    }
+
+    pub(super) fn effective_overlap(&self) -> Duration {
+        if self.is_compromised { Duration::ZERO } else { self.overlap }
+    }
+
+    /// Returns when the successor expires, or why that cannot be told.
+    pub(super) fn new_expiry(
+        &self,
+        old: &ApiKey,
+        now: jiff::Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
+        let lifetime = match (self.lifetime, &old.expiry_time) {
+            (Some(lifetime), _) => SignedDuration::try_from(lifetime).ok(),
+            (None, None) => return Ok(None),
+            (None, Some(expiry)) => {
+                let created_at = old.created_at.as_ref().and_then(Timestamp::instant);
+                let lifetime = |created_at| Some(expiry.instant()?.duration_since(created_at));
+                created_at.and_then(lifetime).filter(SignedDuration::is_positive)
+            }
+        };
+        let time = lifetime.and_then(|lifetime| now.checked_add(lifetime).ok());
+        // Servers keep milliseconds.
+        let time =
+            time.and_then(|time| jiff::Timestamp::from_millisecond(time.as_millisecond()).ok());
+        match time {
+            Some(time) => Ok(Some(time.into())),
+            None => Err("the old key's lifetime does not tell the successor's; give it with \
+                         `expires_in`"
+                .to_owned()),
+        }
+    }
+}
+
+/// Splits `my-app.r2` into `my-app` and 2; a name without a generation is the first.
+fn generation(name: &str) -> (&str, u32) {
+    name.rsplit_once(".r")
+        .filter(|(base, digits)| {
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            !base.is_empty() && is_number && !digits.starts_with('0')
+        })
+        .and_then(|(base, digits)| Some((base, digits.parse().ok().filter(|it| *it > 1)?)))
+        .unwrap_or((name, 1))
+}
+
+/// Returns the name of the generation after this one.
+pub(super) fn successor(name: &str) -> String {
+    let (base, number) = generation(name);
+    format!("{base}.r{}", number.saturating_add(1))
+}
+
+/// Finds the key that is to be rotated: the one of this generation, or the newest.
+pub(super) fn find(name: &str, keys: Vec<ApiKey>) -> Option<ApiKey> {
+    if generation(name).1 > 1 {
+        return keys.into_iter().find(|key| key.name == name);
+    }
+    let is_generation = |key: &ApiKey| generation(&key.name).0 == name;
+    keys.into_iter().filter(is_generation).max_by_key(|key| generation(&key.name).1)
+}
+
+/// The result of one check of a [`Plan`].
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Check {
+    /// What was checked, such as `successor's name`.
+    pub what: String,
+    /// What was found, or what keeps the rotation from starting.
+    pub finding: String,
+    /// Whether the rotation may start, as far as this check tells.
+    pub is_passed: bool,
+}
+
+/// What a rotation would do, and whether it can: a dry run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Email address of the keys' owner.
+    pub user: String,
+    /// Name of the key that is to be rotated.
+    pub old: String,
+    /// Name of the successor.
+    pub new: String,
+    /// Role of both keys.
+    pub role: Option<String>,
+    /// When the old key expires now.
+    pub old_expiry_time: Option<Timestamp>,
+    /// When the successor would expire if it were created now.
+    pub new_expiry_time: Option<Timestamp>,
+    /// How long both keys would work.
+    pub overlap: Duration,
+    /// How long the old key would be suspended before it is deleted.
+    pub hold: Duration,
+    /// All checks.
+    pub checks: Vec<Check>,
+    #[serde(skip)]
+    pub(super) old_created_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub(super) now: jiff::Timestamp,
+    #[serde(skip)]
+    pub(super) is_own_user: bool,
+}
+
+impl Plan {
+    /// Returns true if all checks passed.
+    pub fn is_ready(&self) -> bool {
+        self.problems().next().is_none()
+    }
+
+    /// Returns the checks that failed.
+    pub fn problems(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.is_passed)
+    }
+
+    pub(super) fn check(&mut self, what: impl Into<String>, found: Result<String, String>) {
+        let is_passed = found.is_ok();
+        let (Ok(finding) | Err(finding)) = found;
+        self.checks.push(Check { what: what.into(), finding, is_passed });
+    }
+
+    pub(super) fn check_state(&mut self, old: &ApiKey) {
+        let is_active = old.state == Some(KeyState::Active);
+        let found = match &old.state {
+            Some(state) if is_active => Ok(state.as_str().to_owned()),
+            Some(state) => Err(format!("{}; activate it or create another key", state.as_str())),
+            None => Err("the server does not tell it".to_owned()),
+        };
+        self.check("old key's state", found);
+    }
+}
+
+impl fmt::Display for Plan {
+    /// One line per fact and check.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expiry = |time: &Option<Timestamp>| {
+            time.as_ref().map_or("does not expire".to_owned(), |time| format!("expires {time}"))
+        };
+        writeln!(
+            f,
+            "old key    {:?} of {}, {}",
+            self.old,
+            self.user,
+            expiry(&self.old_expiry_time)
+        )?;
+        writeln!(f, "successor  {:?}, {}", self.new, expiry(&self.new_expiry_time))?;
+        writeln!(f, "role       {}", self.role.as_deref().unwrap_or("all roles of the owner"))?;
+        write!(f, "overlap    {:#}, then suspended for {:#}", show(self.overlap), show(self.hold))?;
+        for check in &self.checks {
+            let mark = if check.is_passed { "ok  " } else { "FAIL" };
+            write!(f, "\n{mark}       {}: {}", check.what, check.finding)?;
+        }
+        Ok(())
+    }
+}
+
+fn show(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_follow_each_other() {
+        let names = ["my-app", "my-app.r2", "my-app.r9", "my-app.r1", "my-app.r02", ".r2"];
+        let next =
+            ["my-app.r2", "my-app.r3", "my-app.r10", "my-app.r1.r2", "my-app.r02.r2", ".r2.r2"];
+        assert_eq!(names.map(successor), next);
+    }
+}

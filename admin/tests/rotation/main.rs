@@ -1,0 +1,290 @@
+//! Rotations against a real server, with its faults and its clock.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod crashes;
+mod world;
+
+use std::io;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rockset_apikeys::KeyState;
+use rockset_apikeys_admin::rotation::{NewKey, Rotation, Rotator, Step, create_or_adopt};
+use rockset_apikeys_server::{ADMIN, Fault, Server};
+
+use crashes::crash_after;
+use world::{DEV, World, rotation};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+#[tokio::test]
+async fn a_rotation_ends_with_the_successor_deployed_and_the_old_key_deleted() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    assert_eq!((entry.step, entry.new.as_str()), (Step::Suspend, "my-app.r2"));
+    assert!(world.deployed_works().await);
+
+    let successor = world.key("my-app.r2").await;
+    assert_eq!(successor.key, *world.deployed.lock().unwrap());
+    assert_eq!(
+        (&successor.role, &successor.expiry_time),
+        (&world.old.role, &world.old.expiry_time)
+    );
+    let end = world.clock.now() + SignedDuration::from_hours(24);
+    assert_eq!(world.key("my-app").await.expiry_time.unwrap().instant(), Some(end));
+
+    world.wait_for(&entry);
+    let entry = world.rotator().resume(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::Hold);
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Suspended));
+
+    world.wait_for(&entry);
+    let entry = world.rotator().resume(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::Done);
+    assert_eq!(world.names().await, ["my-app.r2"]);
+
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    assert_eq!((entry.old.as_str(), entry.new.as_str()), ("my-app.r2", "my-app.r3"));
+}
+
+#[tokio::test]
+async fn the_successor_gets_the_whole_lifetime_again() {
+    let world = World::start().await;
+    world.clock.advance(SignedDuration::from_hours(80 * 24));
+    world.rotator().rotate(&rotation()).await.unwrap();
+    let expiry = world.clock.now() + SignedDuration::from_hours(90 * 24);
+    assert_eq!(world.key("my-app.r2").await.expiry_time.unwrap().instant(), Some(expiry));
+}
+
+#[tokio::test]
+async fn the_overlap_never_makes_the_old_key_live_longer() {
+    let world = World::start().await;
+    world.clock.advance(SignedDuration::from_hours(90 * 24 - 1));
+    world.rotator().rotate(&rotation()).await.unwrap();
+    assert_eq!(world.key("my-app").await.expiry_time, world.old.expiry_time);
+}
+
+#[tokio::test]
+async fn a_plan_changes_nothing_and_names_what_is_in_the_way() {
+    let world = World::start().await;
+    let admin = world.server.client();
+    let plan = world.rotator().plan(&rotation()).await.unwrap();
+    assert!(plan.is_ready(), "{plan}");
+    assert!(plan.to_string().lines().all(|line| line.chars().count() <= 100), "{plan}");
+    assert_eq!(world.names().await, ["my-app"]);
+
+    let call = admin.update_api_key("my-app").user(DEV).state(KeyState::Suspended);
+    call.await.unwrap();
+    let error = world.rotator().rotate(&rotation()).await.unwrap_err();
+    assert!(error.is_unchanged() && error.to_string().contains("SUSPENDED"), "{error}");
+
+    let missing = Rotation::of("no-such-key").user(DEV);
+    assert!(world.rotator().rotate(&missing).await.unwrap_err().is_unchanged());
+    assert_eq!(world.names().await, ["my-app"]);
+    assert!(world.rotator().status().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_that_may_not_create_keys_learns_it_before_anything_changes() {
+    let world = World::start().await;
+    let admin = world.server.client();
+    let reader = admin.create_api_key("reader").role("read-only").created_by(DEV).await.unwrap();
+    let client = admin.with_api_key(reader.key).unwrap();
+    let rotator = Rotator::builder(client, world.journal.path()).build().unwrap();
+    let plan = rotator.plan(&Rotation::of("reader")).await.unwrap();
+    let problems: Vec<_> = plan.problems().map(|check| check.what.as_str()).collect();
+    assert_eq!(problems, ["create, update and delete"]);
+}
+
+#[tokio::test]
+async fn a_failed_distribution_or_test_leaves_everything_as_before() {
+    let world = World::start().await;
+    let old = world.old.key.clone();
+    let rotators = [
+        world.builder().test(|_| async { Err(io::Error::other("the program does not start")) }),
+        world.builder().write_with("read-only", move |value| {
+            let is_old = value == old;
+            async move { is_old.then_some(()).ok_or(io::Error::other("read-only")) }
+        }),
+    ];
+    for builder in rotators {
+        let error = builder.build().unwrap().rotate(&rotation()).await.unwrap_err();
+        assert!(error.is_rolled_back(), "{error:?}");
+        assert_eq!(world.names().await, ["my-app"]);
+        assert_eq!(*world.deployed.lock().unwrap(), world.old.key);
+        assert!(world.deployed_works().await);
+        assert_eq!(world.key("my-app").await.expiry_time, world.old.expiry_time);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_after_the_distribution_is_not_retired() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    world.clock.advance(SignedDuration::from_hours(1));
+    let straggler = world.server.client().with_api_key(world.old.key.clone()).unwrap();
+    straggler.list_api_keys().await.unwrap();
+
+    world.wait_for(&entry);
+    let error = world.rotator().resume(&entry.id).await.unwrap_err();
+    assert!(error.is_in_use() && error.id() == Some(&entry.id), "{error}");
+
+    let forced = world.builder().force(true).build().unwrap();
+    assert_eq!(forced.resume(&entry.id).await.unwrap().step, Step::Hold);
+}
+
+#[tokio::test]
+async fn finish_skips_the_waits_but_not_the_delay_of_the_last_access() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    let entry = world.rotator().finish(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::Hold);
+    let wait = entry.waits_until().unwrap().instant().unwrap();
+    assert_eq!(wait.duration_since(world.clock.now()).as_secs(), 10);
+
+    world.wait_for(&entry);
+    assert_eq!(world.rotator().finish(&entry.id).await.unwrap().step, Step::Done);
+}
+
+#[tokio::test]
+async fn a_compromised_key_is_suspended_once_the_successor_is_tested() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
+    assert_eq!(entry.step, Step::Hold);
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Suspended));
+    assert!(world.deployed_works().await);
+}
+
+#[tokio::test]
+async fn a_rollback_during_the_hold_restores_state_expiry_and_destinations() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
+    let entry = world.rotator().rollback(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::RolledBack);
+    let old = world.key("my-app").await;
+    assert_eq!(
+        (old.state, old.expiry_time),
+        (Some(KeyState::Active), world.old.expiry_time.clone())
+    );
+    assert_eq!(*world.deployed.lock().unwrap(), world.old.key);
+    assert_eq!(world.names().await, ["my-app"]);
+}
+
+#[tokio::test]
+async fn a_client_that_rotates_its_own_key_never_uses_the_old_one_again() {
+    let world = World { is_own_key: true, ..World::start().await };
+    let rotator = world.rotator();
+    let entry = rotator.rotate(&Rotation::of("my-app")).await.unwrap();
+    assert!(entry.is_own_key);
+    let used = world.key("my-app").await.last_access_time;
+
+    world.clock.advance(SignedDuration::from_hours(1));
+    rotator.resume(&entry.id).await.unwrap();
+    rotator.client().list_api_keys().await.unwrap();
+    assert_eq!(world.key("my-app").await.last_access_time, used);
+    let entry = world.resume_to_the_end(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::Done);
+}
+
+#[tokio::test]
+async fn the_last_administrator_key_is_rotated_without_losing_access() {
+    let server = Server::start().await.unwrap();
+    let journal = tempfile::tempdir().unwrap();
+    let rotator = Rotator::builder(server.client(), journal.path()).build().unwrap();
+    let entry = rotator.rotate(&Rotation::of("initial").compromised(true)).await.unwrap();
+    assert_eq!((entry.step, entry.user.as_str()), (Step::Hold, ADMIN));
+    assert!(server.client().list_api_keys().await.unwrap_err().is_unauthorized());
+    assert_eq!(rotator.client().list_api_keys().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn waits_go_by_the_clock_of_the_server() {
+    let server = Server::start().await.unwrap();
+    server.client().create_api_key("my-app").await.unwrap();
+    let journal = tempfile::tempdir().unwrap();
+    let rotator = Rotator::builder(server.client(), journal.path())
+        .last_access_delay(Duration::ZERO)
+        .build()
+        .unwrap();
+    let before = jiff::Timestamp::now() - SignedDuration::from_secs(1);
+    let entry = rotator.rotate(&Rotation::of("my-app").overlap(HOUR)).await.unwrap();
+    let until = entry.waits_until().unwrap().instant().unwrap().duration_since(before);
+    assert!((60 * 60..60 * 60 + 30).contains(&until.as_secs()), "{until}");
+}
+
+#[tokio::test]
+async fn one_rotation_of_a_key_runs_at_a_time() {
+    let world = World::start().await;
+    let (rotator, other) = (world.rotator(), world.rotator());
+    let (one, two) = (rotation(), rotation());
+    let (one, two) = tokio::join!(rotator.rotate(&one), other.rotate(&two));
+    let errors: Vec<_> = [one, two].into_iter().filter_map(Result::err).collect();
+    let [error] = &errors[..] else { panic!("{errors:?}") };
+    assert!(error.is_unchanged(), "{error}");
+    assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
+    let error = world.rotator().rotate(&rotation()).await.unwrap_err();
+    assert!(error.is_unchanged() && error.to_string().contains("unfinished"), "{error}");
+}
+
+#[tokio::test]
+async fn abort_changes_nothing_but_the_journal() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    assert_eq!(world.rotator().abort(&entry.id).await.unwrap().step, Step::Aborted);
+    assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
+    assert_eq!(world.rotator().resume(&entry.id).await.unwrap().step, Step::Aborted);
+    assert!(world.rotator().resume("0").await.unwrap_err().is_unknown());
+    assert!(world.rotator().resume("../x").await.unwrap_err().is_unknown());
+}
+
+#[tokio::test]
+async fn a_lost_create_is_adopted_only_if_the_key_fits() {
+    let world = World::start().await;
+    let client = world.client();
+    let new = NewKey::new("lost").user(DEV).role("member").client_key("initial");
+    world.server.inject(Fault::drop_connection(), 1);
+    let created = create_or_adopt(&client, &new).await.unwrap();
+    assert!(created.is_adopted && created.key.key.secret().is_some());
+
+    // The create did not happen, and the key of that name is another one.
+    world.server.inject(Fault::status(502), 1);
+    let other = NewKey::new("lost").user(DEV).role("read-only");
+    assert!(create_or_adopt(&client, &other).await.unwrap_err().is_ambiguous());
+    world.server.inject(Fault::status(502), 1);
+    let of_another_key = new.clone().client_key("other");
+    assert!(create_or_adopt(&client, &of_another_key).await.unwrap_err().is_ambiguous());
+    assert!(create_or_adopt(&client, &new).await.unwrap_err().is_conflict());
+}
+
+#[tokio::test]
+async fn a_foreign_key_of_the_successors_name_is_left_alone() {
+    let world = World::start().await;
+    let rotator = world.rotator();
+    let polls = crash_polls_at(Step::Create).await;
+    assert!(crash_after(polls, rotator.rotate(&rotation())).await.is_none());
+    let [entry] = &rotator.status().unwrap()[..] else { panic!("one entry") };
+    assert_eq!(entry.step, Step::Create);
+    let admin = world.server.client();
+    admin.create_api_key("my-app.r2").created_by(DEV).await.unwrap();
+
+    let error = world.rotator().resume(&entry.id).await.unwrap_err();
+    assert!(error.is_rolled_back(), "{error}");
+    assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
+    assert_eq!(*world.deployed.lock().unwrap(), world.old.key);
+}
+
+/// Returns the polls after which a rotation has this step in its journal and has not begun it.
+async fn crash_polls_at(step: Step) -> usize {
+    let other = World::start().await;
+    for polls in 1..1000 {
+        let rotator = other.rotator();
+        let _ = crash_after(polls, rotator.rotate(&rotation())).await;
+        if let Some(entry) = rotator.status().unwrap().last()
+            && entry.step == step
+        {
+            return polls;
+        }
+    }
+    panic!("the rotation does not reach {step}");
+}
