@@ -15,6 +15,7 @@ pub(crate) enum Code {
     Done = 0,
     Failed = 1,
     Usage = 2,
+    Findings = 3,
     NotPermitted = 4,
     NotFoundOrConflict = 5,
     Ambiguous = 6,

@@ -1,6 +1,7 @@
-//! The command line: its arguments, and how the process ends. What the commands do is in `keys`
-//! and `whoami`.
+//! The command line: its arguments, and how the process ends. What the commands do is in `keys`,
+//! `whoami` and `audit`.
 
+mod audit;
 mod config;
 mod failure;
 mod keys;
@@ -91,6 +92,8 @@ enum Command {
     Reveal(keys::Reveal),
     /// Show the server, and the user, role and expiry of the client's key
     Whoami,
+    /// Find keys that should not exist, or that need attention
+    Audit(audit::Audit),
     /// Print the completions of a shell
     Completions { shell: Shell },
     /// Print the manual page, or that of a command
@@ -171,6 +174,7 @@ async fn execute(globals: &Globals, command: Command) -> Result<Code, Failure> {
         Command::Delete(it) => it.run(globals).await,
         Command::Reveal(it) => it.run(globals).await,
         Command::Whoami => whoami::run(globals).await,
+        Command::Audit(it) => it.run(globals).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut self::command(), "rockset-apikeys", &mut text);
