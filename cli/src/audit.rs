@@ -1,0 +1,156 @@
+//! The command `audit`: users and policy in, findings out. What is a finding is in the library.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use rockset_apikeys_admin::audit::{self, Finding, Policy, Progress, Report, Severity};
+use serde_json::json;
+
+use crate::config::Flags;
+use crate::failure::{Code, Failure};
+use crate::output::{self, Format, Record};
+use crate::{Globals, note};
+
+#[derive(clap::Args)]
+pub(crate) struct Audit {
+    /// Email address of a user to audit; may be repeated; the client's own user by default
+    #[arg(long = "user", value_name = "EMAIL")]
+    users: Vec<String>,
+    /// File with a user on each line, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    users_from: Option<PathBuf>,
+    /// File with the thresholds and exceptions, in TOML
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Least severity of a finding that ends with exit code 3
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high")]
+    fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum FailOn {
+    Low,
+    Medium,
+    High,
+}
+
+impl From<FailOn> for Severity {
+    fn from(severity: FailOn) -> Self {
+        match severity {
+            FailOn::Low => Self::Low,
+            FailOn::Medium => Self::Medium,
+            FailOn::High => Self::High,
+        }
+    }
+}
+
+impl Audit {
+    pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
+        let client = globals.config.config()?.client;
+        let policy = self.read_policy()?;
+        let users = self.read_users()?;
+        let report = audit::audit(&client, &users, &policy, show).await;
+        write(globals.format, &report.findings, &globals.config)?;
+        note(&summary(&report));
+        if let Some(first) = report.unlisted.first() {
+            let count = report.unlisted.len();
+            let message = format!(
+                "the audit is incomplete: the keys of {count} of {} users could not be listed; \
+                 the first: {}",
+                users.len(),
+                first.error
+            );
+            return Err(Failure::new(Code::Partial, message));
+        }
+        let is_failed = report.worst().is_some_and(|worst| worst >= self.fail_on.into());
+        Ok(if is_failed { Code::Findings } else { Code::Done })
+    }
+
+    fn read_policy(&self) -> Result<Policy, Failure> {
+        let Some(path) = &self.policy else { return Ok(Policy::default()) };
+        let text = fs::read_to_string(path).map_err(|error| error.to_string());
+        let policy = text.and_then(|text| toml::from_str(&text).map_err(|it| it.to_string()));
+        policy.map_err(|reason| usage(format!("the policy {}: {}", path.display(), reason.trim())))
+    }
+
+    /// Returns the users, each once.
+    fn read_users(&self) -> Result<Vec<String>, Failure> {
+        let mut users = self.users.clone();
+        if let Some(path) = &self.users_from {
+            let text = match path.to_str() {
+                Some("-") => io::read_to_string(io::stdin()),
+                _ => fs::read_to_string(path),
+            };
+            let text =
+                text.map_err(|error| usage(format!("the users {}: {error}", path.display())))?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            users.extend(lines.map(str::to_owned));
+            if users.is_empty() {
+                return Err(usage(format!("{} has no users", path.display())));
+            }
+        }
+        users.sort();
+        users.dedup();
+        if users.is_empty() {
+            users.push("self".to_owned());
+        }
+        Ok(users)
+    }
+}
+
+fn usage(message: String) -> Failure {
+    Failure::new(Code::Usage, message)
+}
+
+/// Shows the progress on a terminal, on one line that is cleared at the end.
+fn show(Progress { done, total }: Progress) {
+    let mut stderr = io::stderr().lock();
+    if total > 1 && stderr.is_terminal() {
+        let end = if done == total { "\r" } else { "" };
+        let text = if done == total { String::new() } else { format!("{done} of {total} users") };
+        let _ = write!(stderr, "\r{text:40}{end}");
+    }
+}
+
+fn write(format: Format, findings: &[Finding], flags: &Flags) -> Result<Code, Failure> {
+    let fix = |finding: &Finding| flags.command(finding.fix.iter().map(String::as_str));
+    if format != Format::Table {
+        let record = |finding: &Finding| -> Record {
+            vec![
+                ("severity", json!(finding.severity)),
+                ("kind", json!(finding.kind)),
+                ("user", json!(finding.user)),
+                ("name", json!(finding.name)),
+                ("evidence", json!(finding.evidence)),
+                ("precision_seconds", json!(finding.precision_seconds)),
+                ("fix", json!(fix(finding))),
+            ]
+        };
+        return output::records_of(format, &findings.iter().map(record).collect::<Vec<_>>());
+    }
+    let block = |finding: &Finding| {
+        let precision = finding.precision_seconds;
+        let precision = precision.map_or_else(String::new, |it| format!(" (to {it} s)"));
+        let lines = [
+            format!("{:8}{}, {}: {}", finding.severity, finding.user, finding.name, finding.kind),
+            format!("        {}{precision}", finding.evidence),
+            format!("        {}", fix(finding)),
+        ];
+        lines.map(|line| output::printable(&line) + "\n").concat()
+    };
+    output::data(findings.iter().map(block).collect::<String>().as_bytes())
+}
+
+fn summary(report: &Report) -> String {
+    let count = |severity| report.findings.iter().filter(|it| it.severity == severity).count();
+    format!(
+        "{} keys of {} users: {} high, {} medium, {} low; {} excepted",
+        report.keys,
+        report.users,
+        count(Severity::High),
+        count(Severity::Medium),
+        count(Severity::Low),
+        report.excepted
+    )
+}

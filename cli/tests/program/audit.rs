@@ -1,0 +1,57 @@
+use std::process::Stdio;
+
+use crate::support::{Setup, USER, run};
+
+#[test]
+fn findings_at_or_above_fail_on_end_with_3() {
+    let setup = Setup::new();
+    let found = setup.run(&["audit"]);
+    assert_eq!(found.code, Some(3), "{found:?}");
+    assert!(found.stdout.contains("no-role") && found.stderr.contains("1 keys of 1 users"));
+    assert!(found.stdout.contains("rockset-apikeys create --role ROLE"), "{found:?}");
+
+    let policy = "[[exceptions]]\nname = \"initial\"\nkind = \"no-role\"\nreason = \"bootstrap\"\n\
+                  until = \"9998-12-31\"\n";
+    setup.write("policy.toml", policy);
+    let audit = ["audit", "--policy", "policy.toml"];
+    let found = setup.run(&audit);
+    assert!(found.stderr.contains("1 excepted"), "{found:?}");
+    assert!(found.done().contains("no-expiry"));
+    assert_eq!(setup.run(&[&audit[..], &["--fail-on", "medium"]].concat()).code, Some(3));
+}
+
+#[test]
+fn users_come_from_arguments_a_file_and_standard_input() {
+    let setup = Setup::new();
+    let users = setup.write("users", format!("{USER}\n\nadmin@me.com\n{USER}\n"));
+    let found = setup.run(&["audit", "--user", USER, "--users-from", "users"]);
+    assert!(found.stderr.contains("2 keys of 2 users"), "{found:?}");
+    let mut command = setup.program();
+    command.args(["audit", "--users-from", "-", "--format", "json"]);
+    let found = run(command.stdin(Stdio::from(std::fs::File::open(users).unwrap())));
+    let findings = serde_json::from_str::<serde_json::Value>(&found.stdout).unwrap();
+    assert_eq!(findings[0]["severity"], "high");
+    assert_eq!(findings[0]["user"], "admin@me.com");
+    assert!(findings[0]["fix"].as_str().unwrap().starts_with("rockset-apikeys "), "{findings}");
+}
+
+#[test]
+fn an_incomplete_audit_is_not_clean() {
+    let setup = Setup::new();
+    let audit = ["audit", "--user", "nobody@me.com", "--user", USER];
+    let found = setup.run(&audit);
+    assert_eq!(found.code, Some(8), "{found:?}");
+    assert!(found.stderr.contains("1 of 2 users"), "{found:?}");
+    assert!(found.stdout.contains("no-role"), "{found:?}");
+}
+
+#[test]
+fn an_audit_that_is_not_valid_says_what_to_change() {
+    let setup = Setup::new();
+    setup.write("policy.toml", "max_age = \"soon\"\n");
+    setup.write("users", "\n");
+    setup.run(&["audit", "--policy", "policy.toml"]).failed(2, "90d");
+    setup.run(&["audit", "--policy", "missing"]).failed(2, "missing");
+    setup.run(&["audit", "--users-from", "users"]).failed(2, "no users");
+    setup.run(&["audit", "--fail-on", "some"]).failed(2, "--fail-on");
+}

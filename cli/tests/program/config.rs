@@ -1,0 +1,61 @@
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Setup, USER, run};
+
+fn profiles(setup: &Setup) {
+    let key = setup.server.key(USER).unwrap().expose_secret();
+    let url = setup.server.url();
+    let text = format!(
+        "current: dev\nkeys:\n  dev: {{apikey: {key}, apiserver: '{url}'}}\n  bare: {{apikey: {key}}}\n"
+    );
+    setup.write(".config/rockset/config.yaml", text);
+}
+
+fn whoami(command: &mut Command) -> Value {
+    run(command.args(["whoami", "--format", "json"])).json()
+}
+
+#[test]
+fn flags_come_before_the_environment_and_that_before_the_current_profile() {
+    let setup = Setup::new();
+    profiles(&setup);
+    assert_eq!(whoami(&mut setup.bare())["key_source"], "profile dev");
+    assert_eq!(whoami(&mut setup.program())["user"], "admin@me.com");
+    assert_eq!(whoami(setup.program().args(["--profile", "dev"]))["user"], USER);
+
+    let key = setup.write("key", format!("{}\n", setup.server.key(USER).unwrap().expose_secret()));
+    let who = whoami(setup.program().arg("--api-key-file").arg(&key));
+    assert_eq!(who["user"], USER);
+    let who = whoami(
+        setup.bare().env("ROCKSET_APIKEY_FILE", &key).args(["--api-server", setup.server.url()]),
+    );
+    assert_eq!((&who["user"], &who["server_source"]), (&USER.into(), &"--api-server".into()));
+}
+
+#[test]
+fn a_key_never_goes_to_the_server_of_another_source() {
+    let setup = Setup::new();
+    profiles(&setup);
+    let mut command = setup.program();
+    run(command.args(["--profile", "bare", "whoami"])).failed(2, "apiserver");
+    let mut command = setup.bare();
+    run(command.env("ROCKSET_APISERVER", setup.server.url()).arg("whoami")).failed(2, "unset");
+    let mut command = setup.bare();
+    run(command.env("ROCKSET_APIKEY", "x").arg("whoami")).failed(2, "ROCKSET_APISERVER is not set");
+}
+
+#[test]
+fn a_configuration_that_is_not_valid_says_what_to_change() {
+    let setup = Setup::new();
+    run(setup.bare().arg("list")).failed(2, "ROCKSET_APIKEY");
+    run(setup.program().env("ROCKSET_APIKEY_FILE", "x").arg("list")).failed(2, "unset one");
+    run(setup.program().env("ROCKSET_APIKEY", "").arg("list")).failed(2, "empty");
+    run(setup.program().env("ROCKSET_APISERVER", "::").arg("list")).failed(2, "ROCKSET_APISERVER");
+    run(setup.program().args(["--profile", "x", "list"])).failed(2, "config.yaml");
+    profiles(&setup);
+    run(setup.program().args(["--profile", "x", "list"])).failed(2, "dev, bare");
+    setup.write(".config/rockset/config.yaml", "a: b: c");
+    run(setup.bare().arg("list")).failed(2, "line 1");
+}

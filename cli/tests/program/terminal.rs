@@ -1,0 +1,88 @@
+//! In a pseudo-terminal.
+
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::support::Setup;
+
+const TIMEOUT_MS: u64 = 30_000;
+
+fn start(mut command: Command, arguments: &[&str]) -> PtySession {
+    command.args(arguments).env("TERM", "xterm");
+    // The terminal takes the place of all three streams.
+    let mut fresh = Command::new(command.get_program());
+    fresh.args(command.get_args()).env_clear().current_dir(command.get_current_dir().unwrap());
+    fresh.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    spawn_command(fresh, Some(TIMEOUT_MS)).unwrap()
+}
+
+#[track_caller]
+fn ends_with(session: &mut PtySession, code: i32) -> String {
+    let rest = session.exp_eof().unwrap();
+    let status = format!("{:?}", session.process().wait().unwrap());
+    let is_exit = status.starts_with("Exited") && status.ends_with(&format!(", {code})"));
+    assert!(is_exit, "{status}: {rest}");
+    rest
+}
+
+#[test]
+fn a_create_shows_the_value_once() {
+    let setup = Setup::new();
+    let mut session = start(setup.program(), &["create", "a"]);
+    let text = ends_with(&mut session, 0);
+    assert_eq!(text.matches(&setup.value("a")).count(), 1, "{text}");
+    assert!(text.contains("created a"), "{text}");
+}
+
+#[test]
+fn a_deletion_asks_and_takes_no_for_an_answer() {
+    let setup = Setup::new();
+    setup.client().create_api_key("a").send_blocking().unwrap();
+    for answer in ["n", "", "x"] {
+        let mut session = start(setup.program(), &["delete", "a"]);
+        session.exp_string("Delete a? [y/N] ").unwrap();
+        session.send_line(answer).unwrap();
+        assert!(ends_with(&mut session, 1).contains("nothing was changed"));
+    }
+    assert_eq!(setup.names(), ["initial", "a"]);
+    let mut session = start(setup.program(), &["delete", "a"]);
+    session.exp_string("[y/N] ").unwrap();
+    session.send_line("y").unwrap();
+    ends_with(&mut session, 0);
+    assert_eq!(setup.names(), ["initial"]);
+}
+
+#[test]
+fn no_question_is_asked_with_yes_without_input_and_under_ci() {
+    let setup = Setup::new();
+    setup.client().create_api_key("a").send_blocking().unwrap();
+    let text = ends_with(&mut start(setup.program(), &["delete", "a", "--no-input"]), 2);
+    assert!(text.contains("--yes"), "{text}");
+    let mut ci = setup.program();
+    ci.env("CI", "true");
+    ends_with(&mut start(ci, &["delete", "a"]), 2);
+    assert_eq!(setup.names(), ["initial", "a"]);
+    ends_with(&mut start(setup.program(), &["delete", "a", "--yes"]), 0);
+}
+
+#[test]
+fn output_has_no_colour_and_help_none_with_no_color() {
+    let setup = Setup::new();
+    assert!(!ends_with(&mut start(setup.program(), &["list"]), 0).contains('\u{1b}'));
+    assert!(ends_with(&mut start(setup.program(), &["--help"]), 0).contains('\u{1b}'));
+    let mut plain = setup.program();
+    plain.env("NO_COLOR", "1");
+    assert!(!ends_with(&mut start(plain, &["--help"]), 0).contains('\u{1b}'));
+}
+
+#[test]
+fn ctrl_c_at_a_question_changes_nothing() {
+    let setup = Setup::new();
+    setup.client().create_api_key("a").send_blocking().unwrap();
+    let mut session = start(setup.program(), &["delete", "a"]);
+    session.exp_string("[y/N] ").unwrap();
+    session.send_control('c').unwrap();
+    ends_with(&mut session, 130);
+    assert_eq!(setup.names(), ["initial", "a"]);
+}
