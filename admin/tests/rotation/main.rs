@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use rockset_apikeys::KeyState;
 use rockset_apikeys_admin::rotation::{Entry, NewKey, Rotation, Rotator, Step, create_or_adopt};
-use rockset_apikeys_server::{ADMIN, Fault, Server};
+use rockset_apikeys_server::{ADMIN, Clock, Fault, Server};
 
 use crashes::crash_after;
 use world::{DEV, World, rotation};
@@ -310,6 +310,54 @@ async fn a_rotation_that_runs_cannot_be_resumed_elsewhere() {
         }
     });
     rotator.build().unwrap().rotate(&rotation()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_old_key_stays_when_its_successor_does_not_work() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    let admin = world.server.client();
+    let call = admin.update_api_key("my-app.r2").user(DEV).state(KeyState::Suspended);
+    call.await.unwrap();
+    let error = world.rotator().finish(&entry.id).await.unwrap_err();
+    assert!(!error.is_unchanged() && error.to_string().contains("does not work"), "{error}");
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
+}
+
+#[tokio::test]
+async fn a_key_that_was_activated_during_the_hold_is_not_deleted() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
+    let admin = world.server.client();
+    admin.update_api_key("my-app").user(DEV).state(KeyState::Active).await.unwrap();
+    world.wait_for(&entry);
+    assert!(world.rotator().resume(&entry.id).await.unwrap_err().is_in_use());
+    assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
+}
+
+#[tokio::test]
+async fn a_new_key_of_the_old_keys_name_is_left_alone() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    let admin = world.server.client();
+    admin.delete_api_key("my-app").user(DEV).await.unwrap();
+    world.clock.advance(SignedDuration::from_hours(1));
+    admin.create_api_key("my-app").created_by(DEV).await.unwrap();
+    let error = world.rotator().finish(&entry.id).await.unwrap_err();
+    assert!(error.to_string().contains("another key"), "{error}");
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
+}
+
+#[tokio::test]
+async fn an_older_key_of_the_name_is_not_adopted() {
+    let clock = Clock::at("2020-01-01T00:00:00Z".parse().unwrap());
+    let server = Server::builder().clock(&clock).start().await.unwrap();
+    let client = server.client();
+    // By the server's responses it is later than 2020.
+    client.create_api_key("lost").await.unwrap();
+    server.inject(Fault::status(502), 1);
+    let error = create_or_adopt(&client, &NewKey::new("lost")).await.unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
 }
 
 #[tokio::test]
