@@ -6,12 +6,13 @@ mod crashes;
 mod world;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use rockset_apikeys::KeyState;
-use rockset_apikeys_admin::rotation::{NewKey, Rotation, Rotator, Step, create_or_adopt};
-use rockset_apikeys_server::{ADMIN, Fault, Server};
+use rockset_apikeys_admin::rotation::{Entry, NewKey, Rotation, Rotator, Step, create_or_adopt};
+use rockset_apikeys_server::{ADMIN, Clock, Fault, Server};
 
 use crashes::crash_after;
 use world::{DEV, World, rotation};
@@ -61,8 +62,9 @@ async fn the_successor_gets_the_whole_lifetime_again() {
 async fn the_overlap_never_makes_the_old_key_live_longer() {
     let world = World::start().await;
     world.clock.advance(SignedDuration::from_hours(90 * 24 - 1));
-    world.rotator().rotate(&rotation()).await.unwrap();
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
     assert_eq!(world.key("my-app").await.expiry_time, world.old.expiry_time);
+    assert_eq!(entry.overlap_until, world.old.expiry_time);
 }
 
 #[tokio::test]
@@ -174,17 +176,84 @@ async fn a_rollback_during_the_hold_restores_state_expiry_and_destinations() {
 #[tokio::test]
 async fn a_client_that_rotates_its_own_key_never_uses_the_old_one_again() {
     let world = World { is_own_key: true, ..World::start().await };
-    let rotator = world.rotator();
+    let clock = world.clock.clone();
+    let an_hour_later = move |entry: &Entry| {
+        if entry.step > Step::Test {
+            clock.advance(SignedDuration::from_hours(1));
+        }
+    };
+    let rotator = world.builder().on_step(an_hour_later).build().unwrap();
     let entry = rotator.rotate(&Rotation::of("my-app")).await.unwrap();
     assert!(entry.is_own_key);
-    let used = world.key("my-app").await.last_access_time;
-
-    world.clock.advance(SignedDuration::from_hours(1));
     rotator.resume(&entry.id).await.unwrap();
     rotator.client().list_api_keys().await.unwrap();
-    assert_eq!(world.key("my-app").await.last_access_time, used);
+    assert!(world.key("my-app").await.last_access_time <= entry.distributed_at);
+
     let entry = world.resume_to_the_end(&entry.id).await.unwrap();
     assert_eq!(entry.step, Step::Done);
+}
+
+#[tokio::test]
+async fn a_client_that_still_has_the_old_key_retires_it_with_the_new_one() {
+    let world = World { is_own_key: true, ..World::start().await };
+    let forced = world.builder().force(true).build().unwrap();
+    let entry = world.rotator().rotate(&Rotation::of("my-app")).await.unwrap();
+    world.clock.advance(SignedDuration::from_hours(1));
+
+    let entry = forced.finish(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::Hold);
+    world.wait_for(&entry);
+    assert_eq!(forced.finish(&entry.id).await.unwrap().step, Step::Done);
+    assert!(forced.client().list_api_keys().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_create_whose_response_is_lost_is_recovered_by_a_later_run() {
+    let world = World::start().await;
+    let server = Arc::new(Server::builder().start().await.unwrap());
+    server.client().create_api_key("my-app").await.unwrap();
+    let faulty = Arc::clone(&server);
+    let rotator = Rotator::builder(server.client(), world.journal.path()).on_step(move |entry| {
+        if entry.step == Step::Create {
+            // The successor's lookup, its create, and then the server is down.
+            faulty.inject(Fault::delay(Duration::ZERO), 1);
+            faulty.inject(Fault::drop_connection(), 1);
+            faulty.inject(Fault::status(500), 1000);
+        }
+    });
+    let rotator = rotator.build().unwrap();
+    let error = rotator.rotate(&Rotation::of("my-app")).await.unwrap_err();
+    assert!(!error.is_unchanged() && !error.is_rolled_back() && error.api_error().is_some());
+    server.clear_faults();
+    assert!(server.client().get_api_key("my-app.r2").await.is_ok());
+
+    let entry = rotator.resume(error.id().unwrap()).await.unwrap();
+    assert_eq!(entry.step, Step::Suspend);
+    assert_eq!(server.client().list_api_keys().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_deletion_whose_response_is_lost_counts_as_done() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
+    world.wait_for(&entry);
+    let server = &world.server;
+    // The lookups in the steps hold and delete, and the call with the successor's value.
+    server.inject(Fault::delay(Duration::ZERO), 4);
+    server.inject(Fault::drop_connection(), 1);
+    assert_eq!(world.rotator().resume(&entry.id).await.unwrap().step, Step::Done);
+}
+
+#[tokio::test]
+async fn a_run_after_a_crash_does_not_extend_the_overlap() {
+    let world = World::start().await;
+    let polls = crash_polls(|entry| entry.overlap_until.is_some()).await;
+    assert!(crash_after(polls, world.rotator().rotate(&rotation())).await.is_none());
+    let entry = world.rotator().status().unwrap().pop().unwrap();
+    assert!(entry.overlap_until.is_some());
+    world.clock.advance(SignedDuration::from_hours(1));
+    world.rotator().resume(&entry.id).await.unwrap();
+    assert_eq!(world.key("my-app").await.expiry_time, entry.overlap_until);
 }
 
 #[tokio::test]
@@ -228,6 +297,70 @@ async fn one_rotation_of_a_key_runs_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_rotation_that_runs_cannot_be_resumed_elsewhere() {
+    let world = World::start().await;
+    let other = Arc::new(world.rotator());
+    let rotator = world.builder().test(move |_| {
+        let other = Arc::clone(&other);
+        async move {
+            let entry = other.status().unwrap().pop().unwrap();
+            let error = other.resume(&entry.id).await.unwrap_err();
+            assert!(error.is_locked() && error.is_unchanged(), "{error}");
+            Ok::<(), io::Error>(())
+        }
+    });
+    rotator.build().unwrap().rotate(&rotation()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_old_key_stays_when_its_successor_does_not_work() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    let admin = world.server.client();
+    let call = admin.update_api_key("my-app.r2").user(DEV).state(KeyState::Suspended);
+    call.await.unwrap();
+    let error = world.rotator().finish(&entry.id).await.unwrap_err();
+    assert!(!error.is_unchanged() && error.to_string().contains("does not work"), "{error}");
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
+}
+
+#[tokio::test]
+async fn a_key_that_was_activated_during_the_hold_is_not_deleted() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
+    let admin = world.server.client();
+    admin.update_api_key("my-app").user(DEV).state(KeyState::Active).await.unwrap();
+    world.wait_for(&entry);
+    assert!(world.rotator().resume(&entry.id).await.unwrap_err().is_in_use());
+    assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
+}
+
+#[tokio::test]
+async fn a_new_key_of_the_old_keys_name_is_left_alone() {
+    let world = World::start().await;
+    let entry = world.rotator().rotate(&rotation()).await.unwrap();
+    let admin = world.server.client();
+    admin.delete_api_key("my-app").user(DEV).await.unwrap();
+    world.clock.advance(SignedDuration::from_hours(1));
+    admin.create_api_key("my-app").created_by(DEV).await.unwrap();
+    let error = world.rotator().finish(&entry.id).await.unwrap_err();
+    assert!(error.to_string().contains("another key"), "{error}");
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
+}
+
+#[tokio::test]
+async fn an_older_key_of_the_name_is_not_adopted() {
+    let clock = Clock::at("2020-01-01T00:00:00Z".parse().unwrap());
+    let server = Server::builder().clock(&clock).start().await.unwrap();
+    let client = server.client();
+    // By the server's responses it is later than 2020.
+    client.create_api_key("lost").await.unwrap();
+    server.inject(Fault::status(502), 1);
+    let error = create_or_adopt(&client, &NewKey::new("lost")).await.unwrap_err();
+    assert!(error.is_ambiguous(), "{error}");
+}
+
+#[tokio::test]
 async fn abort_changes_nothing_but_the_journal() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
@@ -261,7 +394,7 @@ async fn a_lost_create_is_adopted_only_if_the_key_fits() {
 async fn a_foreign_key_of_the_successors_name_is_left_alone() {
     let world = World::start().await;
     let rotator = world.rotator();
-    let polls = crash_polls_at(Step::Create).await;
+    let polls = crash_polls(|entry| entry.step == Step::Create).await;
     assert!(crash_after(polls, rotator.rotate(&rotation())).await.is_none());
     let [entry] = &rotator.status().unwrap()[..] else { panic!("one entry") };
     assert_eq!(entry.step, Step::Create);
@@ -274,17 +407,14 @@ async fn a_foreign_key_of_the_successors_name_is_left_alone() {
     assert_eq!(*world.deployed.lock().unwrap(), world.old.key);
 }
 
-/// Returns the polls after which a rotation has this step in its journal and has not begun it.
-async fn crash_polls_at(step: Step) -> usize {
-    let other = World::start().await;
+/// Returns the polls after which the journal's entry first looks like this.
+async fn crash_polls(is_there: impl Fn(&Entry) -> bool) -> usize {
     for polls in 1..1000 {
-        let rotator = other.rotator();
-        let _ = crash_after(polls, rotator.rotate(&rotation())).await;
-        if let Some(entry) = rotator.status().unwrap().last()
-            && entry.step == step
-        {
+        let world = World::start().await;
+        let _ = crash_after(polls, world.rotator().rotate(&rotation())).await;
+        if world.rotator().status().unwrap().last().is_some_and(&is_there) {
             return polls;
         }
     }
-    panic!("the rotation does not reach {step}");
+    panic!("the rotation does not get there");
 }
