@@ -27,9 +27,9 @@ async fn main() {
     let client = server.client();
     // With the first one that every user has.
     let creates = users.iter().flat_map(|user| (1..KEYS).map(move |number| (user, number)));
-    let creates = stream::iter(creates).for_each_concurrent(32, |(user, number)| async {
-        let call = client.create_api_key(format!("key-{number}")).created_by(user);
-        call.role("member").await.unwrap();
+    let creates = stream::iter(creates).for_each_concurrent(32, |(user, number)| {
+        let call = client.create_api_key(format!("key-{number}")).created_by(user).role("member");
+        async { drop(call.await.unwrap()) }
     });
     creates.await;
 
