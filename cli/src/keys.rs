@@ -93,6 +93,9 @@ impl Destination {
                 }
             }
         }
+        for sink in self.sinks.iter().filter(|&sink| *sink != Sink::Stdout) {
+            note(&format!("the value is in {sink}"));
+        }
         Ok(())
     }
 
