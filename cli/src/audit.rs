@@ -47,11 +47,11 @@ impl From<FailOn> for Severity {
 
 impl Audit {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         let policy = self.read_policy()?;
         let users = self.read_users()?;
         let report = audit::audit(&client, &users, &policy, show).await;
-        write(globals.format, &report.findings, &globals.config)?;
+        write(globals.format, &report.findings, &globals.flags)?;
         if globals.format == Format::Table {
             note(&summary(&report));
         }
