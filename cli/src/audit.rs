@@ -59,7 +59,7 @@ impl Audit {
             let (count, all) = (report.unlisted.len(), users.len());
             let errors = report.unlisted.iter().map(|it| it.error.to_string());
             let message = format!(
-                "the audit is incomplete: the keys of {count} of {all} users could not be listed: {}",
+                "the audit is incomplete: {count} of {all} users could not be listed: {}",
                 errors.collect::<Vec<_>>().join("; ")
             );
             return Err(Failure::new(Code::Partial, message));

@@ -14,8 +14,8 @@ const ADMINISTRATOR: &str = "admin";
 /// The precision of the `Date` of a response, and so of each age.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
 
-/// Returns what is wrong with each key. One that a newer generation replaces has that finding alone,
-/// because its end settles the others.
+/// Returns what is wrong with each key. One that a newer generation replaces has that finding
+/// alone, because its end settles the others.
 pub(super) fn findings(
     user: &str,
     keys: &[ApiKey],

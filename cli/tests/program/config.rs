@@ -8,7 +8,8 @@ fn profiles(setup: &Setup) {
     let key = setup.server.key(USER).unwrap().expose_secret();
     let url = setup.server.url();
     let text = format!(
-        "current: dev\nkeys:\n  dev: {{apikey: {key}, apiserver: '{url}'}}\n  bare: {{apikey: {key}}}\n"
+        "current: dev\nkeys:\n  dev: {{apikey: {key}, apiserver: '{url}'}}\n  \
+         bare: {{apikey: {key}}}\n"
     );
     setup.write(".config/rockset/config.yaml", text);
 }
