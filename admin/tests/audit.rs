@@ -82,7 +82,7 @@ async fn each_kind_is_found() {
     use Kind::*;
     assert_eq!(kinds(&report, "initial")[0], NoRole);
     assert_eq!(kinds(&report, "chief"), [UnusedAdministrator, NoExpiry]);
-    assert_eq!(kinds(&report, "app"), [UnfinishedRotation, NoExpiry, Unused]);
+    assert_eq!(kinds(&report, "app"), [UnfinishedRotation]);
     assert_eq!(kinds(&report, "app.r2"), [NoExpiry, Unused]);
     assert_eq!(kinds(&report, "off"), [SuspendedKept]);
     assert_eq!(kinds(&report, "orphan"), [NoExpiry, Unused, CreatorGone]);

@@ -47,19 +47,20 @@ impl From<FailOn> for Severity {
 
 impl Audit {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         let policy = self.read_policy()?;
         let users = self.read_users()?;
         let report = audit::audit(&client, &users, &policy, show).await;
-        write(globals.format, &report.findings, &globals.config)?;
-        note(&summary(&report));
-        if let Some(first) = report.unlisted.first() {
-            let count = report.unlisted.len();
+        write(globals.format, &report.findings, &globals.flags)?;
+        if globals.format == Format::Table {
+            note(&summary(&report));
+        }
+        if !report.is_complete() {
+            let (count, all) = (report.unlisted.len(), users.len());
+            let errors = report.unlisted.iter().map(|it| it.error.to_string());
             let message = format!(
-                "the audit is incomplete: the keys of {count} of {} users could not be listed; \
-                 the first: {}",
-                users.len(),
-                first.error
+                "the audit is incomplete: {count} of {all} users could not be listed: {}",
+                errors.collect::<Vec<_>>().join("; ")
             );
             return Err(Failure::new(Code::Partial, message));
         }
@@ -145,7 +146,7 @@ fn write(format: Format, findings: &[Finding], flags: &Flags) -> Result<Code, Fa
 fn summary(report: &Report) -> String {
     let count = |severity| report.findings.iter().filter(|it| it.severity == severity).count();
     format!(
-        "{} keys of {} users: {} high, {} medium, {} low; {} excepted",
+        "keys: {}, users: {}; high: {}, medium: {}, low: {}; excepted: {}",
         report.keys,
         report.users,
         count(Severity::High),

@@ -1,6 +1,6 @@
 //! Where the client's key and the API server come from: flags, then the environment, then the
-//! vendor's profiles. One source gives both, so that a key never goes to another source's server;
-//! the flag `--api-server` alone overrides it.
+//! vendor's profiles. A profile gives both, so that its key never goes to the server of another
+//! source; the flag `--api-server` alone overrides it.
 
 use std::env::{self, VarError};
 use std::fs;
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) identifier: String,
     pub(crate) key_source: String,
     pub(crate) server_source: String,
+    /// What a person should know.
+    pub(crate) warning: Option<String>,
 }
 
 struct Settings {
@@ -47,6 +49,7 @@ struct Settings {
     server: Option<String>,
     /// Where the server comes from, or is missing.
     server_source: String,
+    warning: Option<String>,
 }
 
 impl Flags {
@@ -56,7 +59,7 @@ impl Flags {
             settings.server = Some(server.clone());
             settings.server_source = "--api-server".to_owned();
         }
-        let Settings { key, key_source, server, server_source } = settings;
+        let Settings { key, key_source, server, server_source, warning } = settings;
         let Some(server) = server else {
             return Err(invalid(format!(
                 "{server_source} is not set; set it, or pass --api-server"
@@ -68,7 +71,7 @@ impl Flags {
         let client = builder.build().map_err(|error| {
             invalid(format!("the key from {key_source}, the server from {server_source}: {error}"))
         })?;
-        Ok(Config { client, identifier, key_source, server_source })
+        Ok(Config { client, identifier, key_source, server_source, warning })
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
@@ -78,6 +81,7 @@ impl Flags {
                 key_source: format!("--api-key-file {}", path.display()),
                 server: variable(SERVER)?,
                 server_source: SERVER.to_owned(),
+                warning: None,
             });
         }
         if let Some(name) = &self.profile {
@@ -102,6 +106,7 @@ impl Flags {
             key_source,
             server: variable(SERVER)?,
             server_source: SERVER.to_owned(),
+            warning: None,
         })
     }
 
@@ -148,7 +153,25 @@ fn profile(profiles: &Profiles, name: &str) -> Result<Settings, Failure> {
         key_source: format!("profile {name}"),
         server,
         server_source: format!("the apiserver of profile {name}"),
+        warning: wide_mode(&Profiles::path()?),
     })
+}
+
+/// Returns a warning if other users can read or write a file with keys, as SSH does.
+#[cfg(unix)]
+fn wide_mode(file: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = fs::metadata(file).ok()?.permissions().mode();
+    let file = file.display();
+    let text = || format!("warning: other users have access to {file}; run `chmod 600 {file}`");
+    (mode & 0o077 != 0).then(text)
+}
+
+/// The mode does not tell who has access on other systems.
+#[cfg(not(unix))]
+fn wide_mode(_: &Path) -> Option<String> {
+    None
 }
 
 /// Reads the key in a file.

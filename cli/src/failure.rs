@@ -73,9 +73,14 @@ impl Failure {
         self
     }
 
-    /// Adds a sentence, and sets the exit code.
-    pub(crate) fn with(mut self, text: &str, code: Code) -> Self {
+    /// Adds a sentence to the message.
+    pub(crate) fn with(mut self, text: &str) -> Self {
         self.message = format!("{}; {text}", self.message);
+        self
+    }
+
+    /// Sets the exit code.
+    pub(crate) fn code(mut self, code: Code) -> Self {
         self.code = code;
         self
     }

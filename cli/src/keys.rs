@@ -88,10 +88,13 @@ impl Destination {
                 Ok(written) => done.push(written),
                 Err(failure) => {
                     let restored = done.into_iter().rev().map(Written::restore);
-                    restored.filter_map(Result::err).for_each(|text| note(&text));
-                    return Err(failure);
+                    let kept = restored.filter_map(Result::err);
+                    return Err(kept.fold(failure, |failure, text| failure.with(&text)));
                 }
             }
+        }
+        for sink in self.sinks.iter().filter(|&sink| *sink != Sink::Stdout) {
+            note(&format!("the value is in {sink}"));
         }
         Ok(())
     }
@@ -134,7 +137,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         let keys = client.list_api_keys().user(self.user.user).await?;
         output::keys(globals.format, &keys, false)
     }
@@ -150,7 +153,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         let key = client.get_api_key(self.name).user(self.user.user).await?;
         output::key(globals.format, &key, false)
     }
@@ -173,7 +176,7 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let config = globals.config.config()?;
+        let config = globals.config()?;
         self.destination.check(globals.format)?;
         let mut call = config.client.create_api_key(&self.name);
         if self.user.user != "self" {
@@ -189,7 +192,7 @@ impl Create {
             call = call.expiry_time(time);
         }
         let created = call.await.map_err(|error| {
-            let command = globals.config.command(self.user.arguments("get", &self.name));
+            let command = globals.flags.command(self.user.arguments("get", &self.name));
             ambiguous(error, command)
         })?;
         MUST_FINISH.store(true, Ordering::Relaxed);
@@ -207,11 +210,11 @@ impl Create {
     async fn take_back(&self, globals: &Globals, config: &Config, failure: Failure) -> Failure {
         let call = config.client.delete_api_key(&self.name).user(&self.user.user);
         match call.await {
-            Ok(_) => failure.with("the new key was deleted again", Code::Failed),
+            Ok(_) => failure.with("the new key was deleted again").code(Code::Failed),
             Err(error) => {
                 let text = format!("the new key exists and could not be deleted: {error}");
-                let command = globals.config.command(self.user.arguments("delete", &self.name));
-                failure.with(&text, Code::Partial).next(command)
+                let command = globals.flags.command(self.user.arguments("delete", &self.name));
+                failure.with(&text).code(Code::Partial).next(command)
             }
         }
     }
@@ -250,7 +253,7 @@ enum State {
 
 impl Update {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         let mut call = client.update_api_key(&self.name).user(&self.user.user);
         call = match self.state {
             Some(State::Active) => call.state(KeyState::Active),
@@ -267,7 +270,7 @@ impl Update {
             call = call.clear_expiry_time(true);
         }
         let key = call.await.map_err(|error| {
-            let command = globals.config.command(self.user.arguments("get", &self.name));
+            let command = globals.flags.command(self.user.arguments("get", &self.name));
             ambiguous(error, command)
         })?;
         output::key(globals.format, &key, false)
@@ -307,7 +310,7 @@ impl Targets {
             match call(name, &self.user.user).await {
                 Ok(key) => done.push(key),
                 Err(error) => {
-                    let command = globals.config.command(self.user.arguments("get", name));
+                    let command = globals.flags.command(self.user.arguments("get", name));
                     failed.push(ambiguous(error, command));
                 }
             }
@@ -330,7 +333,7 @@ pub(crate) struct Suspend {
 
 impl Suspend {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         confirm(globals, &self.targets.question("Suspend"), self.yes).await?;
         let call = |name: &str, user: &str| {
             client.update_api_key(name).user(user).state(KeyState::Suspended)
@@ -347,7 +350,7 @@ pub(crate) struct Activate {
 
 impl Activate {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         let call =
             |name: &str, user: &str| client.update_api_key(name).user(user).state(KeyState::Active);
         self.targets.each(globals, call).await
@@ -365,7 +368,7 @@ pub(crate) struct Delete {
 
 impl Delete {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config.config()?.client;
+        let client = globals.config()?.client;
         confirm(globals, &self.targets.question("Delete"), self.yes).await?;
         let call = |name: &str, user: &str| client.delete_api_key(name).user(user);
         self.targets.each(globals, call).await
@@ -384,7 +387,7 @@ pub(crate) struct Reveal {
 
 impl Reveal {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let config = globals.config.config()?;
+        let config = globals.config()?;
         self.destination.check(globals.format)?;
         let call = config.client.get_api_key(&self.name).user(&self.user.user).reveal(true);
         let key = call.await?;

@@ -35,7 +35,7 @@ Exit codes:
   130  interrupted
 
 The API server and the key that authenticates come from the first of:
-  1. --api-key-file and --api-server, or --profile
+  1. --api-key-file with --api-server or ROCKSET_APISERVER, or --profile
   2. ROCKSET_APIKEY or ROCKSET_APIKEY_FILE, and ROCKSET_APISERVER
   3. the current profile in ~/.config/rockset/config.yaml
 --api-server overrides the server of the others.";
@@ -63,13 +63,24 @@ struct Arguments {
 #[derive(clap::Args)]
 pub(crate) struct Globals {
     #[command(flatten)]
-    config: config::Flags,
+    flags: config::Flags,
     /// Format of the output, and with json of an error too
     #[arg(long, global = true, help_heading = "Global options", value_enum, default_value_t)]
     format: Format,
     /// Never ask a question
     #[arg(long, global = true, help_heading = "Global options")]
     no_input: bool,
+}
+
+impl Globals {
+    /// Returns the client. A warning is for a person; a program may parse standard error.
+    fn config(&self) -> Result<config::Config, Failure> {
+        let config = self.flags.config()?;
+        if let Some(warning) = config.warning.as_ref().filter(|_| self.format == Format::Table) {
+            note(warning);
+        }
+        Ok(config)
+    }
 }
 
 #[derive(Subcommand)]

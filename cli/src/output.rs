@@ -29,6 +29,10 @@ pub(crate) type Record = Vec<(&'static str, Value)>;
 const COLUMNS: usize = 100;
 const GAP: &str = "  ";
 
+/// In place of a role, where a key has none.
+const ALL_ROLES: &str = "(all)";
+const NEVER: &str = "never";
+
 /// Writes bytes to standard output.
 pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -60,9 +64,9 @@ pub(crate) fn keys(format: Format, keys: &[ApiKey], include_key: bool) -> Result
         [
             key.name.clone(),
             key.state.as_ref().map_or_else(String::new, ToString::to_string),
-            key.role.clone().unwrap_or_else(|| "(all)".to_owned()),
-            key.expiry_time.as_ref().map_or_else(|| "never".to_owned(), minute),
-            key.last_access_time.as_ref().map_or_else(|| "never".to_owned(), minute),
+            key.role.clone().unwrap_or_else(|| ALL_ROLES.to_owned()),
+            key.expiry_time.as_ref().map_or_else(|| NEVER.to_owned(), minute),
+            key.last_access_time.as_ref().map_or_else(|| NEVER.to_owned(), minute),
             key.created_at.as_ref().map_or_else(String::new, date),
             key.key.identifier().to_owned(),
         ]
@@ -79,12 +83,16 @@ pub(crate) fn key(format: Format, key: &ApiKey, include_key: bool) -> Result<Cod
 pub(crate) fn record(format: Format, record: &[(&'static str, Value)]) -> Result<Code, Failure> {
     match format {
         Format::Table => {
-            let fields = record.iter().filter(|(_, value)| !value.is_null());
-            let width = fields.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
+            let width = record.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
             let line = |(name, value): &(&str, Value)| {
-                format!("{name:width$}{GAP}{}\n", printable(&cell(value)))
+                let text = match (*name, value) {
+                    ("role", Value::Null) => ALL_ROLES.to_owned(),
+                    ("expiry_time" | "last_access_time", Value::Null) => NEVER.to_owned(),
+                    _ => printable(&cell(value)),
+                };
+                format!("{name:width$}{GAP}{text}\n")
             };
-            data(fields.map(line).collect::<String>().as_bytes())
+            data(record.iter().map(line).collect::<String>().as_bytes())
         }
         Format::Json => data(format!("{}\n", object(record)).as_bytes()),
         Format::Ndjson | Format::Csv => records_of(format, &[record.to_vec()]),

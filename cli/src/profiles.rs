@@ -1,5 +1,5 @@
-//! The file of the vendor's profiles: reads a profile, and returns the file with another key in one.
-//! Errors show names of profiles, and nothing else of the file.
+//! The file of the vendor's profiles: reads a profile, and puts another key into one. Errors show
+//! names of profiles, and nothing else of the file.
 
 use std::path::PathBuf;
 use std::{env, fs, io};

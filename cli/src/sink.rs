@@ -94,7 +94,7 @@ impl Sink {
             Some(path) => {
                 check_place(&path, matches!(self, Self::Profile(_)))
                     .map_err(|error| self.failed(&error))?;
-                // The content depends on the value; what else can be wrong with it, any value shows.
+                // Any value shows whether the file can take one.
                 self.content(&"x".into(), "localhost").map(drop)
             }
             None => Ok(()),

@@ -6,7 +6,7 @@ use crate::failure::{Code, Failure};
 use crate::{Globals, note, output};
 
 pub(crate) async fn run(globals: &Globals) -> Result<Code, Failure> {
-    let config = globals.config.config()?;
+    let config = globals.config()?;
     let keys = config.client.list_api_keys().await?;
     // The API does not say which key authenticated; the first characters tell.
     let mut own = keys.iter().filter(|key| key.key.identifier() == config.identifier);

@@ -14,7 +14,8 @@ const ADMINISTRATOR: &str = "admin";
 /// The precision of the `Date` of a response, and so of each age.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
 
-/// Returns what is wrong with each key by itself, and with its generations.
+/// Returns what is wrong with each key. One that a newer generation replaces has that finding
+/// alone, because its end settles the others.
 pub(super) fn findings(
     user: &str,
     keys: &[ApiKey],
@@ -34,13 +35,14 @@ pub(super) fn findings(
             found.push(subject.suspended());
             continue;
         }
-        found.extend(subject.role());
-        found.extend(subject.expiry(policy));
-        found.extend(subject.age(policy));
-        found.extend(subject.use_(policy));
         let (base, generation) = generation(&key.name);
         if let Some((_, name)) = newest.get(base).filter(|(newest, _)| *newest > generation) {
             found.push(subject.newer_generation(name, policy));
+        } else {
+            found.extend(subject.role());
+            found.extend(subject.expiry(policy));
+            found.extend(subject.age(policy));
+            found.extend(subject.use_(policy));
         }
     }
     found
@@ -148,7 +150,8 @@ impl Subject<'_> {
             None => {
                 let age = self.created();
                 let is_long = age.is_none_or(|age| age > signed(policy.max_unused));
-                let age = age.map_or_else(String::new, |age| format!(" since {} ago", days(age)));
+                let age =
+                    age.map_or_else(String::new, |age| format!("; created {} ago", days(age)));
                 (is_long, format!("never used{age}"))
             }
         };

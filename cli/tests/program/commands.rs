@@ -126,7 +126,10 @@ fn whoami_tells_the_key_and_where_the_settings_come_from() {
     assert_eq!(who["server_source"], "ROCKSET_APISERVER");
     assert!(who["role"].is_null() && who["expiry_time"].is_null(), "{who}");
     let table = setup.run(&["whoami"]).done();
-    assert!(table.lines().any(|line| line.starts_with("user ")), "{table}");
+    for (name, value) in [("user", "admin@me.com"), ("role", "(all)"), ("expiry_time", "never")] {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line.ends_with(value), "{table}");
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ fn profiles(setup: &Setup) {
     let key = setup.server.key(USER).unwrap().expose_secret();
     let url = setup.server.url();
     let text = format!(
-        "current: dev\nkeys:\n  dev: {{apikey: {key}, apiserver: '{url}'}}\n  bare: {{apikey: {key}}}\n"
+        "current: dev\nkeys:\n  dev: {{apikey: {key}, apiserver: '{url}'}}\n  \
+         bare: {{apikey: {key}}}\n"
     );
     setup.write(".config/rockset/config.yaml", text);
 }
@@ -58,4 +59,22 @@ fn a_configuration_that_is_not_valid_says_what_to_change() {
     run(setup.program().args(["--profile", "x", "list"])).failed(2, "dev, bare");
     setup.write(".config/rockset/config.yaml", "a: b: c");
     run(setup.bare().arg("list")).failed(2, "line 1");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_profile_that_others_can_read_is_warned_about() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let setup = Setup::new();
+    profiles(&setup);
+    let path = setup.path(".config/rockset/config.yaml");
+    for (mode, is_wide) in [(0o644, true), (0o600, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let listed = run(setup.bare().arg("list"));
+        assert_eq!(listed.stderr.contains("chmod 600"), is_wide, "{listed:?}");
+        listed.done();
+        let listed = run(setup.bare().args(["list", "--format", "json"]));
+        assert_eq!(listed.stderr, "");
+    }
 }

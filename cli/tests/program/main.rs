@@ -1,5 +1,5 @@
-//! What the command line guarantees: the built program runs against a server, on real sockets, piped
-//! and in a pseudo-terminal.
+//! What the command line guarantees: the built program runs against a server, on real sockets,
+//! piped and in a pseudo-terminal.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

@@ -124,6 +124,10 @@ fn a_create_whose_value_is_not_delivered_is_taken_back() {
     assert_eq!(status.unwrap().status.code(), Some(1));
     assert_eq!(setup.names(), ["initial"]);
 
+    let sinks = ["--out", "exec:cat > got", "--out", "exec:exit 3"];
+    setup.run(&[&["create", "a"], &sinks[..]].concat()).failed(1, "cannot be undone");
+    assert_eq!(setup.names(), ["initial"]);
+
     // Ctrl-C while a command runs: the program gets it too, and still deletes the key.
     let arguments = ["create", "a", "--out", "exec:kill -INT $PPID; exit 1"];
     setup.run(&arguments).failed(1, "deleted again");

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::Setup;
+use crate::support::{Setup, USER};
 
 const TIMEOUT_MS: u64 = 30_000;
 
@@ -74,6 +74,14 @@ fn output_has_no_colour_and_help_none_with_no_color() {
     let mut plain = setup.program();
     plain.env("NO_COLOR", "1");
     assert!(!ends_with(&mut start(plain, &["--help"]), 0).contains('\u{1b}'));
+}
+
+#[test]
+fn an_audit_of_several_users_shows_its_progress() {
+    let setup = Setup::new();
+    let arguments = ["audit", "--user", USER, "--user", "admin@me.com", "--format", "json"];
+    let text = ends_with(&mut start(setup.program(), &arguments), 3);
+    assert!(text.contains("\r1 of 2 users"), "{text}");
 }
 
 #[test]
