@@ -1,7 +1,7 @@
 //! No key leaks: neither the client's own nor one that is rotated.
 //!
-//! `tracing` decides once for all threads whether a log line is enabled, so this runs in a process of
-//! its own.
+//! `tracing` decides once for all threads whether a log line is enabled, so this runs in a process
+//! of its own.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
