@@ -1,5 +1,5 @@
-//! Writes the code that `src/generated.rs` and `src/lib.rs` include: generated from the contract with
-//! the feature `codegen`, copied from `src/generated` without it.
+//! Writes the code that `src/generated.rs` and `src/lib.rs` include: generated from the contract
+//! with the feature `codegen`, copied from `src/generated` without it.
 
 use std::path::Path;
 use std::{env, fs};

@@ -1,7 +1,7 @@
 //! Continues a trace from the program through the client to the server, with OpenTelemetry.
 //!
-//! Run it with `cargo run --example opentelemetry`. A program would also give the tracer provider an
-//! exporter, and propagate the context with `opentelemetry-http`.
+//! Run it with `cargo run --example opentelemetry`. A program would also give the tracer provider
+//! an exporter, and propagate the context with `opentelemetry-http`.
 
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{TraceContextExt, TracerProvider};

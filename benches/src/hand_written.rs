@@ -1,5 +1,5 @@
-//! What a program would write by hand with reqwest: encodes two path segments, sets two headers, has
-//! one timeout, checks the status, and reads the body into the same types.
+//! What a program would write by hand with reqwest: encodes two path segments, sets two headers,
+//! has one timeout, checks the status, and reads the body into the same types.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Makes calls with one of several clients, for measurements from outside: `cargo xtask bench` counts
-//! the instructions and allocations of this program's runs, and compares clients by them.
+//! Makes calls with one of several clients, for measurements from outside: `cargo xtask bench`
+//! counts the instructions and allocations of this program's runs, and compares clients by them.
 //!
 //! The clients are this project's, the same generated client without it, and reqwest by hand. All
 //! reach the same server, which is a process of its own and always sends the same response.
