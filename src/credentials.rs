@@ -147,21 +147,15 @@ impl Credentials {
             Kind::Function(ask) => timeout(time, ask()).await.unwrap_or_else(|it| Err(it.into())),
         };
         let name = &self.0.name;
-        let replaced = match asked {
-            Ok(key) => self.replace(key),
-            Err(error) => Err(Error::rejected_because(
-                format!("{name} gives no API key; nothing was sent"),
-                error,
-            )),
-        };
-        match replaced {
-            Err(error) if self.0.authorization.current().is_none() => Err(error),
-            Err(error) => {
+        let asked = asked
+            .map_err(|error| Error::rejected_because(format!("{name} gives no API key"), error));
+        match asked.and_then(|key| self.replace(key)) {
+            Err(error) if self.0.authorization.current().is_some() => {
                 let cause = error.source();
                 tracing::warn!(%error, cause, "the client keeps its last API key");
                 Ok(())
             }
-            Ok(()) => Ok(()),
+            replaced => replaced,
         }
     }
 
