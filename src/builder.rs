@@ -69,8 +69,8 @@ impl Client {
     ///     apiserver: 127.0.0.1:8080
     /// ```
     ///
-    /// `apiserver` is a URL or a bare host, as for [`ClientBuilder::api_server`]. If other users can
-    /// read or write the file, the client logs a warning through `tracing`.
+    /// `apiserver` is a URL or a bare host, as for [`ClientBuilder::api_server`]. If other users
+    /// can read or write the file, the client logs a warning through `tracing`.
     ///
     /// Use [`ClientBuilder::from_profile`] to add other settings.
     ///
@@ -374,7 +374,7 @@ impl ClientBuilder {
     ///     .api_server("http://127.0.0.1:8080")
     ///     .api_key("aB3dE5fG7h")
     ///     .attempt_headers(|headers| {
-    ///         headers.insert("x-gateway-token", HeaderValue::from_static("a token of this minute"));
+    ///         headers.insert("x-gateway-token", HeaderValue::from_static("of-this-minute"));
     ///     })
     ///     .build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())

@@ -99,9 +99,10 @@ impl Client {
     /// Returns the generated client, which has every operation of the contract.
     ///
     /// Its requests authenticate, go to the same server and share the connections. If the key comes
-    /// from [`Credentials`], they have the one that the last call got. Each has the timeout of an attempt and the limit on the response's body, and follows no redirect. Its
-    /// errors are redacted. It is not retried, and has no timeout of a call and no span:
-    /// [`run`](Self::run) adds them. Sent outside a tokio runtime it panics, as reqwest does.
+    /// from [`Credentials`], they have the one that the last call got. Each has the timeout of an
+    /// attempt and the limit on the response's body, and follows no redirect. Its errors are
+    /// redacted. It is not retried, and has no timeout of a call and no span: [`run`](Self::run)
+    /// adds them. Sent outside a tokio runtime it panics, as reqwest does.
     ///
     /// Its error is the generator's type, [`generated::Error`](crate::generated::Error):
     /// `ErrorResponse` has the contract's error model for a documented status, and

@@ -89,8 +89,9 @@ impl Credentials {
 
     /// Calls a function for the key before each attempt.
     ///
-    /// It may ask a secret store. If that is slow, cache the key in the function. The first call of
-    /// an operation fails if the function fails, and sends nothing.
+    /// It may ask a secret store. If that is slow, cache the key in the function. As long as it has
+    /// given no key, a call for which it fails is [rejected](Error::is_rejected), and nothing is
+    /// sent.
     ///
     /// ```
     /// use rockset_apikeys::{Client, Credentials};
@@ -134,7 +135,8 @@ impl Credentials {
         &self.0.authorization
     }
 
-    /// Asks the source for the key, for no longer than this. Fails only if there is none from before.
+    /// Asks the source for the key, for no longer than this. Fails only if there is none from
+    /// before.
     pub(crate) async fn refresh(&self, left: Duration) -> Result<(), Error> {
         let time = left.min(TIMEOUT);
         let asked: Result<ApiKeyValue, Source> = match &self.0.kind {

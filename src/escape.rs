@@ -116,7 +116,8 @@ fn entity(name: &[u8]) -> Option<u8> {
     })
 }
 
-/// Returns the character of this number. A key has none beyond ASCII, so one stands for all of those.
+/// Returns the character of this number. A key has none beyond ASCII, so one stands for all of
+/// those.
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let digits = digits.iter().map(|digit| char::from(*digit).to_digit(radix));
     let number = digits.reduce(|number, digit| Some(number? * radix + digit?))??;

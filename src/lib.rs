@@ -106,11 +106,11 @@
 //! # Features
 //!
 //! - `codegen` (default): generates the client from the contract while building.
-//! - `rustls` (default): TLS with rustls. Its cryptography is aws-lc-rs, unless the program installs
-//!   another `CryptoProvider`.
-//! - `rustls-no-provider`: the same without aws-lc-rs, which takes a third of the build. The program
-//!   installs a `CryptoProvider`, such as that of ring, before it builds a client, this one or
-//!   another of reqwest.
+//! - `rustls` (default): TLS with rustls. Its cryptography is aws-lc-rs, unless the program
+//!   installs another `CryptoProvider`.
+//! - `rustls-no-provider`: the same without aws-lc-rs, which takes a third of the build. The
+//!   program installs a `CryptoProvider`, such as that of ring, before it builds a client, this
+//!   one or another of reqwest.
 //! - `native-tls`: TLS of the system; on Linux that is OpenSSL, whose headers the build then needs.
 //!   It wins if both are on. Without either, only `http://` servers can be reached.
 //! - `blocking`: calls without async, `send_blocking` and `run_blocking`.

@@ -343,6 +343,8 @@ fn subject<'a>(user: &'a str, name: Option<&'a str>) -> Subject<'a> {
 impl<R: Expiring> Call<R> {
     /// Sets when the key expires: this long from now, by the clock of this machine.
     ///
+    /// A time after the year 9999 is rejected before sending.
+    ///
     /// ```no_run
     /// use std::time::Duration;
     ///

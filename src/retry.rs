@@ -314,7 +314,8 @@ impl<'a> Retries<'a> {
         self.attempts
     }
 
-    /// Counts an attempt whose key the server rejected, so that it did nothing. Another key follows.
+    /// Counts an attempt whose key the server rejected, so that it did nothing. Another key
+    /// follows.
     pub(crate) fn unauthorized(&mut self) {
         self.attempts += 1;
     }

@@ -35,9 +35,9 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// # How keys stay secret
 ///
 /// `{:?}` shows nothing of the value, and there is no `Display`: only
-/// [`expose_secret`](Self::expose_secret) and [`secret`](Self::secret) return it. Serializing a full
-/// key fails, unless [`ExposeSecrets`] says that it is wanted; an identifier serializes. Comparing
-/// two values takes the same time wherever they differ.
+/// [`expose_secret`](Self::expose_secret) and [`secret`](Self::secret) return it. Serializing a
+/// full key fails, unless [`ExposeSecrets`] says that it is wanted; an identifier serializes.
+/// Comparing two values takes the same time wherever they differ.
 ///
 /// `Debug`, `Display`, log lines and errors of this crate show neither the client's key nor a key
 /// that was created or revealed. If an error response contains a piece of the client's key that is
@@ -167,8 +167,8 @@ impl JsonSchema for ApiKeyValue {
 /// A point in time, as the server wrote it.
 ///
 /// The API writes ISO 8601. Other text is kept and does not fail the response; it just has no
-/// [`instant`](Self::instant), and is not sent as an expiry time. Timestamps that a program makes are
-/// valid: they are parsed, or come from a `SystemTime` or from the type of that name in
+/// [`instant`](Self::instant), and is not sent as an expiry time. Timestamps that a program makes
+/// are valid: they are parsed, or come from a `SystemTime` or from the type of that name in
 /// [jiff](crate::jiff), `jiff::Timestamp`.
 ///
 /// ```
@@ -214,7 +214,8 @@ impl From<JiffTimestamp> for Timestamp {
 impl TryFrom<SystemTime> for Timestamp {
     type Error = JiffError;
 
-    /// Writes the instant of a [`SystemTime`] as ISO 8601 in UTC. Fails for one after the year 9999.
+    /// Writes the instant of a [`SystemTime`] as ISO 8601 in UTC. Fails for one after the year
+    /// 9999.
     fn try_from(time: SystemTime) -> Result<Self, Self::Error> {
         JiffTimestamp::try_from(time).map(Self::from)
     }
