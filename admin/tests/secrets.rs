@@ -39,7 +39,7 @@ async fn no_key_is_in_the_journal_the_log_errors_or_debug_output() {
     let world = World::start().await;
     let mut secrets = vec![world.old.key.clone(), world.server.admin_key().clone()];
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let failing = world.builder().test({
+    let failing = world.builder().test_with("fails", {
         let seen = Arc::clone(&seen);
         move |value| {
             seen.lock().unwrap().push(value);

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A clock that stands still until it is set, for tests of expiry. Copies show the same time.
+/// A clock that stands still until it is set, for tests of expiry and of what goes by the `Date` of
+/// a response. Copies show the same time.
 ///
 /// ```
 /// use jiff::SignedDuration;
@@ -37,6 +38,11 @@ impl Clock {
             // Past the end of time, the clock stays where it is.
             *now = now.checked_add(by).unwrap_or(*now);
         }
+    }
+
+    /// Whether the clock shows the system's time.
+    pub(crate) fn is_system(&self) -> bool {
+        self.fixed.is_none()
     }
 
     /// Returns the time that the clock shows.

@@ -7,16 +7,18 @@ mod faults;
 mod observe;
 mod response;
 
+use std::future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use jiff::fmt::rfc2822::DateTimePrinter;
 use rockset_apikeys::ErrorType;
 use rockset_apikeys::types::{
     CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyResponse, GetApiKeyResponse,
@@ -25,6 +27,7 @@ use rockset_apikeys::types::{
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::fault::Faults;
 use crate::record::SELF;
@@ -84,6 +87,20 @@ pub(crate) fn router(app: Arc<App>, with_faults: bool) -> Router {
         router = router.merge(faults::routes());
     }
     router.with_state(app)
+}
+
+/// Gives responses the date that the clock shows. Without it they have the system's.
+pub(crate) fn dated(router: Router, clock: Clock) -> Router {
+    if clock.is_system() {
+        return router;
+    }
+    router.layer(middleware::map_response(move |mut response: Response| {
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&clock.now()).ok();
+        if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
+            response.headers_mut().insert(header::DATE, date);
+        }
+        future::ready(response)
+    }))
 }
 
 async fn create(

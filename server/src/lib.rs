@@ -323,7 +323,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the clock by which keys expire; defaults to the system's.
+    /// Sets the clock by which keys expire and responses have their date; defaults to the system's.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
@@ -422,7 +422,7 @@ impl ServerBuilder {
             let key = directory::first_key(&store, &email, role, now).await?;
             keys.push((email, key));
         }
-        let service = Service::new(store, self.clock, self.keys_per_user);
+        let service = Service::new(store, self.clock.clone(), self.keys_per_user);
         let listener = TcpListener::bind(self.listen).await?;
         let url = format!("http://{}", on_this_machine(listener.local_addr()?));
         let user = |(email, key)| User::new(email, key, &url);
@@ -431,7 +431,7 @@ impl ServerBuilder {
         let faults = Arc::<Faults>::default();
         let limits = RequestLimits { per_key: self.rate_limit, bad_keys: self.bad_key_limit };
         let app = App::new(Arc::clone(&service), Arc::clone(&faults), limits);
-        let router = http::router(app, false);
+        let router = http::dated(http::router(app, false), self.clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let serve = async move {
             let stopped = async {

@@ -204,12 +204,16 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns the command that creates the next generation, with a role and an expiry time.
+    /// Returns the command that replaces the key. A rotation keeps the role, so a key without one
+    /// gets another key beside it.
     fn successor(&self) -> Vec<String> {
         let (base, generation) = generation(&self.key.name);
-        let role = self.key.role.as_deref().unwrap_or("ROLE");
-        let options = ["create", "--role", role, "--expires-in", "90d", "--out", "SINK"];
-        self.command_for(&options, &format!("{base}.r{}", generation.saturating_add(1)))
+        let terms = ["--expires-in", "90d", "--out", "SINK"];
+        if self.key.role.is_some() {
+            return self.command(&[&["rotate"][..], &terms].concat());
+        }
+        let words = [&["create", "--role", "ROLE"][..], &terms].concat();
+        self.command_for(&words, &format!("{base}.r{}", generation.saturating_add(1)))
     }
 
     fn command(&self, words: &[&str]) -> Vec<String> {

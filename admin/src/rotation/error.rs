@@ -29,8 +29,8 @@ pub(super) enum Kind {
     Unchanged,
     /// The same, because another process works on the key.
     Locked,
-    /// There is no such rotation in the journal.
-    Unknown,
+    /// There is no such key, or no such rotation in the journal.
+    NotFound,
     /// The rotation was given up, and what it had changed is as before.
     RolledBack,
     /// The old key was used after the distribution.
@@ -72,7 +72,7 @@ impl Error {
 
     /// Returns true if nothing was changed at the server or at a destination.
     pub fn is_unchanged(&self) -> bool {
-        matches!(self.0.kind, Kind::Unchanged | Kind::Locked | Kind::Unknown)
+        matches!(self.0.kind, Kind::Unchanged | Kind::Locked | Kind::NotFound)
     }
 
     /// Returns true if another process or task works on a rotation of the same key.
@@ -80,9 +80,9 @@ impl Error {
         self.0.kind == Kind::Locked
     }
 
-    /// Returns true if the journal has no rotation with the id.
-    pub fn is_unknown(&self) -> bool {
-        self.0.kind == Kind::Unknown
+    /// Returns true if there is no key with the name, or no rotation with the id in the journal.
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == Kind::NotFound
     }
 
     /// Returns true if the rotation was given up and rolled back.

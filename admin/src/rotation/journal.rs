@@ -18,7 +18,7 @@ use super::error::{Error, Kind};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Step {
-    /// Creates the successor.
+    /// Creates the successor. Suspends the old key before, if the rotation is told to.
     Create,
     /// Writes the successor's value to the destinations.
     Distribute,
@@ -98,12 +98,18 @@ pub struct Entry {
     pub new_created_at: Option<Timestamp>,
     /// Names of the destinations.
     pub destinations: Vec<String>,
+    /// Name of the test; `None` if there is none but the call with the new value.
+    pub test: Option<String>,
+    /// Name of the client's own key at the start; `None` if it is not known.
+    pub client_key: Option<String>,
     /// How long both keys work.
     pub overlap: Duration,
     /// How long the old key is suspended before it is deleted.
     pub hold: Duration,
     /// Whether the old key may be in wrong hands.
     pub is_compromised: bool,
+    /// Whether the old key is suspended before the successor is created.
+    pub is_suspended_first: bool,
     /// Whether the client's user owns the keys, so that the client's own key may be the old one.
     pub is_own_user: bool,
     /// Whether the old key is the client's own.
@@ -189,7 +195,7 @@ impl Journal {
         let path = self.path(id);
         if id.is_empty() || !id.chars().all(|char| char.is_ascii_hexdigit()) || !path.is_file() {
             let reason = format!("the journal {} has no rotation {id:?}", self.0.display());
-            return Err(Error::new(Kind::Unknown, reason));
+            return Err(Error::new(Kind::NotFound, reason));
         }
         parse(&path)
     }

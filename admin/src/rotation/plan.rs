@@ -22,6 +22,7 @@ pub struct Rotation {
     pub(super) overlap: Duration,
     pub(super) hold: Duration,
     pub(super) is_compromised: bool,
+    pub(super) is_suspended_first: bool,
 }
 
 impl Rotation {
@@ -34,6 +35,7 @@ impl Rotation {
             overlap: DAY,
             hold: 7 * DAY,
             is_compromised: false,
+            is_suspended_first: false,
         }
     }
 
@@ -73,6 +75,19 @@ impl Rotation {
         self
     }
 
+    /// Suspends the old key before the successor is created. It counts as compromised then.
+    ///
+    /// Programs that use it fail until they have the successor. If distribution or test fails, the
+    /// rotation is not rolled back but unfinished, so that the old key stays suspended. The client's
+    /// own key cannot be rotated like that; [`RotatorBuilder::client_key`] tells which it is.
+    ///
+    /// [`RotatorBuilder::client_key`]: super::RotatorBuilder::client_key
+    pub fn suspend_first(mut self, is_suspended_first: bool) -> Self {
+        self.is_suspended_first = is_suspended_first;
+        self.is_compromised |= is_suspended_first;
+        self
+    }
+
     pub(super) fn effective_overlap(&self) -> Duration {
         if self.is_compromised { Duration::ZERO } else { self.overlap }
     }
@@ -98,9 +113,9 @@ impl Rotation {
             time.and_then(|time| jiff::Timestamp::from_millisecond(time.as_millisecond()).ok());
         match time {
             Some(time) => Ok(Some(time.into())),
-            None => Err("the old key's lifetime does not tell the successor's; give it with \
-                         `expires_in`"
-                .to_owned()),
+            None => {
+                Err("cannot be told from the old key's lifetime; set how long it works".to_owned())
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use rockset_apikeys::{ApiKey, ApiKeyValue, CallReport, Client, Timestamp, jiff};
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Timestamp, jiff};
 
 use super::destination::{Destination, Function};
 use super::error::{Error, Kind};
@@ -18,7 +18,6 @@ use super::time::server_time;
 
 type Source = Box<dyn StdError + Send + Sync>;
 type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
-type Clock = Box<dyn Fn() -> jiff::Timestamp + Send + Sync>;
 type Test = Box<dyn Fn(ApiKeyValue) -> Tested + Send + Sync>;
 type Tested = Pin<Box<dyn Future<Output = Result<(), Source>> + Send>>;
 
@@ -37,13 +36,12 @@ pub struct Rotator {
 
 pub(super) struct Settings {
     pub(super) destinations: Vec<Box<dyn Destination>>,
-    pub(super) test: Option<Test>,
+    pub(super) test: Option<(String, Test)>,
     pub(super) test_timeout: Duration,
     pub(super) last_access_delay: Duration,
     pub(super) client_key: Option<String>,
     pub(super) force: bool,
     observer: Option<Observer>,
-    clock: Option<Clock>,
 }
 
 /// The settings of a [`Rotator`], from [`Rotator::builder`].
@@ -73,8 +71,9 @@ impl RotatorBuilder {
         self.destination(Function { name: name.into(), write })
     }
 
-    /// Sets a test of the new value, beside the call that is always made with it.
-    pub fn test<F, R, E>(mut self, test: F) -> Self
+    /// Sets a test of the new value, beside the call that is always made with it, under a name for
+    /// the journal: a rotation is resumed with the test that it began with.
+    pub fn test_with<F, R, E>(mut self, name: impl Into<String>, test: F) -> Self
     where
         F: Fn(ApiKeyValue) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), E>> + Send + 'static,
@@ -84,7 +83,7 @@ impl RotatorBuilder {
             let tested = test(value);
             Box::pin(async move { tested.await.map_err(Into::into) })
         };
-        self.settings.test = Some(Box::new(test));
+        self.settings.test = Some((name.into(), Box::new(test)));
         self
     }
 
@@ -104,9 +103,10 @@ impl RotatorBuilder {
         self
     }
 
-    /// Sets the name of the client's own key.
+    /// Sets the name of the client's own key, for the rotations that this rotator starts.
     ///
     /// After a lost response, a successor that another key created is then not adopted.
+    /// [`Rotation::suspend_first`] needs it.
     pub fn client_key(mut self, name: impl Into<String>) -> Self {
         self.settings.client_key = Some(name.into());
         self
@@ -121,12 +121,6 @@ impl RotatorBuilder {
     /// Calls a function at the beginning of each step, when the journal has it.
     pub fn on_step(mut self, observer: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
         self.settings.observer = Some(Box::new(observer));
-        self
-    }
-
-    /// Sets the clock for waits, for tests; defaults to the server's, from its responses.
-    pub fn clock(mut self, clock: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
-        self.settings.clock = Some(Box::new(clock));
         self
     }
 
@@ -161,7 +155,6 @@ impl Rotator {
                 client_key: None,
                 force: false,
                 observer: None,
-                clock: None,
             },
         }
     }
@@ -181,17 +174,21 @@ impl Rotator {
     /// Fails if there is no such key, or a call fails. What keeps the rotation from starting is in
     /// the plan and no error.
     pub async fn plan(&self, rotation: &Rotation) -> Result<Plan, Error> {
-        self.make_plan(rotation).await.map_err(|error| error.with_kind(Kind::Unchanged))
+        self.make_plan(rotation).await.map_err(|error| match error.kind() {
+            Kind::NotFound => error,
+            _ => error.with_kind(Kind::Unchanged),
+        })
     }
 
     async fn make_plan(&self, rotation: &Rotation) -> Result<Plan, Error> {
         let client = self.client();
         let user = rotation.user.as_deref().unwrap_or("self");
         let (keys, report) = client.list_api_keys().user(user).with_report().await?;
-        let now = self.time(&report);
+        let now = server_time(&report);
         let Some(old) = plan::find(&rotation.name, keys) else {
-            let reason = format!("there is no key {:?} of {user}", rotation.name);
-            return Err(Error::new(Kind::Unchanged, reason));
+            let owner = rotation.user.as_deref().unwrap_or("the client's user");
+            let reason = format!("there is no key {:?} of {owner}", rotation.name);
+            return Err(Error::new(Kind::NotFound, reason));
         };
         let owner = old.created_by.clone().unwrap_or_else(|| user.to_owned());
         let new = plan::successor(&old.name);
@@ -219,6 +216,16 @@ impl Rotator {
                 Err(error) if error.is_not_found() => false,
                 Err(error) => return Err(error.into()),
             };
+        }
+        if rotation.is_suspended_first {
+            let found = match &self.settings.client_key {
+                None => Err("its name is not known".to_owned()),
+                Some(name) if plan.is_own_user && *name == plan.old => {
+                    Err("it is the old key, which needs a successor before it is suspended".into())
+                }
+                Some(name) => Ok(format!("is {name:?} and stays active")),
+            };
+            plan.check("client's own key", found);
         }
         for destination in &self.settings.destinations {
             let found = destination.check().await;
@@ -308,9 +315,12 @@ impl Rotator {
             new_expiry_time: plan.new_expiry_time,
             new_created_at: None,
             destinations: self.destination_names(),
+            test: self.test_name().map(str::to_owned),
+            client_key: self.settings.client_key.clone(),
             overlap: plan.overlap,
             hold: plan.hold,
             is_compromised: rotation.is_compromised,
+            is_suspended_first: rotation.is_suspended_first,
             is_own_user: plan.is_own_user,
             is_own_key: false,
             step: Step::Create,
@@ -417,7 +427,17 @@ impl Rotator {
         if is_checked && entry.destinations != self.destination_names() {
             return refuse(format!("give it its destinations: {}", entry.destinations.join(", ")));
         }
+        if is_checked && entry.test.as_deref() != self.test_name() {
+            return refuse(match &entry.test {
+                Some(name) => format!("give it its test: {name}"),
+                None => "it has no test; give it none".to_owned(),
+            });
+        }
         Ok((entry, lock))
+    }
+
+    fn test_name(&self) -> Option<&str> {
+        self.settings.test.as_ref().map(|(name, _)| name.as_str())
     }
 
     fn destination_names(&self) -> Vec<String> {
@@ -440,11 +460,6 @@ impl Rotator {
         Ok(())
     }
 
-    /// Returns the time of a response, by the server's clock.
-    pub(super) fn time(&self, report: &CallReport) -> jiff::Timestamp {
-        self.settings.clock.as_ref().map_or_else(|| server_time(report), |clock| clock())
-    }
-
     /// Looks a key up, and returns the server's time.
     pub(super) async fn look_up(
         &self,
@@ -454,9 +469,9 @@ impl Rotator {
     ) -> Result<(Option<ApiKey>, jiff::Timestamp), Error> {
         let call = self.client().get_api_key(name).user(&entry.user).reveal(reveal);
         match call.with_report().await {
-            Ok((key, report)) => Ok((Some(key), self.time(&report))),
+            Ok((key, report)) => Ok((Some(key), server_time(&report))),
             Err(error) if error.is_not_found() => {
-                let time = error.report().map_or_else(jiff::Timestamp::now, |it| self.time(it));
+                let time = error.report().map_or_else(jiff::Timestamp::now, server_time);
                 Ok((None, time))
             }
             Err(error) => Err(error.into()),

@@ -12,6 +12,7 @@ use super::adopt::{NewKey, create_or_adopt};
 use super::error::{Error, Kind};
 use super::journal::{Entry, Step};
 use super::rotator::{Rotator, after};
+use super::time::server_time;
 
 /// How often a create whose response is lost is looked up and made again.
 const CREATE_ATTEMPTS: u32 = 4;
@@ -36,6 +37,10 @@ impl Rotator {
             match result.map_err(|error| error.of(&id)) {
                 Ok(Next::Wait) => return Ok(entry),
                 Ok(Next::Step(step)) => self.enter(&mut entry, step).await?,
+                // Rolling back would activate a key that may be in wrong hands.
+                Err(error) if error.kind() == Kind::RolledBack && entry.is_suspended_first => {
+                    return Err(error.with_kind(Kind::Unfinished));
+                }
                 Err(error) if error.kind() == Kind::RolledBack => {
                     tracing::warn!(rotation = %id, step = entry.step.as_str(), "rolling back");
                     entry.failure = Some(error.to_string());
@@ -87,7 +92,11 @@ impl Rotator {
     }
 
     async fn create(&self, entry: &mut Entry) -> Result<Next, Error> {
-        let new = self.new_key(entry);
+        if entry.is_suspended_first {
+            let call = self.client().update_api_key(&entry.old).user(&entry.user);
+            call.state(KeyState::Suspended).await?;
+        }
+        let new = new_key(entry);
         let since = entry.started_at.instant().unwrap_or(jiff::Timestamp::MAX);
         let mut lost = None;
         for _ in 0..CREATE_ATTEMPTS {
@@ -128,23 +137,6 @@ impl Rotator {
         })
     }
 
-    fn new_key(&self, entry: &Entry) -> NewKey {
-        let mut new = NewKey::new(&entry.new);
-        if entry.user != "self" {
-            new = new.user(&entry.user);
-        }
-        if let Some(role) = &entry.role {
-            new = new.role(role);
-        }
-        if let Some(time) = &entry.new_expiry_time {
-            new = new.expiry_time(time.clone());
-        }
-        if let Some(name) = &self.settings.client_key {
-            new = new.client_key(name);
-        }
-        new
-    }
-
     /// Returns the successor's value.
     async fn reveal(&self, entry: &Entry) -> Result<ApiKeyValue, Error> {
         let key = self.look_up(entry, &entry.new, true).await?.0;
@@ -173,7 +165,7 @@ impl Rotator {
         let value = self.reveal(entry).await?;
         let client = self.client().with_api_key(value.clone())?;
         let time = self.call_with(entry, &client).await?;
-        if let Some(test) = &self.settings.test {
+        if let Some((_, test)) = &self.settings.test {
             test(value).await.map_err(|error| {
                 Error::new(Kind::RolledBack, "the test of the successor failed").because(error)
             })?;
@@ -192,7 +184,7 @@ impl Rotator {
         let mut wait = FIRST_TEST_WAIT;
         loop {
             let error = match client.get_api_key(&entry.new).with_report().await {
-                Ok((_, report)) => return Ok(self.time(&report)),
+                Ok((_, report)) => return Ok(server_time(&report)),
                 Err(error) => error,
             };
             if Instant::now() + wait >= end {
@@ -258,7 +250,7 @@ impl Rotator {
         let call = self.client().update_api_key(&entry.old).user(&entry.user);
         match call.state(KeyState::Suspended).with_report().await {
             Ok((_, report)) => {
-                let now = self.time(&report);
+                let now = server_time(&report);
                 entry.suspended_at = Some(now.into());
                 let hold = entry.hold.max(self.settings.last_access_delay);
                 entry.delete_at = Some(after(now, hold));
@@ -343,14 +335,14 @@ impl Rotator {
     }
 
     async fn roll_back(&self, entry: &Entry) -> Result<Next, Error> {
-        if entry.reached > Step::Create {
+        if entry.reached > Step::Create || entry.is_suspended_first {
             self.restore(entry).await?;
         }
         let since = entry.started_at.instant().unwrap_or(jiff::Timestamp::MAX);
         if let Some(key) = self.look_up(entry, &entry.new, true).await?.0 {
             let is_ours = match &entry.new_created_at {
                 Some(_) => key.created_at == entry.new_created_at,
-                None => self.new_key(entry).fits(&key, since),
+                None => new_key(entry).fits(&key, since),
             };
             if is_ours {
                 self.delete_key(entry, &entry.new).await?;
@@ -366,7 +358,7 @@ impl Rotator {
             let reason = format!("{:?} is deleted; the successor stays", entry.old);
             return Err(Error::new(Kind::Unfinished, reason));
         };
-        if entry.reached >= Step::Overlap {
+        if entry.reached >= Step::Overlap || entry.is_suspended_first {
             let client = self.client();
             let call = client.update_api_key(&entry.old).user(&entry.user).state(KeyState::Active);
             let call = match &entry.old_expiry_time {
@@ -388,6 +380,24 @@ impl Rotator {
         }
         Ok(())
     }
+}
+
+/// Returns the successor as it is to be created.
+fn new_key(entry: &Entry) -> NewKey {
+    let mut new = NewKey::new(&entry.new);
+    if entry.user != "self" {
+        new = new.user(&entry.user);
+    }
+    if let Some(role) = &entry.role {
+        new = new.role(role);
+    }
+    if let Some(time) = &entry.new_expiry_time {
+        new = new.expiry_time(time.clone());
+    }
+    if let Some(name) = &entry.client_key {
+        new = new.client_key(name);
+    }
+    new
 }
 
 fn is_before(now: jiff::Timestamp, time: &Option<Timestamp>) -> bool {

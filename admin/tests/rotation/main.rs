@@ -6,12 +6,15 @@ mod crashes;
 mod world;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use rockset_apikeys::KeyState;
-use rockset_apikeys_admin::rotation::{Entry, NewKey, Rotation, Rotator, Step, create_or_adopt};
+use rockset_apikeys_admin::rotation::{
+    Entry, NewKey, Rotation, Rotator, RotatorBuilder, Step, create_or_adopt,
+};
 use rockset_apikeys_server::{ADMIN, Clock, Fault, Server};
 
 use crashes::crash_after;
@@ -82,7 +85,8 @@ async fn a_plan_changes_nothing_and_names_what_is_in_the_way() {
     assert!(error.is_unchanged() && error.to_string().contains("SUSPENDED"), "{error}");
 
     let missing = Rotation::of("no-such-key").user(DEV);
-    assert!(world.rotator().rotate(&missing).await.unwrap_err().is_unchanged());
+    let error = world.rotator().rotate(&missing).await.unwrap_err();
+    assert!(error.is_unchanged() && error.is_not_found(), "{error}");
     assert_eq!(world.names().await, ["my-app"]);
     assert!(world.rotator().status().unwrap().is_empty());
 }
@@ -104,7 +108,9 @@ async fn a_failed_distribution_or_test_leaves_everything_as_before() {
     let world = World::start().await;
     let old = world.old.key.clone();
     let rotators = [
-        world.builder().test(|_| async { Err(io::Error::other("the program does not start")) }),
+        world
+            .builder()
+            .test_with("start", |_| async { Err(io::Error::other("it does not start")) }),
         world.builder().write_with("read-only", move |value| {
             let is_old = value == old;
             async move { is_old.then_some(()).ok_or(io::Error::other("read-only")) }
@@ -156,6 +162,99 @@ async fn a_compromised_key_is_suspended_once_the_successor_is_tested() {
     assert_eq!(entry.step, Step::Hold);
     assert_eq!(world.key("my-app").await.state, Some(KeyState::Suspended));
     assert!(world.deployed_works().await);
+}
+
+/// Returns a rotator whose client's key is not the one that is rotated.
+fn of_the_administrator(builder: RotatorBuilder) -> Rotator {
+    builder.client_key("initial").build().unwrap()
+}
+
+#[tokio::test]
+async fn suspend_first_suspends_the_old_key_before_there_is_a_successor() {
+    let world = World::start().await;
+    let world = Arc::new(world);
+    let server = Arc::clone(&world);
+    let is_suspended = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&is_suspended);
+    let builder = world.builder().test_with("looks", move |_| {
+        let (world, seen) = (Arc::clone(&server), Arc::clone(&seen));
+        async move {
+            *seen.lock().unwrap() = world.key("my-app").await.state;
+            Ok::<(), io::Error>(())
+        }
+    });
+    let rotator = of_the_administrator(builder);
+    let entry = rotator.rotate(&rotation().suspend_first(true)).await.unwrap();
+    assert_eq!(*is_suspended.lock().unwrap(), Some(KeyState::Suspended));
+    assert_eq!(entry.step, Step::Hold);
+    world.wait_for(&entry);
+    assert_eq!(rotator.resume(&entry.id).await.unwrap().step, Step::Done);
+    assert_eq!(world.names().await, ["my-app.r2"]);
+}
+
+#[tokio::test]
+async fn a_failure_after_suspend_first_activates_nothing_until_it_is_rolled_back() {
+    let world = World::start().await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let rotator = || {
+        let is_down = Arc::clone(&is_down);
+        of_the_administrator(world.builder().test_with("start", move |_| {
+            let is_down = is_down.load(Ordering::Relaxed);
+            async move { if is_down { Err(io::Error::other("down")) } else { Ok(()) } }
+        }))
+    };
+    let error = rotator().rotate(&rotation().suspend_first(true)).await.unwrap_err();
+    assert!(!error.is_rolled_back() && !error.is_unchanged(), "{error}");
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Suspended));
+
+    is_down.store(false, Ordering::Relaxed);
+    let entry = rotator().resume(error.id().unwrap()).await.unwrap();
+    assert_eq!(entry.step, Step::Hold);
+    let entry = rotator().rollback(&entry.id).await.unwrap();
+    assert_eq!(entry.step, Step::RolledBack);
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
+    assert_eq!(world.names().await, ["my-app"]);
+}
+
+#[tokio::test]
+async fn the_clients_own_key_is_not_suspended_before_it_has_a_successor() {
+    let world = World { is_own_key: true, ..World::start().await };
+    let unknown = world.rotator();
+    let own = world.builder().client_key("my-app").build().unwrap();
+    for rotator in [unknown, own] {
+        let own = Rotation::of("my-app").suspend_first(true);
+        let error = rotator.rotate(&own).await.unwrap_err();
+        assert!(error.is_unchanged() && error.to_string().contains("own key"), "{error}");
+        assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_is_resumed_with_the_test_that_it_began_with() {
+    let world = World::start().await;
+    let tested = || world.builder().test_with("smoke", async |_| Ok::<(), io::Error>(()));
+    let entry = tested().build().unwrap().rotate(&rotation()).await.unwrap();
+    let error = world.rotator().resume(&entry.id).await.unwrap_err();
+    assert!(error.is_unchanged() && error.to_string().contains("smoke"), "{error}");
+    assert!(tested().build().unwrap().resume(&entry.id).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_successor_that_another_key_created_is_not_adopted_by_a_later_run() {
+    let world = World::start().await;
+    // The server is down from the create on.
+    world.server.inject(Fault::delay(Duration::ZERO), 6);
+    world.server.inject(Fault::status(500), 1000);
+    let rotator = of_the_administrator(world.builder());
+    let error = rotator.rotate(&rotation()).await.unwrap_err();
+    world.server.clear_faults();
+    let other = world.server.client().with_api_key(world.old.key.clone()).unwrap();
+    let call = other.create_api_key("my-app.r2").role("member");
+    call.expiry_time(world.old.expiry_time.clone().unwrap()).await.unwrap();
+
+    let error = world.rotator().resume(error.id().unwrap()).await.unwrap_err();
+    assert!(error.is_rolled_back() && error.to_string().contains("did not create"), "{error}");
+    assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
 }
 
 #[tokio::test]
@@ -300,7 +399,7 @@ async fn one_rotation_of_a_key_runs_at_a_time() {
 async fn a_rotation_that_runs_cannot_be_resumed_elsewhere() {
     let world = World::start().await;
     let other = Arc::new(world.rotator());
-    let rotator = world.builder().test(move |_| {
+    let rotator = world.builder().test_with("elsewhere", move |_| {
         let other = Arc::clone(&other);
         async move {
             let entry = other.status().unwrap().pop().unwrap();
@@ -353,8 +452,8 @@ async fn an_older_key_of_the_name_is_not_adopted() {
     let clock = Clock::at("2020-01-01T00:00:00Z".parse().unwrap());
     let server = Server::builder().clock(&clock).start().await.unwrap();
     let client = server.client();
-    // By the server's responses it is later than 2020.
     client.create_api_key("lost").await.unwrap();
+    clock.advance(SignedDuration::from_mins(1));
     server.inject(Fault::status(502), 1);
     let error = create_or_adopt(&client, &NewKey::new("lost")).await.unwrap_err();
     assert!(error.is_ambiguous(), "{error}");
@@ -367,8 +466,8 @@ async fn abort_changes_nothing_but_the_journal() {
     assert_eq!(world.rotator().abort(&entry.id).await.unwrap().step, Step::Aborted);
     assert_eq!(world.names().await, ["my-app", "my-app.r2"]);
     assert_eq!(world.rotator().resume(&entry.id).await.unwrap().step, Step::Aborted);
-    assert!(world.rotator().resume("0").await.unwrap_err().is_unknown());
-    assert!(world.rotator().resume("../x").await.unwrap_err().is_unknown());
+    assert!(world.rotator().resume("0").await.unwrap_err().is_not_found());
+    assert!(world.rotator().resume("../x").await.unwrap_err().is_not_found());
 }
 
 #[tokio::test]

@@ -49,9 +49,8 @@ impl World {
     }
 
     pub fn builder(&self) -> RotatorBuilder {
-        let (clock, deployed) = (self.clock.clone(), Arc::clone(&self.deployed));
+        let deployed = Arc::clone(&self.deployed);
         Rotator::builder(self.client(), self.journal.path())
-            .clock(move || clock.now())
             .test_timeout(Duration::ZERO)
             .write_with("program", move |value| {
                 *deployed.lock().unwrap() = value;

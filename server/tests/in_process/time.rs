@@ -169,3 +169,12 @@ async fn an_expired_key_stays_so_after_a_restart_with_an_earlier_clock() {
     let key = stage.client(key.expose_secret());
     stage.assert_expired("k", &key).await;
 }
+
+#[tokio::test]
+async fn responses_have_the_date_of_the_clock() {
+    let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
+    let server = Server::builder().clock(&clock).start().await.unwrap();
+    clock.advance(HOUR);
+    let (_, report) = server.client().list_api_keys().with_report().await.unwrap();
+    assert_eq!(report.headers()["date"], "Tue, 01 Jan 2030 01:00:00 GMT");
+}
