@@ -13,7 +13,7 @@ use crate::failure::{Code, Failure};
 use crate::output::shell_line;
 use crate::profiles::Profiles;
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Flags {
     /// URL or host of the API server
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]

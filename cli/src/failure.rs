@@ -1,5 +1,6 @@
 //! How a command fails: its exit code, and its text on standard error.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::note;
 use crate::output::Format;
+use crate::sink::Sink;
 
 /// An exit code of the program. `--help` explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,7 @@ pub(crate) enum Code {
     NotPermitted = 4,
     NotFoundOrConflict = 5,
     Ambiguous = 6,
+    Unfinished = 7,
     Partial = 8,
     Interrupted = 130,
 }
@@ -61,10 +64,10 @@ impl Failure {
         Self { code, message: message.into(), next: None, call: Map::new() }
     }
 
-    /// The failure at Ctrl-C.
-    pub(crate) fn interrupted() -> Self {
+    /// The failure at Ctrl-C, with the command that resumes.
+    pub(crate) fn interrupted(resume: Option<String>) -> Self {
         let message = "interrupted; a change that was under way may have been applied";
-        Self::new(Code::Interrupted, message)
+        Self { next: resume, ..Self::new(Code::Interrupted, message) }
     }
 
     /// Adds the command that helps.
@@ -79,9 +82,32 @@ impl Failure {
         self
     }
 
+    /// Says that a sink cannot be written, for this reason.
+    pub(crate) fn of_sink(mut self, sink: &Sink) -> Self {
+        self.message = format!("{sink} cannot be written: {}", self.message);
+        self
+    }
+
     /// Sets the exit code.
     pub(crate) fn code(mut self, code: Code) -> Self {
         self.code = code;
+        self
+    }
+
+    /// Adds what is known of the failed call.
+    pub(crate) fn of_call(mut self, error: Option<&Error>) -> Self {
+        let Some(error) = error else { return self };
+        let details = error.details();
+        let trace_id = error.report().and_then(|report| report.trace_id());
+        self.call = Map::from_iter([
+            ("status".to_owned(), json!(error.status().map(|status| status.as_u16()))),
+            (
+                "type".to_owned(),
+                json!(details.and_then(|it| it.type_.as_ref()).map(|it| it.as_str())),
+            ),
+            ("trace_id".to_owned(), json!(trace_id)),
+            ("attempts".to_owned(), json!(error.attempts())),
+        ]);
         self
     }
 
@@ -126,18 +152,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let mut failure = Self::new(Code::from(&error), error.to_string());
-        let details = error.details();
-        let trace_id = error.report().and_then(|report| report.trace_id());
-        failure.call = Map::from_iter([
-            ("status".to_owned(), json!(error.status().map(|status| status.as_u16()))),
-            (
-                "type".to_owned(),
-                json!(details.and_then(|it| it.type_.as_ref()).map(|it| it.as_str())),
-            ),
-            ("trace_id".to_owned(), json!(trace_id)),
-            ("attempts".to_owned(), json!(error.attempts())),
-        ]);
-        failure
+        Self::new(Code::from(&error), error.to_string()).of_call(Some(&error))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }

@@ -72,7 +72,7 @@ impl Destination {
                 );
             }
         }
-        self.sinks.iter().try_for_each(Sink::check)
+        self.sinks.iter().try_for_each(|sink| sink.check().map_err(|it| it.of_sink(sink)))
     }
 
     /// Writes the value to all sinks. If one fails, the others get their old content back.
@@ -87,6 +87,7 @@ impl Destination {
             match sink.write(value, config.client.api_server()) {
                 Ok(written) => done.push(written),
                 Err(failure) => {
+                    let failure = failure.of_sink(sink);
                     let restored = done.into_iter().rev().map(Written::restore);
                     let kept = restored.filter_map(Result::err);
                     return Err(kept.fold(failure, |failure, text| failure.with(&text)));

@@ -1,5 +1,5 @@
 //! The command line: its arguments, and how the process ends. What the commands do is in `keys`,
-//! `whoami` and `audit`.
+//! `rotate`, `whoami` and `audit`.
 
 mod audit;
 mod config;
@@ -8,6 +8,7 @@ mod keys;
 mod output;
 mod profiles;
 mod prompt;
+mod rotate;
 mod sink;
 mod whoami;
 
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
@@ -24,13 +26,14 @@ use output::Format;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done
+  0    done; of a rotation, all that is due
   1    failed, and nothing changed
   2    the arguments or the configuration are not valid
   3    the audit has findings at or above --fail-on
   4    not authenticated, or not permitted
   5    the key or the user does not exist, or the change conflicts with what exists
   6    ambiguous: the change may have been applied
+  7    a rotation stopped before its end; the message has the command that resumes it
   8    partial: some of it was done, or some of it could not be read
   130  interrupted
 
@@ -43,7 +46,10 @@ The API server and the key that authenticates come from the first of:
 /// Whether Ctrl-C is ignored: a key exists whose value has not been delivered yet.
 static MUST_FINISH: AtomicBool = AtomicBool::new(false);
 
-/// Manages API keys: daily work, and an audit of them.
+/// The command that resumes what Ctrl-C interrupts.
+static RESUME: Mutex<Option<String>> = Mutex::new(None);
+
+/// Manages API keys: daily work, rotation, and an audit of them.
 #[derive(Parser)]
 #[command(
     name = "rockset-apikeys",
@@ -101,6 +107,8 @@ enum Command {
     Delete(keys::Delete),
     /// Show the value of a key, or write it to --out
     Reveal(keys::Reveal),
+    /// Replace a key by a successor without an outage, and retire it
+    Rotate(rotate::Rotate),
     /// Show the server, and the user, role and expiry of the client's key
     Whoami,
     /// Find keys that should not exist, or that need attention
@@ -162,7 +170,8 @@ fn run(arguments: Arguments) -> Result<Code, Failure> {
                 biased;
                 _ = tokio::signal::ctrl_c() => {
                     if !MUST_FINISH.load(Ordering::Relaxed) {
-                        return Err(Failure::interrupted());
+                        let resume = RESUME.lock().unwrap_or_else(PoisonError::into_inner).take();
+                        return Err(Failure::interrupted(resume));
                     }
                 }
                 outcome = &mut command => return outcome,
@@ -184,6 +193,7 @@ async fn execute(globals: &Globals, command: Command) -> Result<Code, Failure> {
         Command::Activate(it) => it.run(globals).await,
         Command::Delete(it) => it.run(globals).await,
         Command::Reveal(it) => it.run(globals).await,
+        Command::Rotate(it) => it.run(globals).await,
         Command::Whoami => whoami::run(globals).await,
         Command::Audit(it) => it.run(globals).await,
         Command::Completions { shell } => {

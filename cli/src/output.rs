@@ -90,7 +90,7 @@ pub(crate) fn record(format: Format, record: &[(&'static str, Value)]) -> Result
                     ("expiry_time" | "last_access_time", Value::Null) => NEVER.to_owned(),
                     _ => printable(&cell(value)),
                 };
-                format!("{name:width$}{GAP}{text}\n")
+                format!("{name:width$}{GAP}{text}").trim_end().to_owned() + "\n"
             };
             data(record.iter().map(line).collect::<String>().as_bytes())
         }
@@ -125,7 +125,7 @@ fn object(record: &[(&'static str, Value)]) -> Value {
 }
 
 /// Returns a value as the text of a cell.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
@@ -92,8 +92,7 @@ impl Sink {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.file()? {
             Some(path) => {
-                check_place(&path, matches!(self, Self::Profile(_)))
-                    .map_err(|error| self.failed(&error))?;
+                check_place(&path, matches!(self, Self::Profile(_))).map_err(failed)?;
                 // Any value shows whether the file can take one.
                 self.content(&"x".into(), "localhost").map(drop)
             }
@@ -105,16 +104,16 @@ impl Sink {
     pub(crate) fn write(&self, value: &ApiKeyValue, server: &str) -> Result<Written, Failure> {
         let written = |old| Written { sink: self.clone(), old };
         if let Some(path) = self.file()? {
-            let old = read(&path).map_err(|error| self.failed(&error))?;
+            let old = read(&path).map_err(failed)?;
             let content = self.content(value, server)?;
             let permissions = match (self, &old) {
                 (Self::Env(..), Some((_, permissions))) => Some(permissions.clone()),
                 _ => None,
             };
             if let (Self::Profile(_), Some(folder)) = (self, path.parent()) {
-                fs::create_dir_all(folder).map_err(|error| self.failed(&error))?;
+                fs::create_dir_all(folder).map_err(failed)?;
             }
-            replace(&path, &content, permissions).map_err(|error| self.failed(&error))?;
+            replace(&path, &content, permissions).map_err(failed)?;
             return Ok(written(Old::File(path, old)));
         }
         let outcome = match self {
@@ -124,7 +123,16 @@ impl Sink {
                 output::write(line.as_bytes())
             }
         };
-        outcome.map(|()| written(Old::Unknown)).map_err(|error| self.failed(&error))
+        outcome.map(|()| written(Old::Unknown)).map_err(failed)
+    }
+
+    /// Returns the sink with an absolute path, which means the same in any directory.
+    pub(crate) fn absolute(self) -> Result<Self, Failure> {
+        Ok(match self {
+            Self::File(path) => Self::File(path::absolute(path).map_err(failed)?),
+            Self::Env(path, name) => Self::Env(path::absolute(path).map_err(failed)?, name),
+            other => other,
+        })
     }
 
     /// Returns the file that the sink replaces. A link is followed.
@@ -141,10 +149,9 @@ impl Sink {
     fn content(&self, value: &ApiKeyValue, server: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         match self {
             Self::Env(path, variable) => {
-                let old = read(path).map_err(|error| self.failed(&error))?;
+                let old = read(path).map_err(failed)?;
                 let old = old.map(|(bytes, _)| bytes).unwrap_or_default();
-                with_variable(&old, variable, value.expose_secret())
-                    .map_err(|reason| self.failed(&reason))
+                with_variable(&old, variable, value.expose_secret()).map_err(failed)
             }
             Self::Profile(name) => {
                 let text = Profiles::read_or_empty()?.with_key(name, value, server)?;
@@ -153,10 +160,10 @@ impl Sink {
             _ => Ok(Zeroizing::new(value.expose_secret().as_bytes().to_vec())),
         }
     }
+}
 
-    fn failed(&self, reason: &dyn fmt::Display) -> Failure {
-        Failure::new(Code::Failed, format!("{self} cannot be written: {reason}"))
-    }
+fn failed(reason: impl fmt::Display) -> Failure {
+    Failure::new(Code::Failed, reason.to_string())
 }
 
 impl Written {
@@ -264,7 +271,7 @@ fn assignment<'a>(line: &'a [u8], name: &str) -> Option<(&'a [u8], &'a [u8])> {
 }
 
 /// Runs a command with the value on its standard input. Its output goes to standard error.
-fn run(command: &str, value: &ApiKeyValue) -> io::Result<()> {
+pub(crate) fn run(command: &str, value: &ApiKeyValue) -> io::Result<()> {
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let mut child = Command::new(shell)
         .args([flag, command])
@@ -279,5 +286,10 @@ fn run(command: &str, value: &ApiKeyValue) -> io::Result<()> {
     if !status.success() {
         return Err(io::Error::other(format!("the command failed with {status}")));
     }
-    written
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => {
+            io::Error::new(error.kind(), "the command did not read all of the value")
+        }
+        _ => error,
+    })
 }

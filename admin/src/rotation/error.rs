@@ -54,6 +54,10 @@ impl Error {
         self
     }
 
+    pub(super) fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.0.kind
     }

@@ -98,6 +98,8 @@ pub struct Entry {
     pub new_created_at: Option<Timestamp>,
     /// Names of the destinations.
     pub destinations: Vec<String>,
+    /// How many of them may have the new value.
+    pub written: usize,
     /// Name of the test; `None` if there is none but the call with the new value.
     pub test: Option<String>,
     /// Name of the client's own key at the start; `None` if it is not known.
@@ -155,7 +157,7 @@ impl fmt::Display for Entry {
             write!(f, "\n  waits until {time}")?;
         }
         if let Some(failure) = &self.failure {
-            write!(f, "\n  rolled back because {failure}")?;
+            write!(f, "\n  rolled back: {failure}")?;
         }
         Ok(())
     }

@@ -208,7 +208,10 @@ impl Rotator {
             is_own_user: rotation.user.is_none(),
         };
         plan.check_state(&old);
-        plan.check("successor's expiry", expiry.map(|_| "can be told".to_owned()));
+        plan.check(
+            "successor's expiry",
+            expiry.map(|time| time.map_or("none".to_owned(), |it| it.to_string())),
+        );
         self.check_permission(&client, &mut plan).await?;
         if !plan.is_own_user {
             plan.is_own_user = match client.get_api_key(&old.name).await {
@@ -315,6 +318,7 @@ impl Rotator {
             new_expiry_time: plan.new_expiry_time,
             new_created_at: None,
             destinations: self.destination_names(),
+            written: 0,
             test: self.test_name().map(str::to_owned),
             client_key: self.settings.client_key.clone(),
             overlap: plan.overlap,
@@ -391,7 +395,7 @@ impl Rotator {
         }
         if entry.step != Step::RollBack {
             self.check_can_roll_back(&entry).await.map_err(|error| error.of(id))?;
-            entry.failure = Some("it was asked for".to_owned());
+            entry.failure = Some("on request".to_owned());
             self.enter(&mut entry, Step::RollBack).await?;
         }
         self.advance(entry, false).await

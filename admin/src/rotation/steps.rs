@@ -43,7 +43,7 @@ impl Rotator {
                 }
                 Err(error) if error.kind() == Kind::RolledBack => {
                     tracing::warn!(rotation = %id, step = entry.step.as_str(), "rolling back");
-                    entry.failure = Some(error.to_string());
+                    entry.failure = Some(error.reason().to_owned());
                     given_up = Some(error);
                     self.enter(&mut entry, Step::RollBack).await?;
                 }
@@ -150,9 +150,13 @@ impl Rotator {
         })
     }
 
-    async fn distribute(&self, entry: &Entry) -> Result<Next, Error> {
+    async fn distribute(&self, entry: &mut Entry) -> Result<Next, Error> {
         let value = self.reveal(entry).await?;
-        for destination in &self.settings.destinations {
+        for (number, destination) in (1..).zip(&self.settings.destinations) {
+            if entry.written < number {
+                entry.written = number;
+                self.journal.save(entry)?;
+            }
             destination.write(&value).await.map_err(|error| {
                 let reason = format!("the destination {:?} cannot be written", destination.name());
                 Error::new(Kind::RolledBack, reason).because(error)
@@ -252,7 +256,8 @@ impl Rotator {
             Ok((_, report)) => {
                 let now = server_time(&report);
                 entry.suspended_at = Some(now.into());
-                let hold = entry.hold.max(self.settings.last_access_delay);
+                let hold = if skips { Duration::ZERO } else { entry.hold };
+                let hold = hold.max(self.settings.last_access_delay);
                 entry.delete_at = Some(after(now, hold));
                 Ok(Next::Step(Step::Hold))
             }
@@ -369,7 +374,7 @@ impl Rotator {
         }
         let client = self.client().with_api_key(old.key.clone())?;
         client.get_api_key(&entry.old).await?;
-        for destination in &self.settings.destinations {
+        for destination in self.settings.destinations.iter().take(entry.written) {
             destination.restore(&old.key).await.map_err(|error| {
                 let reason = format!("the destination {:?} cannot be restored", destination.name());
                 Error::new(Kind::Unfinished, reason).because(error)

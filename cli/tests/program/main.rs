@@ -8,7 +8,13 @@ mod canary;
 mod commands;
 mod config;
 mod exit_codes;
+#[cfg(unix)]
+mod kill;
+#[cfg(unix)]
+mod rotate;
 mod sinks;
 mod support;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod tour;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rockset_apikeys::Client;
-use rockset_apikeys_server::{Role, Server};
+use rockset_apikeys_server::{Clock, Role, Server};
 use serde_json::Value;
 
 pub const USER: &str = "dev@me.com";
@@ -24,8 +24,13 @@ pub struct Run {
 
 impl Setup {
     pub fn new() -> Self {
-        let server = Server::builder().user(USER, Role::Member).start_blocking().unwrap();
-        Self { server, home: tempfile::tempdir().unwrap() }
+        Self::at(&Clock::default())
+    }
+
+    /// Starts a server that has this clock.
+    pub fn at(clock: &Clock) -> Self {
+        let builder = Server::builder().user(USER, Role::Member).clock(clock);
+        Self { server: builder.start_blocking().unwrap(), home: tempfile::tempdir().unwrap() }
     }
 
     pub fn client(&self) -> Client {

@@ -1,0 +1,315 @@
+//! Rotations, at a server whose clock moves when it is told to.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rockset_apikeys::jiff::{SignedDuration, Timestamp};
+use rockset_apikeys::{ApiKeyValue, KeyState};
+use rockset_apikeys_server::Clock;
+use serde_json::Value;
+
+use crate::support::{Run, Setup, USER, run};
+
+pub const DAY: SignedDuration = SignedDuration::from_hours(24);
+const SINK: &str = "env:.env#KEY";
+
+/// A server with the key `my-app`, whose value is in a dotenv file.
+pub struct Stage {
+    pub setup: Setup,
+    pub clock: Clock,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::at(Timestamp::now())
+    }
+
+    pub fn at(now: Timestamp) -> Self {
+        let clock = Clock::at(now);
+        let setup = Setup::at(&clock);
+        let call = setup.client().create_api_key("my-app").role("read-only");
+        let key = call.expiry_time(now + DAY * 90).send_blocking().unwrap();
+        setup.write(".env", format!("A=1\nKEY='{}' # old\n", key.key.expose_secret()));
+        Self { setup, clock }
+    }
+
+    fn rotate(&self, arguments: &[&str]) -> Run {
+        self.setup.run(&[&["rotate"], arguments].concat())
+    }
+
+    fn start(&self, arguments: &[&str]) -> Run {
+        self.rotate(&[&["my-app", "--out", SINK], arguments].concat())
+    }
+
+    /// Returns the last rotation of the journal.
+    pub fn last(&self) -> Option<Value> {
+        let status = self.rotate(&["status", "--format", "json"]).json();
+        status.as_array().unwrap().last().cloned()
+    }
+
+    pub fn id(&self) -> String {
+        self.last().unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    fn step(&self) -> String {
+        self.last().unwrap()["step"].as_str().unwrap().to_owned()
+    }
+
+    fn state(&self, name: &str) -> KeyState {
+        self.setup.client().get_api_key(name).send_blocking().unwrap().state.unwrap()
+    }
+
+    pub fn assert_deployed_works(&self) {
+        let text = self.setup.read(".env");
+        let value = text.lines().find_map(|line| line.strip_prefix("KEY=")).unwrap();
+        let value = value.split('#').next().unwrap().trim().trim_matches('\'');
+        let client = self.setup.client().with_api_key(ApiKeyValue::from(value)).unwrap();
+        client.list_api_keys().send_blocking().expect("the deployed key works");
+    }
+}
+
+#[test]
+fn a_rotation_ends_with_the_successor_in_the_sink_and_the_old_key_deleted() {
+    let stage = Stage::new();
+    let started = stage.start(&["--test-cmd", "cat > tested"]);
+    assert!(started.stderr.contains("create my-app.r2\nwrite its value to env:"), "{started:?}");
+    let out = started.done();
+    let id = stage.id();
+    assert!(out.contains("step         suspend\n"), "{out}");
+    assert!(out.contains(&format!("rockset-apikeys rotate resume {id}\n")), "{out}");
+    let value = stage.setup.value("my-app.r2");
+    assert_eq!(stage.setup.read(".env"), format!("A=1\nKEY={value}\n"));
+    assert_eq!(stage.setup.read("tested"), value);
+
+    // Before the overlap's end, nothing is due.
+    assert!(stage.rotate(&["resume"]).done().contains("suspend"));
+    stage.clock.advance(DAY + SignedDuration::from_secs(11));
+    assert!(stage.rotate(&["resume", &id]).done().contains("step         hold\n"));
+    assert_eq!(stage.state("my-app"), KeyState::Suspended);
+    stage.clock.advance(DAY * 7);
+    let ended = stage.rotate(&["resume"]);
+    assert!(ended.stderr.contains("done: my-app.r2 has replaced my-app"), "{ended:?}");
+    ended.done();
+    assert_eq!(stage.setup.names(), ["initial", "my-app.r2"]);
+    // Nothing is left to do, which is no failure of a job that runs each night.
+    assert_eq!(stage.rotate(&["resume", "--format", "json"]).done(), "[]\n");
+
+    stage.start(&[]).done();
+    assert_eq!(stage.setup.names(), ["initial", "my-app.r2", "my-app.r3"]);
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_says_what_is_in_the_way() {
+    let stage = Stage::new();
+    let env = stage.setup.read(".env");
+    assert!(stage.start(&["--dry-run"]).done().contains("ok         successor's name: free\n"));
+    let plan = stage.start(&["--dry-run", "--expires-in", "30d", "--format", "json"]).json();
+    assert_eq!((&plan["new"], &plan["is_ready"]), (&"my-app.r2".into(), &true.into()));
+
+    stage.setup.client().create_api_key("my-app.r3").send_blocking().unwrap();
+    stage.setup.run(&["suspend", "my-app.r3", "--yes"]).done();
+    let plan = stage.start(&["--dry-run"]);
+    assert_eq!(plan.code, Some(1), "{plan:?}");
+    assert!(plan.stdout.contains("FAIL       old key's state: SUSPENDED"), "{plan:?}");
+    stage.start(&[]).failed(1, "SUSPENDED");
+    stage.rotate(&["nothing", "--out", SINK]).failed(5, "no key \"nothing\"");
+    stage.rotate(&["my-app"]).failed(2, "--out");
+    stage.rotate(&[]).failed(2, "--out");
+    stage.start(&["--out", "-", "--format", "json"]).failed(2, "--format");
+    assert_eq!(stage.setup.names(), ["initial", "my-app", "my-app.r3"]);
+    assert_eq!((stage.setup.read(".env"), stage.last()), (env, None));
+}
+
+#[test]
+fn a_failed_sink_or_test_gives_every_file_its_old_content_back() {
+    let stage = Stage::new();
+    let env = stage.setup.read(".env");
+    stage.setup.write("other", "something else");
+    for trouble in [
+        ["--out", "exec:cat >> got; test -e failed || { touch failed; exit 1; }"],
+        ["--test-cmd", "exit 3"],
+    ] {
+        let failed =
+            stage.start(&[&trouble[..], &["--out", "file:new", "--out", "file:other"]].concat());
+        failed.failed(1, "rolled back: my-app is in use as before");
+        assert_eq!(stage.setup.read(".env"), env);
+        assert_eq!(stage.setup.read("other"), "something else");
+        assert!(!stage.setup.path("new").exists());
+        assert_eq!(stage.setup.names(), ["initial", "my-app"]);
+    }
+    // What a command did with the value, it undoes with the old one.
+    assert!(stage.setup.read("got").ends_with(&stage.setup.value("my-app")));
+}
+
+#[test]
+fn a_key_that_is_still_used_stops_the_rotation_with_7_until_it_is_forced() {
+    let stage = Stage::new();
+    let old = stage.setup.value("my-app");
+    stage.start(&[]).done();
+    stage.clock.advance(SignedDuration::from_hours(1));
+    let straggler = stage.setup.client().with_api_key(ApiKeyValue::from(old)).unwrap();
+    straggler.list_api_keys().send_blocking().unwrap();
+    stage.clock.advance(DAY * 2);
+    let stopped = stage.rotate(&["resume"]);
+    let next = format!("next: rockset-apikeys rotate resume {}\n", stage.id());
+    assert!(stopped.stderr.ends_with(&next), "{stopped:?}");
+    stopped.failed(7, "was used at");
+    let error = stage.rotate(&["resume", "--format", "json"]);
+    let error: Value = serde_json::from_str(&error.stderr).unwrap();
+    assert_eq!(error["error"]["exit_code"], 7);
+    stage.rotate(&["resume", "--force"]).done();
+    assert_eq!(stage.step(), "hold");
+}
+
+#[test]
+fn a_rotation_is_finished_rolled_back_or_closed_early() {
+    let stage = Stage::new();
+    let old = stage.setup.value("my-app");
+    stage.rotate(&["rollback", "--yes"]).failed(5, "unfinished");
+    stage.start(&[]).done();
+    stage.rotate(&["finish"]).failed(2, "--yes");
+    stage.rotate(&["finish", "--yes"]).done();
+    assert_eq!(stage.state("my-app"), KeyState::Suspended);
+    stage.rotate(&["rollback", "--yes"]).done();
+    assert_eq!((stage.step(), stage.state("my-app")), ("rolled-back".into(), KeyState::Active));
+    assert_eq!(stage.setup.read(".env"), format!("A=1\nKEY={old}\n"));
+    stage.rotate(&["rollback", &stage.id(), "--yes"]).done();
+
+    stage.start(&[]).done();
+    stage.rotate(&["abort"]).done();
+    assert_eq!(stage.setup.names(), ["initial", "my-app", "my-app.r2"]);
+    stage.rotate(&["my-app", "finish"]).failed(2, "either");
+    stage.rotate(&["finish", "0", "--yes"]).failed(5, "no rotation \"0\"");
+}
+
+#[test]
+fn several_rotations_are_resumed_together_and_told_apart() {
+    let stage = Stage::new();
+    stage.setup.client().create_api_key("other").role("member").send_blocking().unwrap();
+    stage.start(&[]).done();
+    stage.rotate(&["other", "--out", "file:other"]).done();
+    let names = stage.rotate(&["finish", "--yes"]);
+    assert!(names.stderr.contains(" of my-app, ") && names.stderr.contains(" of other"));
+    names.failed(2, "name one of");
+
+    stage.clock.advance(DAY * 2);
+    stage.setup.run(&["suspend", "my-app.r2", "--yes"]).done();
+    let partial = stage.rotate(&["resume"]);
+    assert_eq!(partial.code, Some(8), "{partial:?}");
+    assert!(partial.stdout.contains("other.r2"), "{partial:?}");
+    assert!(partial.stderr.contains("the successor \"my-app.r2\" does not work"), "{partial:?}");
+    assert_eq!(
+        (stage.state("my-app"), stage.state("other")),
+        (KeyState::Suspended, KeyState::Suspended)
+    );
+}
+
+#[test]
+fn a_rotation_is_resumed_in_any_directory_with_its_sinks_and_its_test() {
+    let stage = Stage::new();
+    let dies = "test -e killed || { touch killed; kill -9 $PPID; }";
+    assert_eq!(stage.start(&["--test-cmd", dies]).code, None);
+    assert_eq!(stage.step(), "test");
+    fs::create_dir(stage.setup.path("elsewhere")).unwrap();
+    fs::write(stage.setup.path("elsewhere/killed"), "").unwrap();
+    let mut command = stage.setup.program();
+    run(command.args(["rotate", "resume"]).current_dir(stage.setup.path("elsewhere"))).done();
+    stage.assert_deployed_works();
+    assert_eq!(stage.step(), "suspend");
+}
+
+#[test]
+fn an_interrupted_rotation_says_how_to_resume_it() {
+    let stage = Stage::new();
+    let interrupted = stage.start(&["--test-cmd", "kill -INT $PPID"]);
+    let next = format!("next: rockset-apikeys rotate resume {}\n", stage.id());
+    assert!(interrupted.stderr.ends_with(&next), "{interrupted:?}");
+    interrupted.failed(130, "interrupted");
+    stage.assert_deployed_works();
+    stage.rotate(&["resume"]).done();
+    assert_eq!(stage.step(), "suspend");
+}
+
+#[test]
+fn a_compromised_key_is_suspended_after_the_test_or_first_if_that_is_asked_for() {
+    let stage = Stage::new();
+    stage.start(&["--compromised", "--hold", "1d"]).done();
+    assert_eq!((stage.step(), stage.state("my-app")), ("hold".into(), KeyState::Suspended));
+    stage.clock.advance(DAY);
+    stage.rotate(&["resume"]).done();
+
+    let first = stage.start(&["--suspend-first", "--test-cmd", "exit 1"]);
+    let next = format!("next: rockset-apikeys rotate resume {}\n", stage.id());
+    assert!(first.stderr.ends_with(&next), "{first:?}");
+    first.failed(7, "suspend my-app.r2, create my-app.r3");
+    assert_eq!(stage.state("my-app.r2"), KeyState::Suspended);
+    stage.rotate(&["initial", "--suspend-first", "--out", "file:x"]).failed(1, "own key");
+}
+
+#[test]
+fn the_programs_own_key_is_rotated_and_the_rest_is_done_with_the_successor() {
+    let stage = Stage::new();
+    stage.setup.run(&["create", "own", "--role", "admin", "--out", "profile:own"]).done();
+    let with_profile = |arguments: &[&str]| {
+        run(stage.setup.bare().args(["--profile", "own", "rotate"]).args(arguments))
+    };
+    let out = with_profile(&["own", "--out", "profile:own"]);
+    assert!(out.stderr.contains("takes the place of own"), "{out:?}");
+    assert!(out.done().contains("rockset-apikeys --profile own rotate resume"));
+    stage.clock.advance(DAY * 2);
+    with_profile(&["resume"]).done();
+    stage.clock.advance(DAY * 7);
+    with_profile(&["resume"]).done();
+    assert_eq!(stage.setup.names(), ["initial", "my-app", "own.r2"]);
+}
+
+#[test]
+fn keys_of_other_users_are_rotated_and_standard_output_is_a_sink() {
+    let stage = Stage::new();
+    let call = stage.setup.client().create_api_key("a").created_by(USER).role("member");
+    call.send_blocking().unwrap();
+    let started = stage.rotate(&["a", "--user", USER, "--out", "-", "--expires-in", "1d"]);
+    let key = stage.setup.client().get_api_key("a.r2").user(USER).reveal(true);
+    let key = key.send_blocking().unwrap();
+    assert_eq!(key.expiry_time.unwrap().instant(), Some(whole_second(stage.clock.now()) + DAY));
+    assert_eq!(started.done(), format!("{}\n", key.key.expose_secret()));
+}
+
+/// The date of a response has no fractions.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_journal_is_the_operators_own_and_follows_xdg_state_home() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::new();
+    stage.start(&[]).done();
+    let journal = stage.setup.path(".local/state/rockset-apikeys/rotations");
+    assert_eq!(fs::metadata(&journal).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(has_entries(&journal));
+
+    let mut command = stage.setup.program();
+    command.env("XDG_STATE_HOME", stage.setup.path("state"));
+    run(command.args(["rotate", "status", "--format", "csv"])).done();
+    assert!(!has_entries(&stage.setup.path("state/rockset-apikeys/rotations")));
+}
+
+fn has_entries(journal: &Path) -> bool {
+    fs::read_dir(journal).unwrap().count() > 0
+}
+
+#[test]
+fn the_commands_that_are_shown_work_in_a_shell() {
+    let stage = Stage::new();
+    let started = stage.start(&["--format", "json"]).json();
+    let next = started["next"].as_str().unwrap();
+    let path = Path::new(env!("CARGO_BIN_EXE_rockset-apikeys")).parent().unwrap();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", next]).env("PATH", path).env("HOME", stage.setup.home());
+    shell.env("ROCKSET_APISERVER", stage.setup.server.url());
+    shell.env("ROCKSET_APIKEY", stage.setup.server.admin_key().expose_secret());
+    assert!(run(&mut shell).done().contains("step         suspend\n"));
+}
