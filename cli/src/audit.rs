@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::config::Flags;
 use crate::failure::{Code, Failure};
-use crate::output::{self, Format, Record};
+use crate::output::{self, Format};
 use crate::{Globals, note};
 
 #[derive(clap::Args)]
@@ -117,18 +117,19 @@ fn show(Progress { done, total }: Progress) {
 fn write(format: Format, findings: &[Finding], flags: &Flags) -> Result<Code, Failure> {
     let fix = |finding: &Finding| flags.command(finding.fix.iter().map(String::as_str));
     if format != Format::Table {
-        let record = |finding: &Finding| -> Record {
-            vec![
-                ("severity", json!(finding.severity)),
-                ("kind", json!(finding.kind)),
-                ("user", json!(finding.user)),
-                ("name", json!(finding.name)),
-                ("evidence", json!(finding.evidence)),
-                ("precision_seconds", json!(finding.precision_seconds)),
-                ("fix", json!(fix(finding))),
+        let names = ["severity", "kind", "user", "name", "evidence", "precision_seconds", "fix"];
+        let values = |finding: &Finding| {
+            [
+                json!(finding.severity),
+                json!(finding.kind),
+                json!(finding.user),
+                json!(finding.name),
+                json!(finding.evidence),
+                json!(finding.precision_seconds),
+                json!(fix(finding)),
             ]
         };
-        return output::records_of(format, &findings.iter().map(record).collect::<Vec<_>>());
+        return output::records_of(format, names, &findings.iter().map(values).collect::<Vec<_>>());
     }
     let block = |finding: &Finding| {
         let precision = finding.precision_seconds;

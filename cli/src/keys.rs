@@ -140,7 +140,7 @@ impl List {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
         let client = globals.config()?.client;
         let keys = client.list_api_keys().user(self.user.user).await?;
-        output::keys(globals.format, &keys, false)
+        output::keys(globals.format, &keys)
     }
 }
 
@@ -317,7 +317,7 @@ impl Targets {
             }
         }
         if !done.is_empty() {
-            output::keys(globals.format, &done, false)?;
+            output::keys(globals.format, &done)?;
         }
         Failure::all(failed, done.len()).map_or(Ok(Code::Done), Err)
     }

@@ -22,9 +22,6 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// The fields of something, in the order of columns.
-pub(crate) type Record = Vec<(&'static str, Value)>;
-
 /// The widest table.
 const COLUMNS: usize = 100;
 const GAP: &str = "  ";
@@ -53,10 +50,9 @@ pub(crate) fn failed(error: &dyn std::error::Error) -> Failure {
 }
 
 /// Writes keys.
-pub(crate) fn keys(format: Format, keys: &[ApiKey], include_key: bool) -> Result<Code, Failure> {
+pub(crate) fn keys(format: Format, keys: &[ApiKey]) -> Result<Code, Failure> {
     if format != Format::Table {
-        let records = keys.iter().map(|key| fields(key, include_key)).collect::<Vec<_>>();
-        return records_of(format, &records);
+        return records_of(format, KEY, &keys.iter().map(values).collect::<Vec<_>>());
     }
     let header = ["NAME", "STATE", "ROLE", "EXPIRES (UTC)", "LAST USED (UTC)", "CREATED", "KEY"];
     let rows = keys.iter().map(|key| {
@@ -76,7 +72,11 @@ pub(crate) fn keys(format: Format, keys: &[ApiKey], include_key: bool) -> Result
 
 /// Writes one key.
 pub(crate) fn key(format: Format, key: &ApiKey, include_key: bool) -> Result<Code, Failure> {
-    record(format, &fields(key, include_key))
+    let mut fields = KEY.into_iter().zip(values(key)).collect::<Vec<_>>();
+    if include_key {
+        fields.push(("key", json!(key.key.secret())));
+    }
+    record(format, &fields)
 }
 
 /// Writes one record, as a JSON object or a line per field.
@@ -95,27 +95,40 @@ pub(crate) fn record(format: Format, record: &[(&'static str, Value)]) -> Result
             data(record.iter().map(line).collect::<String>().as_bytes())
         }
         Format::Json => data(format!("{}\n", object(record)).as_bytes()),
-        Format::Ndjson | Format::Csv => records_of(format, &[record.to_vec()]),
+        Format::Ndjson => data(format!("{}\n", object(record)).as_bytes()),
+        Format::Csv => {
+            let names = record.iter().map(|(name, _)| *name);
+            let rows = [record.iter().map(|(_, value)| value)];
+            data(&csv(names, rows).map_err(|error| failed(&error))?)
+        }
     }
 }
 
 /// Writes records in a format for programs.
-pub(crate) fn records_of(format: Format, records: &[Record]) -> Result<Code, Failure> {
-    let objects = records.iter().map(|record| object(record));
+pub(crate) fn records_of<const N: usize>(
+    format: Format,
+    names: [&'static str; N],
+    records: &[[Value; N]],
+) -> Result<Code, Failure> {
+    let objects = records
+        .iter()
+        .map(|values| object(&names.into_iter().zip(values.iter().cloned()).collect::<Vec<_>>()));
     match format {
         Format::Ndjson => data(objects.map(|it| format!("{it}\n")).collect::<String>().as_bytes()),
-        Format::Csv => data(&csv(records).map_err(|error| failed(&error))?),
+        Format::Csv => data(&csv(names, records).map_err(|error| failed(&error))?),
         _ => data(format!("{}\n", Value::Array(objects.collect())).as_bytes()),
     }
 }
 
-fn csv(records: &[Record]) -> Result<Vec<u8>, csv::Error> {
+/// Returns the lines, the one with the names always.
+fn csv<'a>(
+    names: impl IntoIterator<Item = &'static str>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = &'a Value>>,
+) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    if let Some(first) = records.first() {
-        writer.write_record(first.iter().map(|(name, _)| *name))?;
-    }
-    for record in records {
-        writer.write_record(record.iter().map(|(_, value)| cell(value)))?;
+    writer.write_record(names)?;
+    for row in rows {
+        writer.write_record(row.into_iter().map(cell))?;
     }
     writer.into_inner().map_err(|error| error.into_error().into())
 }
@@ -125,7 +138,7 @@ fn object(record: &[(&'static str, Value)]) -> Value {
 }
 
 /// Returns a value as the text of a cell.
-pub(crate) fn cell(value: &Value) -> String {
+fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -133,22 +146,32 @@ pub(crate) fn cell(value: &Value) -> String {
     }
 }
 
-fn fields(key: &ApiKey, include_key: bool) -> Record {
-    let mut record = vec![
-        ("name", json!(key.name)),
-        ("state", json!(key.state)),
-        ("role", json!(key.role)),
-        ("created_by", json!(key.created_by)),
-        ("created_by_apikey_name", json!(key.created_by_apikey_name)),
-        ("created_at", json!(key.created_at)),
-        ("expiry_time", json!(key.expiry_time)),
-        ("last_access_time", json!(key.last_access_time)),
-        ("identifier", json!(key.key.identifier())),
-    ];
-    if include_key {
-        record.push(("key", json!(key.key.secret())));
-    }
-    record
+/// The fields of a key.
+const KEY: [&str; 9] = [
+    "name",
+    "state",
+    "role",
+    "created_by",
+    "created_by_apikey_name",
+    "created_at",
+    "expiry_time",
+    "last_access_time",
+    "identifier",
+];
+
+/// Returns the values of the fields of `KEY`.
+fn values(key: &ApiKey) -> [Value; 9] {
+    [
+        json!(key.name),
+        json!(key.state),
+        json!(key.role),
+        json!(key.created_by),
+        json!(key.created_by_apikey_name),
+        json!(key.created_at),
+        json!(key.expiry_time),
+        json!(key.last_access_time),
+        json!(key.key.identifier()),
+    ]
 }
 
 /// Writes a table. The widest columns are cut until it fits.

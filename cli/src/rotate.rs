@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::failure::{Code, Failure};
 use crate::keys::duration;
-use crate::output::{self, Format, Record};
+use crate::output::{self, Format};
 use crate::prompt::confirm;
 use crate::sink::{Sink, Written, run};
 use crate::{Globals, RESUME, note, whoami};
@@ -143,6 +143,10 @@ fn usage(message: String) -> Failure {
     Failure::new(Code::Usage, message)
 }
 
+/// The fields of a rotation.
+const FIELDS: [&str; 9] =
+    ["id", "step", "user", "old", "new", "started_at", "waits_until", "failure", "next"];
+
 /// The rotations of a journal.
 struct Rotations<'a> {
     globals: &'a Globals,
@@ -184,12 +188,13 @@ impl Rotations<'_> {
             note(&format!("next: {}", self.next(&entry)));
             return Ok(Code::Done);
         }
-        output::record(self.globals.format, &self.fields(&entry))
+        self.show(&entry)
     }
 
     async fn continue_with(&self, command: Existing) -> Result<Code, Failure> {
         let entry = match command {
-            Existing::Status { id } => return self.show(id),
+            Existing::Status { id: Some(id) } => return self.show(&self.entry(&id)?),
+            Existing::Status { id: None } => return self.show_all(&self.entries()?),
             Existing::Resume { id, force } => return self.resume(id, force).await,
             Existing::Finish { which, force, yes } => {
                 let entry = self.only(which)?;
@@ -210,7 +215,7 @@ impl Rotations<'_> {
             }
         };
         let entry = entry.map_err(|error| self.failed(error))?;
-        output::record(self.globals.format, &self.fields(&entry))
+        self.show(&entry)
     }
 
     /// Continues a rotation, or all that are unfinished. One that fails does not keep the others.
@@ -223,26 +228,16 @@ impl Rotations<'_> {
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
             match self.rotator(&entry, force)?.resume(&entry.id).await {
-                Ok(entry) => done.push(self.fields(&entry)),
+                Ok(entry) => done.push(entry),
                 Err(error) => failed.push(self.failed(error)),
             }
         }
         match &done[..] {
-            [entry] if is_one => output::record(self.globals.format, entry)?,
+            [entry] if is_one => self.show(entry)?,
             [] if !failed.is_empty() => Code::Done,
-            _ => self.table(&done)?,
+            _ => self.show_all(&done)?,
         };
         Failure::all(failed, done.len()).map_or(Ok(Code::Done), Err)
-    }
-
-    fn show(&self, id: Option<String>) -> Result<Code, Failure> {
-        match id {
-            Some(id) => output::record(self.globals.format, &self.fields(&self.entry(&id)?)),
-            None => {
-                let entries = self.entries()?;
-                self.table(&entries.iter().map(|entry| self.fields(entry)).collect::<Vec<_>>())
-            }
-        }
     }
 
     fn entries(&self) -> Result<Vec<Entry>, Failure> {
@@ -372,17 +367,24 @@ impl Rotations<'_> {
         Err(Failure::new(Code::Failed, format!("the rotation cannot start: {count} checks failed")))
     }
 
-    fn fields(&self, entry: &Entry) -> Record {
-        vec![
-            ("id", json!(entry.id)),
-            ("step", json!(entry.step)),
-            ("user", json!(entry.user)),
-            ("old", json!(entry.old)),
-            ("new", json!(entry.new)),
-            ("started_at", json!(entry.started_at)),
-            ("waits_until", json!(entry.waits_until())),
-            ("failure", json!(entry.failure)),
-            ("next", if entry.step.is_final() { Value::Null } else { json!(self.next(entry)) }),
+    /// Shows one rotation.
+    fn show(&self, entry: &Entry) -> Result<Code, Failure> {
+        let fields = FIELDS.into_iter().zip(self.values(entry)).collect::<Vec<_>>();
+        output::record(self.globals.format, &fields)
+    }
+
+    /// Returns the values of `FIELDS`.
+    fn values(&self, entry: &Entry) -> [Value; 9] {
+        [
+            json!(entry.id),
+            json!(entry.step),
+            json!(entry.user),
+            json!(entry.old),
+            json!(entry.new),
+            json!(entry.started_at),
+            json!(entry.waits_until()),
+            json!(entry.failure),
+            if entry.step.is_final() { Value::Null } else { json!(self.next(entry)) },
         ]
     }
 
@@ -390,16 +392,16 @@ impl Rotations<'_> {
         self.globals.flags.command(["rotate", "resume", &entry.id])
     }
 
-    fn table(&self, entries: &[Record]) -> Result<Code, Failure> {
+    /// Shows rotations.
+    fn show_all(&self, entries: &[Entry]) -> Result<Code, Failure> {
         if self.globals.format != Format::Table {
-            return output::records_of(self.globals.format, entries);
+            let values = entries.iter().map(|entry| self.values(entry)).collect::<Vec<_>>();
+            return output::records_of(self.globals.format, FIELDS, &values);
         }
-        const COLUMNS: [&str; 6] = ["id", "step", "user", "old", "new", "waits_until"];
         let rows = entries.iter().map(|entry| {
-            COLUMNS.map(|column| {
-                let field = entry.iter().find(|(name, _)| *name == column);
-                field.map_or_else(String::new, |(_, value)| output::cell(value))
-            })
+            let until = entry.waits_until().map_or_else(String::new, ToString::to_string);
+            let Entry { id, step, user, old, new, .. } = entry.clone();
+            [id, step.to_string(), user, old, new, until]
         });
         output::table(["ID", "STEP", "USER", "OLD", "NEW", "WAITS UNTIL"], rows)
     }

@@ -231,7 +231,7 @@ impl fmt::Display for Plan {
         )?;
         writeln!(f, "successor  {:?}, {}", self.new, expiry(&self.new_expiry_time))?;
         writeln!(f, "role       {}", self.role.as_deref().unwrap_or("all roles of the owner"))?;
-        write!(f, "overlap    {:#}, then suspended for {:#}", show(self.overlap), show(self.hold))?;
+        write!(f, "overlap    {}, then suspended for {}", show(self.overlap), show(self.hold))?;
         for check in &self.checks {
             let mark = if check.is_passed { "ok  " } else { "FAIL" };
             write!(f, "\n{mark}       {}: {}", check.what, check.finding)?;
@@ -240,8 +240,13 @@ impl fmt::Display for Plan {
     }
 }
 
-fn show(duration: Duration) -> SignedDuration {
-    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+/// Returns a duration in days, if it is some whole days, or as jiff shows it.
+fn show(duration: Duration) -> String {
+    let days = duration.as_secs() / DAY.as_secs();
+    if days > 1 && duration == Duration::from_secs(days.saturating_mul(DAY.as_secs())) {
+        return format!("{days}d");
+    }
+    format!("{:#}", SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
 }
 
 #[cfg(test)]

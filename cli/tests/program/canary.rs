@@ -38,6 +38,12 @@ fn only_the_sinks_have_values() {
         &["list", &key_option],
         &["list", "--api-server", admin],
         &["list", "--api-server", "127.0.0.1:1"],
+        &["rotate", "a", "--out", "file:sink", "--dry-run"],
+        &["rotate", "a", "--out", "file:sink", "--test-cmd", "exit 1"],
+        &["rotate", "a", "--out", "file:sink", "--out", "exec:exit 1"],
+        &["rotate", "a", "--out", "file:sink", "--compromised"],
+        &["rotate", "status"],
+        &["rotate", "rollback", "--yes"],
         &["delete", "a", "b", "--yes"],
         &["--help"],
     ];

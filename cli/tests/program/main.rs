@@ -13,6 +13,8 @@ mod kill;
 #[cfg(unix)]
 mod rotate;
 mod sinks;
+#[cfg(unix)]
+mod standalone;
 mod support;
 #[cfg(unix)]
 mod terminal;

@@ -293,7 +293,8 @@ fn the_journal_is_the_operators_own_and_follows_xdg_state_home() {
 
     let mut command = stage.setup.program();
     command.env("XDG_STATE_HOME", stage.setup.path("state"));
-    run(command.args(["rotate", "status", "--format", "csv"])).done();
+    let status = run(command.args(["rotate", "status", "--format", "csv"])).done();
+    assert_eq!(status, "id,step,user,old,new,started_at,waits_until,failure,next\n");
     assert!(!has_entries(&stage.setup.path("state/rockset-apikeys/rotations")));
 }
 

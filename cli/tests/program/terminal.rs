@@ -67,6 +67,20 @@ fn no_question_is_asked_with_yes_without_input_and_under_ci() {
 }
 
 #[test]
+fn a_rotation_asks_before_it_is_cut_short_or_undone() {
+    let setup = Setup::new();
+    setup.client().create_api_key("a").role("member").send_blocking().unwrap();
+    ends_with(&mut start(setup.program(), &["rotate", "a", "--out", "file:a"]), 0);
+    for (command, question) in [("finish", "Retire a before"), ("rollback", "Restore a and")] {
+        let mut session = start(setup.program(), &["rotate", command]);
+        session.exp_string(question).unwrap();
+        session.send_line("n").unwrap();
+        ends_with(&mut session, 1);
+    }
+    assert_eq!(setup.names(), ["initial", "a", "a.r2"]);
+}
+
+#[test]
 fn output_has_no_colour_and_help_none_with_no_color() {
     let setup = Setup::new();
     assert!(!ends_with(&mut start(setup.program(), &["list"]), 0).contains('\u{1b}'));
