@@ -16,9 +16,10 @@ use xtask::listing::{external_types, is_recorded};
 /// change together.
 const TOOLCHAIN: &str = "1.95.0";
 
-const PACKAGES: [&str; 2] = ["rockset-apikeys", "rockset-apikeys-server"];
+const PACKAGES: [&str; 3] =
+    ["rockset-apikeys", "rockset-apikeys-admin", "rockset-apikeys-server"];
 
-/// Types and traits of other crates in both APIs: a new breaking version of such a crate breaks
+/// Types and traits of other crates in these APIs: a new breaking version of such a crate breaks
 /// them.
 const EXTERNAL_TYPES: &[&str] = &[
     // Requests and responses of a client's caller.
@@ -30,6 +31,7 @@ const EXTERNAL_TYPES: &[&str] = &[
     "httpmock::api::spec::Then",
     "httpmock::api::spec::When",
     // Times.
+    "jiff::civil::date::Date",
     "jiff::error::Error",
     "jiff::signed_duration::SignedDuration",
     "jiff::timestamp::Timestamp",
@@ -39,9 +41,12 @@ const EXTERNAL_TYPES: &[&str] = &[
     // Settings that the builder has no method for.
     "reqwest::async_impl::client::Client",
     "reqwest::async_impl::client::ClientBuilder",
-    // The server's use of the client's types.
+    // The client's types in the other packages.
     "rockset_apikeys::client::Client",
+    "rockset_apikeys::error::Error",
+    "rockset_apikeys::generated::types::ApiKey",
     "rockset_apikeys::values::ApiKeyValue",
+    "rockset_apikeys::values::Timestamp",
     // Traits of the contract's types.
     "schemars::JsonSchema",
     "schemars::generate::SchemaGenerator",
