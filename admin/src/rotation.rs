@@ -54,7 +54,7 @@
 //!
 //! # Without async
 //!
-//! Call the methods in `block_on` of a tokio runtime with `enable_all`.
+//! Run the methods by [`block_on`](crate::block_on).
 
 mod adopt;
 mod destination;

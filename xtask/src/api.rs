@@ -16,8 +16,7 @@ use xtask::listing::{external_types, is_recorded};
 /// change together.
 const TOOLCHAIN: &str = "1.95.0";
 
-const PACKAGES: [&str; 3] =
-    ["rockset-apikeys", "rockset-apikeys-admin", "rockset-apikeys-server"];
+const PACKAGES: [&str; 3] = ["rockset-apikeys", "rockset-apikeys-admin", "rockset-apikeys-server"];
 
 /// Types and traits of other crates in these APIs: a new breaking version of such a crate breaks
 /// them.

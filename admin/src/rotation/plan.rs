@@ -207,7 +207,11 @@ impl Plan {
 
     pub(super) fn check_state(&mut self, old: &ApiKey) {
         let is_active = old.state == Some(KeyState::Active);
+        let expiry = old.expiry_time.as_ref().and_then(Timestamp::instant);
         let found = match &old.state {
+            Some(_) if expiry.is_some_and(|expiry| expiry <= self.now) => {
+                Err("expired; create another key".to_owned())
+            }
             Some(state) if is_active => Ok(state.as_str().to_owned()),
             Some(state) => Err(format!("{}; activate it or create another key", state.as_str())),
             None => Err("the server does not tell it".to_owned()),

@@ -84,6 +84,10 @@ async fn a_plan_changes_nothing_and_names_what_is_in_the_way() {
     let error = world.rotator().rotate(&rotation()).await.unwrap_err();
     assert!(error.is_unchanged() && error.to_string().contains("SUSPENDED"), "{error}");
 
+    world.clock.advance(SignedDuration::from_hours(91 * 24));
+    let error = world.rotator().rotate(&rotation()).await.unwrap_err();
+    assert!(error.is_unchanged() && error.to_string().contains("expired"), "{error}");
+
     let missing = Rotation::of("no-such-key").user(DEV);
     let error = world.rotator().rotate(&missing).await.unwrap_err();
     assert!(error.is_unchanged() && error.is_not_found(), "{error}");
@@ -364,6 +368,12 @@ async fn the_last_administrator_key_is_rotated_without_losing_access() {
     assert_eq!((entry.step, entry.user.as_str()), (Step::Hold, ADMIN));
     assert!(server.client().list_api_keys().await.unwrap_err().is_unauthorized());
     assert_eq!(rotator.client().list_api_keys().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn block_on_in_a_runtime_is_an_error_and_runs_nothing() {
+    let error = rockset_apikeys_admin::block_on(async { panic!("it runs") }).unwrap_err();
+    assert!(error.to_string().contains("await"), "{error}");
 }
 
 #[tokio::test]
