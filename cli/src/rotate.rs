@@ -165,18 +165,16 @@ impl Rotations<'_> {
         if let [own] = &whoami::own_keys(&self.config).await?[..] {
             builder = builder.client_key(&own.name);
         }
-        let mut rotation = Rotation::of(start.name).overlap(start.overlap).hold(start.hold);
+        let mut rotation = Rotation::of(start.name)
+            .overlap(start.overlap)
+            .hold(start.hold)
+            .compromised(start.compromised)
+            .suspend_first(start.suspend_first);
         if let Some(user) = start.user {
             rotation = rotation.user(user);
         }
         if let Some(lifetime) = start.expires_in {
             rotation = rotation.expires_in(lifetime);
-        }
-        if start.compromised {
-            rotation = rotation.compromised(true);
-        }
-        if start.suspend_first {
-            rotation = rotation.suspend_first(true);
         }
         let rotator = self.build(builder)?;
         if start.dry_run {
@@ -423,6 +421,7 @@ fn progress(entry: &Entry) -> String {
             }
             None => format!("{new} works"),
         },
+        Step::Suspend if entry.is_compromised => format!("suspend {old}"),
         Step::Suspend => format!("suspend {old} at {until}, if it is not used any more"),
         Step::Hold => format!("{old} is suspended; delete it at {until}"),
         Step::Delete => format!("delete {old}"),
