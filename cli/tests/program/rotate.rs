@@ -208,15 +208,17 @@ fn several_rotations_are_resumed_together_and_told_apart() {
 #[test]
 fn a_rotation_is_resumed_in_any_directory_with_its_sinks_and_its_test() {
     let stage = Stage::new();
-    let dies = "test -e killed || { touch killed; kill -9 $PPID; }";
-    assert_eq!(stage.start(&["--test-cmd", dies]).code, None);
-    assert_eq!(stage.step(), "test");
-    fs::create_dir(stage.setup.path("elsewhere")).unwrap();
-    fs::write(stage.setup.path("elsewhere/killed"), "").unwrap();
+    let dies = "exec:test -e killed || { touch killed; kill -9 $PPID; }; cat > /dev/null";
+    let arguments = ["my-app", "--out", dies, "--out", SINK, "--test-cmd", "cat > tested"];
+    assert_eq!(stage.rotate(&arguments).code, None);
+    assert_eq!(stage.step(), "distribute");
+    let elsewhere = stage.setup.path("elsewhere");
+    stage.setup.write("elsewhere/killed", "");
     let mut command = stage.setup.program();
-    run(command.args(["rotate", "resume"]).current_dir(stage.setup.path("elsewhere"))).done();
-    stage.assert_deployed_works();
-    assert_eq!(stage.step(), "suspend");
+    run(command.args(["rotate", "resume"]).current_dir(elsewhere)).done();
+    let value = stage.setup.value("my-app.r2");
+    assert_eq!(stage.setup.read(".env"), format!("A=1\nKEY={value}\n"));
+    assert_eq!(stage.setup.read("elsewhere/tested"), value);
 }
 
 #[test]
