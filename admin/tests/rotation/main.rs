@@ -210,7 +210,10 @@ async fn a_failure_after_suspend_first_activates_nothing_until_it_is_rolled_back
     let error = rotator().rotate(&rotation().suspend_first(true)).await.unwrap_err();
     assert!(!error.is_rolled_back() && !error.is_unchanged(), "{error}");
     assert_eq!(world.key("my-app").await.state, Some(KeyState::Suspended));
+    rotator().rollback(error.id().unwrap()).await.unwrap();
+    assert_eq!(world.key("my-app").await.state, Some(KeyState::Active));
 
+    let error = rotator().rotate(&rotation().suspend_first(true)).await.unwrap_err();
     is_down.store(false, Ordering::Relaxed);
     let entry = rotator().resume(error.id().unwrap()).await.unwrap();
     assert_eq!(entry.step, Step::Hold);

@@ -117,6 +117,7 @@ fn a_dry_run_changes_nothing_and_says_what_is_in_the_way() {
     stage.rotate(&["my-app"]).failed(2, "--out");
     stage.rotate(&[]).failed(2, "--out");
     stage.start(&["--out", "-", "--format", "json"]).failed(2, "--format");
+    stage.start(&["--out", "file:missing/key"]).failed(1, "the rotation cannot start");
     assert_eq!(stage.setup.names(), ["initial", "my-app", "my-app.r3"]);
     assert_eq!((stage.setup.read(".env"), stage.last()), (env, None));
 }
@@ -169,7 +170,10 @@ fn a_rotation_is_finished_rolled_back_or_closed_early() {
     stage.rotate(&["rollback", "--yes"]).failed(5, "unfinished");
     stage.start(&[]).done();
     stage.rotate(&["finish"]).failed(2, "--yes");
-    stage.rotate(&["finish", "--yes"]).done();
+    let soon = whole_second(stage.clock.now()) + SignedDuration::from_secs(10);
+    let finished = stage.rotate(&["finish", "--yes"]);
+    assert!(finished.stderr.contains(&format!("delete it at {soon}")), "{finished:?}");
+    finished.done();
     assert_eq!(stage.state("my-app"), KeyState::Suspended);
     stage.rotate(&["rollback", "--yes"]).done();
     assert_eq!((stage.step(), stage.state("my-app")), ("rolled-back".into(), KeyState::Active));
