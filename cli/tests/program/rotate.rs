@@ -107,6 +107,8 @@ fn a_dry_run_changes_nothing_and_says_what_is_in_the_way() {
     let plan = stage.start(&["--dry-run", "--expires-in", "30d", "--format", "json"]).json();
     assert_eq!((&plan["new"], &plan["is_ready"]), (&"my-app.r2".into(), &true.into()));
 
+    stage.start(&["--out", "file:no/key"]).failed(1, "cannot start: destination \"file:");
+
     stage.setup.client().create_api_key("my-app.r3").send_blocking().unwrap();
     stage.setup.run(&["suspend", "my-app.r3", "--yes"]).done();
     let plan = stage.start(&["--dry-run"]);
@@ -117,7 +119,6 @@ fn a_dry_run_changes_nothing_and_says_what_is_in_the_way() {
     stage.rotate(&["my-app"]).failed(2, "--out");
     stage.rotate(&[]).failed(2, "--out");
     stage.start(&["--out", "-", "--format", "json"]).failed(2, "--format");
-    stage.start(&["--out", "file:missing/key"]).failed(1, "the rotation cannot start");
     assert_eq!(stage.setup.names(), ["initial", "my-app", "my-app.r3"]);
     assert_eq!((stage.setup.read(".env"), stage.last()), (env, None));
 }
