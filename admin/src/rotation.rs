@@ -44,7 +44,8 @@
 //! | delete | deleted | no |
 //!
 //! The old key is retired only if it was not used after the distribution, and the successor still
-//! works.
+//! works. With [`Rotation::suspend_first`] it is suspended from the beginning, and only a roll-back
+//! that is asked for activates it.
 //!
 //! # The client's own key
 //!
