@@ -5,13 +5,15 @@
 //! Each edit counts its places. Where the count is not what the contract asks for, the generator
 //! has changed and the edit fails.
 
-use proc_macro2::Span;
+use std::str::FromStr;
+
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Block, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta,
-    Path, Stmt, Token, parse_quote,
+    Attribute, Block, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Local, Macro,
+    Meta, Path, Stmt, Token, parse_quote,
 };
 
 /// Encodes path segments with the crate's function. The generator's own leaves the backslash, which
@@ -43,6 +45,32 @@ pub fn encode_path_segments(file: &mut File, expected: usize) -> Result<(), Stri
     let mut segments = Segments(0);
     segments.visit_file_mut(file);
     expect_places("encode_path", expected, segments.0)
+}
+
+/// Makes each URL of the server's, which is parsed once, in place of a text that is parsed with each
+/// request.
+pub fn extend_parsed_url(file: &mut File, expected: usize) -> Result<(), String> {
+    /// Edits `let url = format!("{}/…", client.baseurl, …);`.
+    struct Urls(usize);
+
+    impl VisitMut for Urls {
+        fn visit_local_mut(&mut self, local: &mut Local) {
+            let Some(init) = local.init.as_mut() else { return };
+            let Expr::Macro(format) = &mut *init.expr else { return };
+            let text = format.mac.tokens.to_string();
+            let path = text.replacen("client . baseurl", "client . inner . path ()", 1);
+            if let Ok(path) = TokenStream::from_str(&path)
+                && path.to_string() != text
+            {
+                *init.expr = parse_quote!(client.inner.url(&format!(#path)));
+                self.0 += 1;
+            }
+        }
+    }
+
+    let mut urls = Urls(0);
+    urls.visit_file_mut(file);
+    expect_places("client.baseurl", expected, urls.0)
 }
 
 /// Matches path segments in mocks as the client encodes them. The generator's own code puts a name

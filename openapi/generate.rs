@@ -67,6 +67,7 @@ fn generate(text: &str) -> Result<Code, String> {
     })
     .map_err(invalid_rust)?;
     edit::encode_path_segments(&mut client, table::path_segments(&spec))?;
+    edit::extend_parsed_url(&mut client, spec.operations().count())?;
     edit::without_api_version(&mut client, spec.operations().count())?;
     edit::decode_without_quoting(&mut client, table::json_responses(&spec))?;
 

@@ -537,6 +537,7 @@ impl ClientBuilder {
         let http = pools.any();
         let hook = Hook {
             pools: Arc::new(pools),
+            server: server.clone(),
             header: AUTHENTICATION_HEADER,
             authorization: Arc::clone(credentials.authorization()),
             attempt_headers: self.attempt_headers,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::Limited;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
-use reqwest::{Body, Request, Response, StatusCode};
+use reqwest::{Body, Request, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::error::Category;
@@ -37,6 +37,7 @@ pub struct Hook {
     /// Have the HTTP clients that send requests. The generated client's own may be one that follows
     /// redirects.
     pub(crate) pools: Arc<Pools>,
+    pub(crate) server: Url,
     pub(crate) header: HeaderName,
     pub(crate) authorization: Arc<Authorization>,
     pub(crate) attempt_headers: Option<AttemptHeaders>,
@@ -58,6 +59,18 @@ impl Hook {
 
     pub(crate) fn with_headers(&self, headers: &HeaderMap) -> Self {
         Self { headers: headers.clone(), ..self.clone() }
+    }
+
+    /// The path of the server's URL, without a slash at its end.
+    pub(crate) fn path(&self) -> &str {
+        self.server.path().trim_end_matches('/')
+    }
+
+    /// Returns a URL of the server.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.server.clone();
+        url.set_path(path);
+        url
     }
 
     /// Adds the headers of the client's user, and authenticates the request.

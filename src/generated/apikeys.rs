@@ -1116,7 +1116,9 @@ pub mod builder {
             let body = body
                 .and_then(|v| types::CreateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
-            let url = format!("{}/v1/orgs/self/users/self/apikeys", client.baseurl,);
+            let url = client
+                .inner
+                .url(&format!("{}/v1/orgs/self/users/self/apikeys", client.inner.path(),));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1210,11 +1212,11 @@ pub mod builder {
         ) -> Result<ResponseValue<types::ListApiKeysResponse>, Error<types::ErrorModel>> {
             let Self { client, user } = self;
             let user = user.map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys",
-                client.baseurl,
+                client.inner.path(),
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-            );
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1332,12 +1334,12 @@ pub mod builder {
             let user = user.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
             let reveal = reveal.map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.baseurl,
+                client.inner.path(),
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
                 crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
-            );
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1468,12 +1470,12 @@ pub mod builder {
             let body = body
                 .and_then(|v| types::UpdateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.baseurl,
+                client.inner.path(),
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
                 crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
-            );
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1582,12 +1584,12 @@ pub mod builder {
             let Self { client, user, name } = self;
             let user = user.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.baseurl,
+                client.inner.path(),
                 crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
                 crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
-            );
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
