@@ -14,7 +14,7 @@
 use reqwest::{Request, Response};
 use serde::de::DeserializeOwned;
 
-use crate::hook::Hook;
+use crate::hook::{self, Hook};
 
 include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
 
@@ -23,8 +23,12 @@ impl ClientHooks<Hook> for Client {
         self.inner.prepare(request).map_err(|reason| Error::Custom(reason.to_owned()))
     }
 
-    async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
-        self.inner.send::<ErrorBody>(request).await
+    fn exec(
+        &self,
+        request: Request,
+        _: &OperationInfo,
+    ) -> impl Future<Output = reqwest::Result<Response>> {
+        self.inner.send::<ErrorBody>(request)
     }
 }
 
@@ -34,8 +38,10 @@ async fn decode<T: DeserializeOwned, E>(
     client: &Client,
     mut response: Response,
 ) -> Result<ResponseValue<T>, Error<E>> {
+    // Smaller and quicker than the future of `Response::bytes`.
+    let mut body = Vec::new();
+    hook::read(&mut response, &mut body).await.map_err(Error::ResponseBodyError)?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let body = response.bytes().await.map_err(Error::ResponseBodyError)?;
     let value = client.inner.decode(&body);
     let value = value.map_err(|(error, page)| Error::InvalidResponsePayload(page.into(), error))?;
     Ok(ResponseValue::new(value, status, headers))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Limited;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Request, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
@@ -91,24 +91,43 @@ impl Hook {
 
     /// Sends the request once. A response that is not a success gets a body that decodes to the
     /// contract's error model, `M`.
-    pub(crate) async fn send<M>(&self, request: Request) -> reqwest::Result<Response>
+    pub(crate) fn send<M>(&self, request: Request) -> impl Future<Output = reqwest::Result<Response>>
     where
         M: DeserializeOwned + Serialize,
     {
         let authorization = request.headers().get(&self.header).cloned();
-        let key = authorization.as_ref().and_then(authorization::key);
-        let mut response = self.pools.current()?.execute(request).await?;
-        redaction::headers(response.headers_mut(), key);
-        if response.status().is_success() {
-            return Ok(self.limited(response));
+        // Begun here: the future has no place for the request.
+        let sending = self.pools.current().map(|http| http.execute(request));
+        async move {
+            let mut response = sending?.await?;
+            let key = authorization.as_ref().and_then(authorization::key);
+            redaction::headers(response.headers_mut(), key);
+            if response.status().is_success() {
+                return Ok(self.limited(response));
+            }
+            // In a box: most responses are successes.
+            Ok(Box::pin(self.with_error_model::<M>(response, authorization)).await)
         }
+    }
+
+    async fn with_error_model<M>(
+        &self,
+        mut response: Response,
+        authorization: Option<HeaderValue>,
+    ) -> Response
+    where
+        M: DeserializeOwned + Serialize,
+    {
+        let key = authorization.as_ref().and_then(authorization::key);
         let model = match redirect(&response, key) {
             Some(host) => message(format!("redirects to {host}, which is not followed")),
             None => {
-                let mut limited = self.limited(response);
-                let (body, is_whole) = read(&mut limited).await;
-                response = limited;
-                error_model::<M>(&body, is_whole, key)
+                response = self.limited(response);
+                // If it breaks off or stalls, its beginning is better than nothing, and the status
+                // is better than a timeout.
+                let mut body = Vec::new();
+                let whole = timeout(ERROR_BODY_TIMEOUT, read(&mut response, &mut body)).await;
+                error_model::<M>(&body, matches!(whole, Ok(Ok(()))), key)
             }
         };
         if response.status() == StatusCode::UNAUTHORIZED
@@ -117,7 +136,7 @@ impl Hook {
             self.authorization.reject(value);
         }
         response.headers_mut().remove(CONTENT_LENGTH);
-        Ok(http::Response::from(response).map(|_: Body| model.to_string()).into())
+        http::Response::from(response).map(|_: Body| model.to_string()).into()
     }
 
     /// Decodes the body of a success. An error quotes nothing of it; an HTML page, such as that of
@@ -215,19 +234,10 @@ fn message(text: String) -> Value {
     json!({ "message": text })
 }
 
-/// Reads the body of an error response, and whether it is whole. If it breaks off or stalls, its
-/// beginning is better than nothing, and the status is better than a timeout.
-async fn read(response: &mut Response) -> (Vec<u8>, bool) {
-    let mut body = Vec::new();
-    let whole = timeout(ERROR_BODY_TIMEOUT, async {
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return true,
-                Err(_) => return false,
-            }
-        }
-    });
-    let is_whole = whole.await.unwrap_or(false);
-    (body, is_whole)
+/// Reads the rest of a body, as far as it comes.
+pub(crate) async fn read(response: &mut Response, body: &mut Vec<u8>) -> reqwest::Result<()> {
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+    }
+    Ok(())
 }
