@@ -37,7 +37,10 @@ pub struct Hook {
     /// Have the HTTP clients that send requests. The generated client's own may be one that follows
     /// redirects.
     pub(crate) pools: Arc<Pools>,
-    pub(crate) server: Url,
+    /// The path of the server's URL, without a slash at its end.
+    pub(crate) path: String,
+    /// A URL of the server with a long path, so that a copy has the room for any other.
+    pub(crate) roomy_url: Url,
     pub(crate) header: HeaderName,
     pub(crate) authorization: Arc<Authorization>,
     pub(crate) attempt_headers: Option<AttemptHeaders>,
@@ -61,14 +64,9 @@ impl Hook {
         Self { headers: headers.clone(), ..self.clone() }
     }
 
-    /// The path of the server's URL, without a slash at its end.
-    pub(crate) fn path(&self) -> &str {
-        self.server.path().trim_end_matches('/')
-    }
-
-    /// Returns a URL of the server.
+    /// Returns the URL with this path. Only the path is parsed.
     pub(crate) fn url(&self, path: &str) -> Url {
-        let mut url = self.server.clone();
+        let mut url = self.roomy_url.clone();
         url.set_path(path);
         url
     }
@@ -81,7 +79,9 @@ impl Hook {
             add(&mut added);
             headers.extend(added);
         }
-        headers.extend(self.headers.clone());
+        if !self.headers.is_empty() {
+            headers.extend(self.headers.clone());
+        }
         let value = self.authorization.current();
         let value =
             value.ok_or("the client's key is not known yet; send the request with `run`")?;
@@ -91,7 +91,10 @@ impl Hook {
 
     /// Sends the request once. A response that is not a success gets a body that decodes to the
     /// contract's error model, `M`.
-    pub(crate) fn send<M>(&self, request: Request) -> impl Future<Output = reqwest::Result<Response>>
+    pub(crate) fn send<M>(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = reqwest::Result<Response>>
     where
         M: DeserializeOwned + Serialize,
     {
@@ -110,14 +113,11 @@ impl Hook {
         }
     }
 
-    async fn with_error_model<M>(
+    async fn with_error_model<M: DeserializeOwned + Serialize>(
         &self,
         mut response: Response,
         authorization: Option<HeaderValue>,
-    ) -> Response
-    where
-        M: DeserializeOwned + Serialize,
-    {
+    ) -> Response {
         let key = authorization.as_ref().and_then(authorization::key);
         let model = match redirect(&response, key) {
             Some(host) => message(format!("redirects to {host}, which is not followed")),

@@ -1118,7 +1118,7 @@ pub mod builder {
                 .map_err(Error::InvalidRequest)?;
             let url = client
                 .inner
-                .url(&format!("{}/v1/orgs/self/users/self/apikeys", client.inner.path(),));
+                .url(&format!("{}/v1/orgs/self/users/self/apikeys", client.inner.path,));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1191,7 +1191,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct ListApiKeys<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
     }
     impl<'a> ListApiKeys<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -1199,7 +1199,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1214,8 +1214,8 @@ pub mod builder {
             let user = user.map_err(Error::InvalidRequest)?;
             let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys",
-                client.inner.path(),
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
             ));
             #[allow(unused_mut)]
             let mut request = client
@@ -1285,8 +1285,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct GetApiKey<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
-        name: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
+        name: Result<::std::borrow::Cow<'a, str>, String>,
         reveal: Result<Option<bool>, String>,
     }
     impl<'a> GetApiKey<'a> {
@@ -1300,7 +1300,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1309,7 +1309,7 @@ pub mod builder {
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for name failed".to_string()
@@ -1336,9 +1336,9 @@ pub mod builder {
             let reveal = reveal.map_err(Error::InvalidRequest)?;
             let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.inner.path(),
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
             ));
             #[allow(unused_mut)]
             let mut request = client
@@ -1409,8 +1409,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct UpdateApiKey<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
-        name: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
+        name: Result<::std::borrow::Cow<'a, str>, String>,
         body: Result<types::builder::UpdateApiKeyRequest, String>,
     }
     impl<'a> UpdateApiKey<'a> {
@@ -1424,7 +1424,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1433,7 +1433,7 @@ pub mod builder {
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for name failed".to_string()
@@ -1472,9 +1472,9 @@ pub mod builder {
                 .map_err(Error::InvalidRequest)?;
             let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.inner.path(),
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
             ));
             #[allow(unused_mut)]
             let mut request = client
@@ -1548,8 +1548,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct DeleteApiKey<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
-        name: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
+        name: Result<::std::borrow::Cow<'a, str>, String>,
     }
     impl<'a> DeleteApiKey<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -1561,7 +1561,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1570,7 +1570,7 @@ pub mod builder {
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for name failed".to_string()
@@ -1586,9 +1586,9 @@ pub mod builder {
             let name = name.map_err(Error::InvalidRequest)?;
             let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.inner.path(),
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
             ));
             #[allow(unused_mut)]
             let mut request = client
