@@ -3,8 +3,8 @@
 //! borrows; how a body is decoded, and how a mock serializes one; which headers are sent; and which
 //! server has the mocks.
 //!
-//! Each edit of behaviour counts its places. Where the count is not what the contract asks for, the generator
-//! has changed and the edit fails.
+//! Each edit of behaviour counts its places. Where the count is not what the contract asks for, the
+//! generator has changed and the edit fails.
 
 use proc_macro2::Span;
 use quote::ToTokens;
