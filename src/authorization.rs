@@ -44,5 +44,5 @@ impl Authorization {
 /// Returns the key in a header's value.
 pub(crate) fn key(value: &HeaderValue) -> Option<&str> {
     // Quicker than `to_str`, and every response passes here.
-    str::from_utf8(value.as_bytes()).ok()?.rsplit(' ').next()
+    str::from_utf8(value.as_bytes()).ok()?.splitn(2, ' ').last()
 }

@@ -8,7 +8,7 @@
 //
 // The only `unwrap` is in the generated `Client::new`, for TLS that cannot be set up. The crate
 // never calls it, and a program has no hook to give it but one that it takes out of a client made
-// here. A client made that way still sends through the hook's HTTP client.
+// here. A client made that way still sends through the hook's HTTP client and to its server.
 #![allow(missing_docs, clippy::all, clippy::unwrap_used)]
 
 use reqwest::{Request, Response};
@@ -40,7 +40,7 @@ fn decode<T: DeserializeOwned, E>(
 ) -> impl Future<Output = Result<ResponseValue<T>, Error<E>>> {
     // An `async fn` would have two places for the response.
     async move {
-        let mut body = Vec::new();
+        let mut body = bytes::Bytes::new();
         hook::read(&mut response, &mut body).await.map_err(Error::ResponseBodyError)?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let value = client.inner.decode(&body);

@@ -3,9 +3,11 @@
 //! decode it. Retries and deadlines are not known here.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http_body_util::Limited;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Request, Response, StatusCode, Url};
@@ -125,7 +127,7 @@ impl Hook {
                 response = self.limited(response);
                 // If it breaks off or stalls, its beginning is better than nothing, and the status
                 // is better than a timeout.
-                let mut body = Vec::new();
+                let mut body = Bytes::new();
                 let whole = timeout(ERROR_BODY_TIMEOUT, read(&mut response, &mut body)).await;
                 error_model::<M>(&body, matches!(whole, Ok(Ok(()))), key)
             }
@@ -234,10 +236,16 @@ fn message(text: String) -> Value {
     json!({ "message": text })
 }
 
-/// Reads the rest of a body, as far as it comes.
-pub(crate) async fn read(response: &mut Response, body: &mut Vec<u8>) -> reqwest::Result<()> {
+/// Reads the rest of a body, as far as it comes. Most are one chunk, which is not copied.
+pub(crate) async fn read(response: &mut Response, body: &mut Bytes) -> reqwest::Result<()> {
     while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
+        if body.is_empty() {
+            *body = chunk;
+            continue;
+        }
+        let mut joined = BytesMut::from(mem::take(body));
+        joined.extend_from_slice(&chunk);
+        *body = joined.freeze();
     }
     Ok(())
 }
