@@ -1,48 +1,91 @@
 //! Edits of the generated syntax tree, for what no setting of the generator changes: how a path
-//! segment is encoded, in the client and in the mocks; how a body is decoded, and how a mock
-//! serializes one; which headers are sent; and which server has the mocks.
+//! segment is encoded, in the client and in the mocks; how a URL is made; which texts a request
+//! borrows; how a body is decoded, and how a mock serializes one; which headers are sent; and which
+//! server has the mocks.
 //!
-//! Each edit counts its places. Where the count is not what the contract asks for, the generator
-//! has changed and the edit fails.
+//! Each edit of behaviour counts its places. Where the count is not what the contract asks for, the
+//! generator has changed and the edit fails.
 
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Block, Expr, ExprCall, ExprLit, ExprMethodCall, File, Lit, LitStr, Macro, Meta,
-    Path, Stmt, Token, parse_quote,
+    Attribute, Block, Expr, ExprCall, ExprLit, ExprMethodCall, File, Item, ItemStruct, Lit, LitStr,
+    Meta, Path, Stmt, Token, parse_quote,
 };
 
-/// Encodes path segments with the crate's function. The generator's own leaves the backslash, which
-/// URL parsers read as a slash, and accepts `.` and `..`, which they resolve.
+/// Encodes path segments with the crate's function, and gives the path of the URL to the hook. The
+/// generator's own encoding leaves the backslash, which URL parsers read as a slash, and accepts `.`
+/// and `..`, which they resolve; and its URL is a text, which is parsed as a whole.
 pub fn encode_path_segments(file: &mut File, expected: usize) -> Result<(), String> {
-    /// Edits the arguments of `format!("{}/…/{}", …, encode_path(&name.to_string()))`.
-    struct Segments(usize);
+    /// Edits `format!("{}/…/{}", …, encode_path(&name.to_string()))`.
+    #[derive(Default)]
+    struct Segments {
+        count: usize,
+        /// The builder at hand, which tells which parameters are texts.
+        builder: String,
+    }
 
     impl VisitMut for Segments {
-        fn visit_macro_mut(&mut self, call: &mut Macro) {
-            if !call.path.is_ident("format") {
-                return;
-            }
+        fn visit_item_struct_mut(&mut self, builder: &mut ItemStruct) {
+            self.builder = builder.to_token_stream().to_string();
+        }
+
+        fn visit_expr_mut(&mut self, expression: &mut Expr) {
+            visit_mut::visit_expr_mut(self, expression);
+            let Expr::Macro(call) = &*expression else { return };
             let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
-            let Ok(mut arguments) = call.parse_body_with(parser) else { return };
+            let Ok(mut arguments) = call.mac.parse_body_with(parser) else { return };
+            let mut is_url = false;
             for argument in &mut arguments {
+                if argument.to_token_stream().to_string() == "client . baseurl" {
+                    *argument = parse_quote!(client.inner.path);
+                    is_url = true;
+                }
                 if let Some(value) = only_argument(argument, "encode_path") {
-                    let name = receiver(value).to_token_stream().to_string();
+                    let name = receiver(value).to_token_stream();
+                    let text = name.to_string();
+                    if self.builder.contains(&format!(" {text} : Result < :: std :: borrow")) {
+                        *value = parse_quote!(&#name);
+                    }
                     *argument = parse_quote! {
-                        crate::path::segment(#name, #value).map_err(Error::InvalidRequest)?
+                        crate::path::segment(#text, #value).map_err(Error::InvalidRequest)?
                     };
-                    self.0 += 1;
+                    self.count += 1;
                 }
             }
-            call.tokens = arguments.to_token_stream();
+            if is_url {
+                *expression = parse_quote!(client.inner.url(&format!(#arguments)));
+                self.count += 1;
+            }
         }
     }
 
-    let mut segments = Segments(0);
+    let mut segments = Segments::default();
     segments.visit_file_mut(file);
-    expect_places("encode_path", expected, segments.0)
+    expect_places("encode_path and client.baseurl", expected, segments.count)
+}
+
+/// Lets requests borrow texts. The generator's own copy each of them twice.
+pub fn borrow_texts(file: &mut File) {
+    /// Edits the types of fields and of what setters take.
+    struct Texts;
+
+    impl VisitMut for Texts {
+        fn visit_path_mut(&mut self, path: &mut Path) {
+            visit_mut::visit_path_mut(self, path);
+            if path.to_token_stream().to_string() == ":: std :: string :: String" {
+                *path = parse_quote!(::std::borrow::Cow<'a, str>);
+            }
+        }
+    }
+
+    let builders = file.items.iter_mut().filter_map(|item| match item {
+        Item::Mod(module) if module.ident == "builder" => Some(module),
+        _ => None,
+    });
+    builders.for_each(|module| Texts.visit_item_mod_mut(module));
 }
 
 /// Matches path segments in mocks as the client encodes them. The generator's own code puts a name
@@ -272,8 +315,12 @@ mod tests {
     /// The generated code's shape, as of progenitor 0.15.
     const CLIENT: &str = r#"
         use progenitor_client::{encode_path, ResponseValue};
+        mod builder {
+            struct Get<'a> { user: Result<::std::string::String, String>, name: Result<i64, String> }
+            impl<'a> Get<'a> { fn user<V>(value: V) where V: TryInto<::std::string::String> {} }
+        }
         fn send() {
-            let url = format!("{}/users/{}/keys/{}", base,
+            let url = format!("{}/users/{}/keys/{}", client.baseurl,
                 encode_path(&user.to_string()), encode_path(&name.to_string()),);
             let mut header_map = HeaderMap::with_capacity(1usize);
             header_map.append(
@@ -308,11 +355,12 @@ mod tests {
 
     #[test]
     fn every_path_segment_and_every_body_goes_through_the_crates_functions() {
-        let client = edited(CLIENT, encode_path_segments, 2).expect("two segments");
+        let client = edited(CLIENT, encode_path_segments, 3).expect("two segments");
         // The arguments of a macro are printed with spaces of their own.
         let tokens = client.replace(char::is_whitespace, "");
         assert!(tokens.contains(r#"crate::path::segment("user",&user.to_string())"#), "{client}");
         assert!(tokens.contains(r#"crate::path::segment("name",&name.to_string())"#), "{client}");
+        assert!(tokens.contains("leturl=client.inner.url(&format!("), "{client}");
         let client = edited(CLIENT, decode_without_quoting, 2).expect("two bodies");
         assert!(!client.contains("from_response"), "{client}");
         assert!(client.contains("crate::generated::decode(client, response).await?"), "{client}");
@@ -327,6 +375,21 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_borrowed_and_nothing_else() {
+        let borrowed = |file: &mut File, places| {
+            borrow_texts(file);
+            encode_path_segments(file, places)
+        };
+        let client = edited(CLIENT, borrowed, 3).expect("two segments");
+        let tokens = client.replace(char::is_whitespace, "");
+        assert!(tokens.contains("user:Result<::std::borrow::Cow<'a,str>,String>"), "{client}");
+        assert!(tokens.contains("V:TryInto<::std::borrow::Cow<'a,str>>"), "{client}");
+        assert!(tokens.contains(r#"crate::path::segment("user",&user)"#), "{client}");
+        assert!(tokens.contains("name:Result<i64,String>"), "{client}");
+        assert!(tokens.contains(r#"crate::path::segment("name",&name.to_string())"#), "{client}");
+    }
+
+    #[test]
     fn the_mocks_are_those_of_the_crates_server() {
         let mock = edited(MOCK, use_own_mock_server, 1).expect("one server");
         assert!(mock.contains("impl MockServerExt for MockServer {}"), "{mock}");
@@ -336,7 +399,7 @@ mod tests {
     #[test]
     fn an_edit_fails_where_the_generated_code_has_another_shape() {
         let edits: [(Edit, &str, usize); 6] = [
-            (encode_path_segments, CLIENT, 2),
+            (encode_path_segments, CLIENT, 3),
             (decode_without_quoting, CLIENT, 2),
             (without_api_version, CLIENT, 1),
             (encode_mocked_segments, MOCK, 1),

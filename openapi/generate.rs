@@ -66,8 +66,10 @@ fn generate(text: &str) -> Result<Code, String> {
         }
     })
     .map_err(invalid_rust)?;
-    edit::encode_path_segments(&mut client, table::path_segments(&spec))?;
-    edit::without_api_version(&mut client, spec.operations().count())?;
+    edit::borrow_texts(&mut client);
+    let urls = spec.operations().count();
+    edit::encode_path_segments(&mut client, table::path_segments(&spec) + urls)?;
+    edit::without_api_version(&mut client, urls)?;
     edit::decode_without_quoting(&mut client, table::json_responses(&spec))?;
 
     let mock = without_panic(|| Generator::new(&settings).httpmock(&spec, "crate"))?;

@@ -43,5 +43,6 @@ impl Authorization {
 
 /// Returns the key in a header's value.
 pub(crate) fn key(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()?.rsplit(' ').next()
+    // Quicker than `to_str`, and every response passes here.
+    str::from_utf8(value.as_bytes()).ok()?.splitn(2, ' ').last()
 }

@@ -535,8 +535,13 @@ impl ClientBuilder {
             .map_err(|error| Error::rejected_because("the HTTP client cannot be set up", error))?;
 
         let http = pools.any();
+        let path = server.path().trim_end_matches('/').to_owned();
+        let mut roomy_url = server.clone();
+        roomy_url.set_path(&"-".repeat(200));
         let hook = Hook {
             pools: Arc::new(pools),
+            path,
+            roomy_url,
             header: AUTHENTICATION_HEADER,
             authorization: Arc::clone(credentials.authorization()),
             attempt_headers: self.attempt_headers,

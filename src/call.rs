@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::panic;
 use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http_body_util::LengthLimitError;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{Instrument, Span};
 
 use crate::authorization;
@@ -24,6 +25,9 @@ use crate::operation::Operation;
 use crate::report::CallReport;
 use crate::retry::{Next, Outcome, Retries, RetryBudget, RetryPolicy};
 use crate::span::{self, Unfinished};
+
+/// The longest time of a call; the clock could not add some.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// What all calls of a client share.
 #[derive(Clone)]
@@ -48,7 +52,7 @@ pub struct Options {
 
 /// What a call is about, for the text of its error.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Subject<'a> {
+pub struct Subject<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) user: Option<&'a str>,
 }
@@ -57,13 +61,13 @@ pub(crate) struct Subject<'a> {
 pub struct Sent<T> {
     pub(crate) response: ResponseValue<T>,
     attempts: u32,
-    elapsed: Duration,
+    start: Instant,
 }
 
 impl<T> Sent<T> {
     pub(crate) fn report(&self, settings: &Settings) -> CallReport {
         let response = Some((self.response.status(), self.response.headers()));
-        report(settings, self.attempts, self.elapsed, response)
+        report(settings, self.attempts, self.start.elapsed(), response)
     }
 }
 
@@ -78,6 +82,9 @@ fn report(
     CallReport::new(attempts, elapsed, response, key)
 }
 
+/// What an attempt comes to.
+pub(crate) type Attempt<T> = Result<ResponseValue<T>, generated::Error<ErrorBody>>;
+
 /// Makes a call: `send` makes and sends the generated request, once for each attempt.
 pub(crate) async fn run<T, F>(
     settings: &Settings,
@@ -87,106 +94,121 @@ pub(crate) async fn run<T, F>(
     send: impl Fn() -> F,
 ) -> Result<Sent<T>, Error>
 where
-    F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
+    F: Future<Output = Attempt<T>>,
 {
-    if let Some(reason) = &options.invalid {
+    let (start, time) = (Instant::now(), options.timeout.unwrap_or(settings.timeout));
+    if let Some(reason) = obstacle(options, start, time) {
         return Err(Error::not_sent(operation, reason));
     }
-    let time = options.timeout.unwrap_or(settings.timeout);
-    if time.is_zero() {
-        return Err(Error::not_sent(operation, "the timeout is zero"));
-    }
-    if Handle::try_current().is_err() {
-        let reason = "no tokio runtime runs this code; await the call in one, or use the feature \
-                      `blocking`";
-        return Err(Error::not_sent(operation, reason));
-    }
-    // Panics in a runtime without timers, as documented; nothing else tells.
-    if panic::catch_unwind(|| drop(sleep(time))).is_err() {
-        let reason = "the tokio runtime that runs this code has no timers; build it with \
-                      `enable_all`";
-        return Err(Error::not_sent(operation, reason));
-    }
-    let span = span::of_call(operation, &settings.server);
-    let unfinished = Unfinished::new(&span);
-    let policy = options.retry_policy.as_ref().unwrap_or(&settings.retry_policy);
-    // Pinned where they are made: these futures have kilobytes, which a move copies.
-    let attempts = pin!(attempts(settings, operation, subject, time, policy, send, &span));
-    let outcome = attempts.instrument(span.clone()).await;
+    let call = Call {
+        settings,
+        operation,
+        subject,
+        policy: options.retry_policy.as_ref().unwrap_or(&settings.retry_policy),
+        span: span::of_call(operation, &settings.server),
+        start,
+        deadline: start + time.min(LONGEST),
+    };
+    let unfinished = Unfinished::new(&call.span);
+    let outcome = pin!(call.attempts(&send)).instrument(call.span.clone()).await;
     unfinished.finished();
+    if outcome.as_ref().is_err_and(Error::is_rejected) {
+        span::rejected(&call.span);
+    }
     outcome
 }
 
-async fn attempts<T, F>(
-    settings: &Settings,
+/// Returns why a call cannot be made.
+fn obstacle(options: &Options, start: Instant, time: Duration) -> Option<&str> {
+    Some(if let Some(reason) = &options.invalid {
+        reason
+    } else if time.is_zero() {
+        "the timeout is zero"
+    } else if Handle::try_current().is_err() {
+        "no tokio runtime runs this code; await the call in one, or use the feature `blocking`"
+    // Panics in a runtime without timers, as documented; nothing else tells.
+    } else if panic::catch_unwind(|| drop(sleep_until(start))).is_err() {
+        "the tokio runtime that runs this code has no timers; build it with `enable_all`"
+    } else {
+        return None;
+    })
+}
+
+/// A call that has begun.
+struct Call<'a> {
+    settings: &'a Settings,
     operation: &'static Operation,
-    subject: Subject<'_>,
-    time: Duration,
-    policy: &RetryPolicy,
-    send: impl Fn() -> F,
-    span: &Span,
-) -> Result<Sent<T>, Error>
-where
-    F: Future<Output = Result<ResponseValue<T>, generated::Error<ErrorBody>>>,
-{
-    let start = Instant::now();
-    let left = || time.saturating_sub(start.elapsed());
-    let mut retries = Retries::new(policy, &settings.retry_budget, operation.kind());
-    let mut previous = None;
-    let mut has_new_key = false;
-    if let Err(error) = settings.credentials.refresh(left()).await {
-        span::rejected(span);
-        return Err(error);
+    subject: Subject<'a>,
+    policy: &'a RetryPolicy,
+    span: Span,
+    start: Instant,
+    deadline: Instant,
+}
+
+impl Call<'_> {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
-    loop {
-        // The HTTP client has the timeout of an attempt.
-        let failure = match timeout(left(), send()).await {
-            Ok(Ok(response)) => {
-                let attempts = retries.succeeded();
-                span::succeeded(span, response.status(), response.headers(), attempts);
-                return Ok(Sent { response, attempts, elapsed: start.elapsed() });
-            }
-            Ok(Err(error)) => match failure(error, operation, settings).await {
-                Ok(failure) => failure,
-                Err(rejected) => {
-                    span::rejected(span);
-                    return Err(rejected);
+
+    async fn attempts<T, F>(&self, send: &impl Fn() -> F) -> Result<Sent<T>, Error>
+    where
+        F: Future<Output = Attempt<T>>,
+    {
+        let credentials = &self.settings.credentials;
+        let mut retries =
+            Retries::new(self.policy, &self.settings.retry_budget, self.operation.kind());
+        let mut previous: Option<Box<Failure>> = None;
+        let mut has_new_key = false;
+        credentials.refresh(|| self.left()).await?;
+        loop {
+            // The HTTP client has the timeout of an attempt. Small boxes cost less than a large one.
+            let failure = match timeout_at(self.deadline, Box::pin(send())).await {
+                Ok(Ok(response)) => {
+                    let attempts = retries.succeeded();
+                    span::succeeded(&self.span, response.status(), response.headers(), attempts);
+                    return Ok(Sent { response, attempts, start: self.start });
                 }
-            },
-            Err(elapsed) => Failure::Timeout(match previous.take() {
-                Some(failure) => Earlier(failure).into(),
-                None => elapsed.into(),
-            }),
-        };
-        let outcome = failure.outcome();
-        let is_unauthorized = failure.status() == Some(StatusCode::UNAUTHORIZED);
-        if is_unauthorized && !has_new_key && settings.credentials.has_another(left()).await {
-            has_new_key = true;
-            retries.unauthorized();
-            retrying(operation, &outcome, Duration::ZERO, retries.attempts());
+                Ok(Err(error)) => failure(error, self.operation, self.settings)?,
+                Err(elapsed) => Failure::Timeout(match previous.take() {
+                    Some(failure) => Earlier(*failure).into(),
+                    None => elapsed.into(),
+                }),
+            };
+            let failure = Box::new(failure);
+            let outcome = failure.outcome();
+            let is_unauthorized = failure.status() == Some(StatusCode::UNAUTHORIZED);
+            if is_unauthorized && !has_new_key && credentials.has_another(|| self.left()).await {
+                has_new_key = true;
+                retries.unauthorized();
+                retrying(self.operation, &outcome, Duration::ZERO, retries.attempts());
+                previous = Some(failure);
+                continue;
+            }
+            let next = retries.failed(&outcome, self.left());
+            let Next::RetryAfter(wait) = next else {
+                return Err(self.failed(*failure, &retries, next));
+            };
+            retrying(self.operation, &outcome, wait, retries.attempts());
             previous = Some(failure);
-            continue;
+            sleep(wait).await;
+            credentials.refresh(|| self.left()).await?;
         }
-        let next = retries.failed(&outcome, left());
-        let Next::RetryAfter(wait) = next else {
-            let attempts = retries.attempts();
-            span::failed(span, &failure, attempts);
-            let trace_id = failure.details().and_then(|details| details.trace_id.as_deref());
-            let report = report(settings, attempts, start.elapsed(), failure.response());
-            return Err(Error::failed(Failed {
-                operation,
-                name: subject.name.map(str::to_owned),
-                user: subject.user.map(str::to_owned),
-                report: report.or_trace_id(trace_id),
-                is_ambiguous: retries.is_ambiguous(),
-                is_budget_used_up: next == Next::FailWithoutBudget,
-                failure,
-            }));
-        };
-        retrying(operation, &outcome, wait, retries.attempts());
-        previous = Some(failure);
-        sleep(wait).await;
-        settings.credentials.refresh(left()).await?;
+    }
+
+    fn failed(&self, failure: Failure, retries: &Retries<'_>, next: Next) -> Error {
+        let attempts = retries.attempts();
+        span::failed(&self.span, &failure, attempts);
+        let trace_id = failure.details().and_then(|details| details.trace_id.as_deref());
+        let report = report(self.settings, attempts, self.start.elapsed(), failure.response());
+        Error::failed(Failed {
+            operation: self.operation,
+            name: self.subject.name.map(str::to_owned),
+            user: self.subject.user.map(str::to_owned),
+            report: report.or_trace_id(trace_id),
+            is_ambiguous: retries.is_ambiguous(),
+            is_budget_used_up: next == Next::FailWithoutBudget,
+            failure,
+        })
     }
 }
 
@@ -198,7 +220,7 @@ fn retrying(operation: &Operation, outcome: &Outcome, wait: Duration, attempt: u
 }
 
 /// Finds out how an attempt failed; the error is that of a request that was not sent.
-async fn failure(
+fn failure(
     error: generated::Error<ErrorBody>,
     operation: &'static Operation,
     settings: &Settings,
@@ -219,7 +241,13 @@ async fn failure(
             let retry_after = retry_after(&headers);
             let details = match status.is_success() {
                 true => ErrorBody::default(),
-                false => response.json().await.unwrap_or_default(),
+                // In memory, and so there at once.
+                false => {
+                    match pin!(response.json()).poll(&mut Context::from_waker(Waker::noop())) {
+                        Poll::Ready(details) => details.unwrap_or_default(),
+                        Poll::Pending => ErrorBody::default(),
+                    }
+                }
             };
             Failure::Response { status, headers, retry_after, details }
         }

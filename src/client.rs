@@ -1,9 +1,10 @@
 //! A client that is ready for use. How it is made is in `builder`, its operations in `operations`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+
+use reqwest::header::HeaderMap;
 
 use crate::call::{self, Options, Settings, Subject};
 use crate::credentials::Credentials;
@@ -74,12 +75,13 @@ impl Client {
         Ok(Self::new(self.with_hook(hook), settings))
     }
 
-    /// Returns the generated client, whose requests have the headers of one call.
-    pub(crate) fn generated_for(&self, options: &Options) -> Cow<'_, GeneratedClient> {
-        if options.headers.is_empty() {
-            return Cow::Borrowed(self.generated());
+    /// Returns a client whose requests have these headers, too.
+    pub(crate) fn with_headers(&self, headers: &HeaderMap) -> Self {
+        if headers.is_empty() {
+            return self.clone();
         }
-        Cow::Owned(self.with_hook(self.hook().with_headers(&options.headers)))
+        let hook = self.hook().with_headers(headers);
+        Self::new(self.with_hook(hook), self.settings().clone())
     }
 
     fn hook(&self) -> &Hook {

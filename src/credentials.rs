@@ -137,16 +137,16 @@ impl Credentials {
 
     /// Asks the source for the key, for no longer than this. Fails only if there is none from
     /// before.
-    pub(crate) async fn refresh(&self, left: Duration) -> Result<(), Error> {
-        let time = left.min(TIMEOUT);
+    pub(crate) async fn refresh(&self, left: impl Fn() -> Duration) -> Result<(), Error> {
+        let time = || left().min(TIMEOUT);
         let asked: Result<ApiKeyValue, Source> = match &self.0.kind {
             Kind::Fixed => return Ok(()),
             Kind::File(path) => {
                 let path = path.clone();
-                let key = timeout(time, spawn_blocking(move || read(&path))).await;
+                let key = timeout(time(), spawn_blocking(move || read(&path))).await;
                 key.map_err(Source::from).and_then(|key| Ok(key??))
             }
-            Kind::Function(ask) => timeout(time, ask()).await.unwrap_or_else(|it| Err(it.into())),
+            Kind::Function(ask) => timeout(time(), ask()).await.unwrap_or_else(|it| Err(it.into())),
         };
         let name = &self.0.name;
         let asked = asked
@@ -162,7 +162,7 @@ impl Credentials {
     }
 
     /// Whether the source now gives another key than the one that the server rejected.
-    pub(crate) async fn has_another(&self, left: Duration) -> bool {
+    pub(crate) async fn has_another(&self, left: impl Fn() -> Duration) -> bool {
         let can_change = !matches!(self.0.kind, Kind::Fixed);
         can_change && self.refresh(left).await.is_ok() && !self.0.authorization.is_rejected()
     }

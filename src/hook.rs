@@ -3,12 +3,14 @@
 //! decode it. Retries and deadlines are not known here.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http_body_util::Limited;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
-use reqwest::{Body, Request, Response, StatusCode};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Body, Request, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::error::Category;
@@ -37,6 +39,10 @@ pub struct Hook {
     /// Have the HTTP clients that send requests. The generated client's own may be one that follows
     /// redirects.
     pub(crate) pools: Arc<Pools>,
+    /// The path of the server's URL, without a slash at its end.
+    pub(crate) path: String,
+    /// A URL of the server with a long path, so that a copy has the room for any other.
+    pub(crate) roomy_url: Url,
     pub(crate) header: HeaderName,
     pub(crate) authorization: Arc<Authorization>,
     pub(crate) attempt_headers: Option<AttemptHeaders>,
@@ -60,6 +66,13 @@ impl Hook {
         Self { headers: headers.clone(), ..self.clone() }
     }
 
+    /// Returns the URL with this path. Only the path is parsed.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        let mut url = self.roomy_url.clone();
+        url.set_path(path);
+        url
+    }
+
     /// Adds the headers of the client's user, and authenticates the request.
     pub(crate) fn prepare(&self, request: &mut Request) -> Result<(), &'static str> {
         let headers = request.headers_mut();
@@ -68,7 +81,9 @@ impl Hook {
             add(&mut added);
             headers.extend(added);
         }
-        headers.extend(self.headers.clone());
+        if !self.headers.is_empty() {
+            headers.extend(self.headers.clone());
+        }
         let value = self.authorization.current();
         let value =
             value.ok_or("the client's key is not known yet; send the request with `run`")?;
@@ -78,24 +93,43 @@ impl Hook {
 
     /// Sends the request once. A response that is not a success gets a body that decodes to the
     /// contract's error model, `M`.
-    pub(crate) async fn send<M>(&self, request: Request) -> reqwest::Result<Response>
+    pub(crate) fn send<M>(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = reqwest::Result<Response>>
     where
         M: DeserializeOwned + Serialize,
     {
         let authorization = request.headers().get(&self.header).cloned();
-        let key = authorization.as_ref().and_then(authorization::key);
-        let mut response = self.pools.current()?.execute(request).await?;
-        redaction::headers(response.headers_mut(), key);
-        if response.status().is_success() {
-            return Ok(self.limited(response));
+        // Begun here: the future has no place for the request.
+        let sending = self.pools.current().map(|http| http.execute(request));
+        async move {
+            let mut response = sending?.await?;
+            let key = authorization.as_ref().and_then(authorization::key);
+            redaction::headers(response.headers_mut(), key);
+            if response.status().is_success() {
+                return Ok(self.limited(response));
+            }
+            // In a box: most responses are successes.
+            Ok(Box::pin(self.with_error_model::<M>(response, authorization)).await)
         }
+    }
+
+    async fn with_error_model<M: DeserializeOwned + Serialize>(
+        &self,
+        mut response: Response,
+        authorization: Option<HeaderValue>,
+    ) -> Response {
+        let key = authorization.as_ref().and_then(authorization::key);
         let model = match redirect(&response, key) {
             Some(host) => message(format!("redirects to {host}, which is not followed")),
             None => {
-                let mut limited = self.limited(response);
-                let (body, is_whole) = read(&mut limited).await;
-                response = limited;
-                error_model::<M>(&body, is_whole, key)
+                response = self.limited(response);
+                // If it breaks off or stalls, its beginning is better than nothing, and the status
+                // is better than a timeout.
+                let mut body = Bytes::new();
+                let whole = timeout(ERROR_BODY_TIMEOUT, read(&mut response, &mut body)).await;
+                error_model::<M>(&body, matches!(whole, Ok(Ok(()))), key)
             }
         };
         if response.status() == StatusCode::UNAUTHORIZED
@@ -104,7 +138,7 @@ impl Hook {
             self.authorization.reject(value);
         }
         response.headers_mut().remove(CONTENT_LENGTH);
-        Ok(http::Response::from(response).map(|_: Body| model.to_string()).into())
+        http::Response::from(response).map(|_: Body| model.to_string()).into()
     }
 
     /// Decodes the body of a success. An error quotes nothing of it; an HTML page, such as that of
@@ -202,19 +236,16 @@ fn message(text: String) -> Value {
     json!({ "message": text })
 }
 
-/// Reads the body of an error response, and whether it is whole. If it breaks off or stalls, its
-/// beginning is better than nothing, and the status is better than a timeout.
-async fn read(response: &mut Response) -> (Vec<u8>, bool) {
-    let mut body = Vec::new();
-    let whole = timeout(ERROR_BODY_TIMEOUT, async {
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return true,
-                Err(_) => return false,
-            }
+/// Reads the rest of a body, as far as it comes. Most are one chunk, which is not copied.
+pub(crate) async fn read(response: &mut Response, body: &mut Bytes) -> reqwest::Result<()> {
+    while let Some(chunk) = response.chunk().await? {
+        if body.is_empty() {
+            *body = chunk;
+            continue;
         }
-    });
-    let is_whole = whole.await.unwrap_or(false);
-    (body, is_whole)
+        let mut joined = BytesMut::from(mem::take(body));
+        joined.extend_from_slice(&chunk);
+        *body = joined.freeze();
+    }
+    Ok(())
 }

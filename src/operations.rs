@@ -4,6 +4,7 @@
 //! `cargo xtask regen` holds this file to the contract: each operation has its method, and each
 //! parameter and field of a body its argument or setter.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::mem;
@@ -11,16 +12,16 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::call::{self, Options, Sent, Subject};
+use crate::call::{self, Attempt, Options, Sent, Subject};
 use crate::client::Client;
 use crate::error::Error;
-use crate::generated::DEFAULT_USER;
 use crate::generated::enums::KeyState;
 use crate::generated::operations;
 use crate::generated::types::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyResponse, GetApiKeyResponse,
     ListApiKeysResponse, UpdateApiKeyRequest, UpdateApiKeyResponse, builder,
 };
+use crate::generated::{Client as Generated, DEFAULT_USER};
 use crate::operation::Operation;
 use crate::path;
 use crate::report::CallReport;
@@ -167,8 +168,11 @@ impl<R: Request> IntoFuture for Call<R> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let sent = self.request.send(&self.client, &self.options).await?;
-            Ok(R::output(sent, &self.client))
+            let client = self.client.with_headers(&self.options.headers);
+            let subject = self.request.subject();
+            let send = || self.request.send(client.generated());
+            let sent = call::run(client.settings(), R::OPERATION, subject, &self.options, send);
+            Ok(R::output(sent.await?, &client))
         })
     }
 }
@@ -179,11 +183,14 @@ pub trait Request: Send + Sync + Sized + 'static {
     type Output;
     const OPERATION: &'static Operation;
 
-    fn send(
-        self,
-        client: &Client,
-        options: &Options,
-    ) -> impl Future<Output = Result<Sent<Self::Body>, Error>> + Send;
+    /// What an error says about the key and its owner.
+    fn subject(&self) -> Subject<'_>;
+
+    /// Makes and sends the generated request, for one attempt.
+    fn send<'a>(
+        &'a self,
+        client: &'a Generated,
+    ) -> impl Future<Output = Attempt<Self::Body>> + Send;
 
     fn output(sent: Sent<Self::Body>, client: &Client) -> Self::Output;
 }
@@ -197,8 +204,12 @@ impl<R: Request> Request for WithReport<R> {
     type Output = (R::Output, CallReport);
     const OPERATION: &'static Operation = R::OPERATION;
 
-    async fn send(self, client: &Client, options: &Options) -> Result<Sent<R::Body>, Error> {
-        self.0.send(client, options).await
+    fn subject(&self) -> Subject<'_> {
+        self.0.subject()
+    }
+
+    fn send<'a>(&'a self, client: &'a Generated) -> impl Future<Output = Attempt<R::Body>> {
+        self.0.send(client)
     }
 
     fn output(sent: Sent<R::Body>, client: &Client) -> Self::Output {
@@ -238,7 +249,12 @@ impl Client {
     /// # }
     /// ```
     pub fn create_api_key(&self, name: impl Into<String>) -> Call<CreateApiKey> {
-        self.call(CreateApiKey { name: name.into(), body: CreateApiKeyRequest::builder() })
+        let name = name.into();
+        // No URL could name the key later.
+        let invalid = path::check("name", &name).err();
+        let mut call = self.call(CreateApiKey { name, body: CreateApiKeyRequest::builder() });
+        call.options.invalid = invalid;
+        call
     }
 
     /// Lists a user's API keys, oldest first.
@@ -262,7 +278,7 @@ impl Client {
     /// # }
     /// ```
     pub fn list_api_keys(&self) -> Call<ListApiKeys> {
-        self.call(ListApiKeys { user: DEFAULT_USER.to_owned() })
+        self.call(ListApiKeys { user: DEFAULT_USER.into() })
     }
 
     /// Retrieves an API key.
@@ -286,7 +302,7 @@ impl Client {
     /// # }
     /// ```
     pub fn get_api_key(&self, name: impl Into<String>) -> Call<GetApiKey> {
-        self.call(GetApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), reveal: None })
+        self.call(GetApiKey { user: DEFAULT_USER.into(), name: name.into(), reveal: None })
     }
 
     /// Updates the state or the expiry time of an API key.
@@ -312,7 +328,7 @@ impl Client {
     /// ```
     pub fn update_api_key(&self, name: impl Into<String>) -> Call<UpdateApiKey> {
         let body = UpdateApiKeyRequest::default();
-        self.call(UpdateApiKey { user: DEFAULT_USER.to_owned(), name: name.into(), body })
+        self.call(UpdateApiKey { user: DEFAULT_USER.into(), name: name.into(), body })
     }
 
     /// Deletes an API key for good. The response is the deleted key.
@@ -331,7 +347,7 @@ impl Client {
     /// # }
     /// ```
     pub fn delete_api_key(&self, name: impl Into<String>) -> Call<DeleteApiKey> {
-        self.call(DeleteApiKey { user: DEFAULT_USER.to_owned(), name: name.into() })
+        self.call(DeleteApiKey { user: DEFAULT_USER.into(), name: name.into() })
     }
 }
 
@@ -430,15 +446,12 @@ impl Request for CreateApiKey {
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::CREATE_API_KEY;
 
-    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
-        // No URL could name the key later.
-        path::check("name", &self.name)
-            .map_err(|reason| Error::not_sent(Self::OPERATION, reason))?;
-        let subject = Subject { name: Some(&self.name), user: None };
-        let generated = client.generated_for(options);
-        let request = generated.create_api_key().body(self.body.name(&self.name));
-        let send = || request.clone().send();
-        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    fn subject(&self) -> Subject<'_> {
+        Subject { name: Some(&self.name), user: None }
+    }
+
+    fn send<'a>(&'a self, client: &'a Generated) -> impl Future<Output = Attempt<Self::Body>> {
+        client.create_api_key().body(self.body.clone().name(&self.name)).send()
     }
 
     fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
@@ -449,13 +462,13 @@ impl Request for CreateApiKey {
 /// The request of [`Client::list_api_keys`].
 #[derive(Clone, Debug)]
 pub struct ListApiKeys {
-    user: String,
+    user: Cow<'static, str>,
 }
 
 impl Call<ListApiKeys> {
     /// Sets the owner's email address; defaults to `self`, the authenticated user.
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.request.user = user.into();
+        self.request.user = Cow::Owned(user.into());
         self
     }
 }
@@ -465,11 +478,12 @@ impl Request for ListApiKeys {
     type Output = Vec<ApiKey>;
     const OPERATION: &'static Operation = &operations::LIST_API_KEYS;
 
-    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
-        let generated = client.generated_for(options);
-        let subject = subject(&self.user, None);
-        let send = || generated.list_api_keys().user(&self.user).send();
-        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    fn subject(&self) -> Subject<'_> {
+        subject(&self.user, None)
+    }
+
+    fn send<'a>(&'a self, client: &'a Generated) -> impl Future<Output = Attempt<Self::Body>> {
+        client.list_api_keys().user(&*self.user).send()
     }
 
     fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
@@ -480,7 +494,7 @@ impl Request for ListApiKeys {
 /// The request of [`Client::get_api_key`].
 #[derive(Clone, Debug)]
 pub struct GetApiKey {
-    user: String,
+    user: Cow<'static, str>,
     name: String,
     reveal: Option<bool>,
 }
@@ -488,7 +502,7 @@ pub struct GetApiKey {
 impl Call<GetApiKey> {
     /// Sets the owner's email address; defaults to `self`, the authenticated user.
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.request.user = user.into();
+        self.request.user = Cow::Owned(user.into());
         self
     }
 
@@ -504,17 +518,16 @@ impl Request for GetApiKey {
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::GET_API_KEY;
 
-    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
-        let generated = client.generated_for(options);
-        let subject = subject(&self.user, Some(&self.name));
-        let send = || {
-            let request = generated.get_api_key().user(&self.user).name(&self.name);
-            match self.reveal {
-                Some(reveal) => request.reveal(reveal).send(),
-                None => request.send(),
-            }
-        };
-        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    fn subject(&self) -> Subject<'_> {
+        subject(&self.user, Some(&self.name))
+    }
+
+    fn send<'a>(&'a self, client: &'a Generated) -> impl Future<Output = Attempt<Self::Body>> {
+        let request = client.get_api_key().user(&*self.user).name(&self.name);
+        match self.reveal {
+            Some(reveal) => request.reveal(reveal).send(),
+            None => request.send(),
+        }
     }
 
     fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
@@ -525,7 +538,7 @@ impl Request for GetApiKey {
 /// The request of [`Client::update_api_key`].
 #[derive(Clone, Debug)]
 pub struct UpdateApiKey {
-    user: String,
+    user: Cow<'static, str>,
     name: String,
     body: UpdateApiKeyRequest,
 }
@@ -533,7 +546,7 @@ pub struct UpdateApiKey {
 impl Call<UpdateApiKey> {
     /// Sets the owner's email address; defaults to `self`, the authenticated user.
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.request.user = user.into();
+        self.request.user = Cow::Owned(user.into());
         self
     }
 
@@ -577,12 +590,13 @@ impl Request for UpdateApiKey {
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::UPDATE_API_KEY;
 
-    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
-        let generated = client.generated_for(options);
-        let request = generated.update_api_key().user(&self.user).name(&self.name);
-        let request = request.body(self.body);
-        let (subject, send) = (subject(&self.user, Some(&self.name)), || request.clone().send());
-        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    fn subject(&self) -> Subject<'_> {
+        subject(&self.user, Some(&self.name))
+    }
+
+    fn send<'a>(&'a self, client: &'a Generated) -> impl Future<Output = Attempt<Self::Body>> {
+        let request = client.update_api_key().user(&*self.user).name(&self.name);
+        request.body(self.body.clone()).send()
     }
 
     fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
@@ -593,14 +607,14 @@ impl Request for UpdateApiKey {
 /// The request of [`Client::delete_api_key`].
 #[derive(Clone, Debug)]
 pub struct DeleteApiKey {
-    user: String,
+    user: Cow<'static, str>,
     name: String,
 }
 
 impl Call<DeleteApiKey> {
     /// Sets the owner's email address; defaults to `self`, the authenticated user.
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.request.user = user.into();
+        self.request.user = Cow::Owned(user.into());
         self
     }
 }
@@ -610,11 +624,12 @@ impl Request for DeleteApiKey {
     type Output = ApiKey;
     const OPERATION: &'static Operation = &operations::DELETE_API_KEY;
 
-    async fn send(self, client: &Client, options: &Options) -> Result<Sent<Self::Body>, Error> {
-        let generated = client.generated_for(options);
-        let subject = subject(&self.user, Some(&self.name));
-        let send = || generated.delete_api_key().user(&self.user).name(&self.name).send();
-        call::run(client.settings(), Self::OPERATION, subject, options, send).await
+    fn subject(&self) -> Subject<'_> {
+        subject(&self.user, Some(&self.name))
+    }
+
+    fn send<'a>(&'a self, client: &'a Generated) -> impl Future<Output = Attempt<Self::Body>> {
+        client.delete_api_key().user(&*self.user).name(&self.name).send()
     }
 
     fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {

@@ -1116,7 +1116,9 @@ pub mod builder {
             let body = body
                 .and_then(|v| types::CreateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
-            let url = format!("{}/v1/orgs/self/users/self/apikeys", client.baseurl,);
+            let url = client
+                .inner
+                .url(&format!("{}/v1/orgs/self/users/self/apikeys", client.inner.path,));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1189,7 +1191,7 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct ListApiKeys<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
     }
     impl<'a> ListApiKeys<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -1197,7 +1199,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1210,11 +1212,11 @@ pub mod builder {
         ) -> Result<ResponseValue<types::ListApiKeysResponse>, Error<types::ErrorModel>> {
             let Self { client, user } = self;
             let user = user.map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys",
-                client.baseurl,
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-            );
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1283,8 +1285,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct GetApiKey<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
-        name: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
+        name: Result<::std::borrow::Cow<'a, str>, String>,
         reveal: Result<Option<bool>, String>,
     }
     impl<'a> GetApiKey<'a> {
@@ -1298,7 +1300,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1307,7 +1309,7 @@ pub mod builder {
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for name failed".to_string()
@@ -1332,12 +1334,12 @@ pub mod builder {
             let user = user.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
             let reveal = reveal.map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.baseurl,
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
-            );
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1407,8 +1409,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct UpdateApiKey<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
-        name: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
+        name: Result<::std::borrow::Cow<'a, str>, String>,
         body: Result<types::builder::UpdateApiKeyRequest, String>,
     }
     impl<'a> UpdateApiKey<'a> {
@@ -1422,7 +1424,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1431,7 +1433,7 @@ pub mod builder {
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for name failed".to_string()
@@ -1468,12 +1470,12 @@ pub mod builder {
             let body = body
                 .and_then(|v| types::UpdateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.baseurl,
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
-            );
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1546,8 +1548,8 @@ pub mod builder {
     #[derive(Debug, Clone)]
     pub struct DeleteApiKey<'a> {
         client: &'a super::Client,
-        user: Result<::std::string::String, String>,
-        name: Result<::std::string::String, String>,
+        user: Result<::std::borrow::Cow<'a, str>, String>,
+        name: Result<::std::borrow::Cow<'a, str>, String>,
     }
     impl<'a> DeleteApiKey<'a> {
         pub fn new(client: &'a super::Client) -> Self {
@@ -1559,7 +1561,7 @@ pub mod builder {
         }
         pub fn user<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for user failed".to_string()
@@ -1568,7 +1570,7 @@ pub mod builder {
         }
         pub fn name<V>(mut self, value: V) -> Self
         where
-            V: std::convert::TryInto<::std::string::String>,
+            V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
                 "conversion to `:: std :: string :: String` for name failed".to_string()
@@ -1582,12 +1584,12 @@ pub mod builder {
             let Self { client, user, name } = self;
             let user = user.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
-            let url = format!(
+            let url = client.inner.url(&format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.baseurl,
-                crate::path::segment("user", &user.to_string()).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name.to_string()).map_err(Error::InvalidRequest)?,
-            );
+                client.inner.path,
+                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
+                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
+            ));
             #[allow(unused_mut)]
             let mut request = client
                 .client
