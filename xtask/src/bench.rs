@@ -39,7 +39,7 @@ pub struct Options {
     /// Measures cold builds, too, which takes some minutes
     #[arg(long, conflicts_with_all = ["check", "record"])]
     build: bool,
-    /// Measures everything, and writes docs/performance.md and docs/performance.svg
+    /// Writes what it measured to docs/performance.md and docs/performance.svg, too
     #[arg(long, conflicts_with_all = ["check", "record"])]
     publish: bool,
 }
@@ -80,11 +80,10 @@ impl Row {
 pub fn run(options: &Options) -> Result<(), String> {
     let program = calls::build()?;
     let guarded = || -> Result<Vec<Row>, String> {
-        let (call, list) = (calls::call(&program)?, calls::list(&program, &[1_000])?);
-        Ok([call, list, vec![calls::heap_at_once(&program)?, build::crates()?]]
-            .into_iter()
-            .flatten()
-            .collect())
+        let mut rows = calls::call(&program)?;
+        rows.extend(calls::list(&program, &[1_000])?);
+        rows.extend([calls::heap_at_once(&program)?, build::crates()?]);
+        Ok(rows)
     };
     if options.check {
         return check(&guarded()?);
@@ -92,7 +91,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     if options.record {
         return write(&root().join(RECORDED), &json(&guarded()?)?);
     }
-    let report = measure(&program, options.build || options.publish)?;
+    let report = measure(&program, options.build)?;
     let text = report.markdown();
     print!("{text}");
     let folder = folder()?;
@@ -120,7 +119,7 @@ fn measure(program: &Path, builds: bool) -> Result<Report, String> {
         let seconds = build::cold(&mut build.rows)?;
         groups.extend([build, Group::new("A cold build, crate by crate", seconds)]);
     } else {
-        build.notes.push("Cold builds are measured with `--build`.".to_owned());
+        build.notes.push("Cold builds were not measured: `--build` was not given.".to_owned());
         groups.push(build);
     }
     Report::new(groups)

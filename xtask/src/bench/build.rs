@@ -57,7 +57,7 @@ pub fn crates() -> Result<Row, String> {
     let mut row = Row::new(CRATES, None);
     for program in PROGRAMS {
         let tree = ["tree", "--edges=normal,build", "--prefix=none", "--no-dedupe"];
-        let (tree, _) = output(program.cargo()?.args(tree))?;
+        let (tree, _) = output(program.command("cargo")?.args(tree))?;
         let mut lines: Vec<_> = tree.lines().skip(1).collect();
         lines.sort_unstable();
         lines.dedup();
@@ -67,7 +67,8 @@ pub fn crates() -> Result<Row, String> {
     Ok(row)
 }
 
-/// Builds each program from nothing. Adds rows for CPU time and size; returns the seconds of crates.
+/// Builds each program from nothing. Adds rows for CPU time and size, and returns the seconds of
+/// each crate.
 pub fn cold(rows: &mut Vec<Row>) -> Result<Vec<Row>, String> {
     let mut cpu = Row::new("cold build, debug (CPU seconds)", None);
     let mut size =
@@ -79,9 +80,8 @@ pub fn cold(rows: &mut Vec<Row>) -> Result<Vec<Row>, String> {
         let _ = fs::remove_dir_all(&target);
         eprintln!("building {}", program.name);
         // The shell knows the CPU time of all processes that it has waited for, and theirs.
-        let mut shell = program.command("sh")?;
-        let (times, _) =
-            output(shell.args(["-ec", "cargo build --offline --quiet --timings; times"]))?;
+        let build = ["-ec", "cargo build --quiet --timings; times"];
+        let (times, _) = output(program.command("sh")?.args(build))?;
         cpu.values.insert(program.name.to_owned(), cpu_seconds(&times)?);
         for (name, time) in units(&target.join("cargo-timings/cargo-timing.html"))? {
             let row = seconds.entry(name.clone()).or_insert_with(|| Row::new(name, None));
@@ -89,27 +89,23 @@ pub fn cold(rows: &mut Vec<Row>) -> Result<Vec<Row>, String> {
         }
         if ["hand-written", "sdk"].contains(&program.name) {
             eprintln!("building {} for release", program.name);
-            output(program.cargo()?.args(["build", "--offline", "--quiet", "--release"]))?;
+            output(program.command("cargo")?.args(["build", "--quiet", "--release"]))?;
             let file = target.join("release/program");
-            let file =
-                fs::metadata(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-            size.values.insert(program.name.to_owned(), file.len() as f64 / 1e6);
+            let length = fs::metadata(&file).map(|file| file.len() as f64);
+            let length = length.map_err(|error| format!("{}: {error}", file.display()))?;
+            size.values.insert(program.name.to_owned(), length / 1e6);
         }
     }
     rows.extend([cpu, size]);
     Ok(longest(seconds.into_values().collect()))
 }
 
-/// Keeps the crates that take longest, and the generator's that users ask for.
+/// Keeps the crates that take longest, and those of the generator that users ask for.
 fn longest(mut rows: Vec<Row>) -> Vec<Row> {
     const NAMED: [&str; 4] = ["progenitor", "regex", "schemars", "typify"];
-    let value = |row: &Row| row.values.values().copied().fold(0.0, f64::max);
-    rows.sort_by(|one, other| value(other).total_cmp(&value(one)));
-    let mut place = 0;
-    rows.retain(|row| {
-        place += 1;
-        place <= 15 || NAMED.iter().any(|name| row.what.starts_with(name))
-    });
+    let most = |row: &Row| row.values.values().copied().fold(0.0, f64::max);
+    rows.retain(|row| most(row) >= 3.0 || NAMED.iter().any(|name| row.what.starts_with(name)));
+    rows.sort_by(|one, other| most(other).total_cmp(&most(one)));
     rows
 }
 
@@ -133,12 +129,12 @@ struct Unit {
 
 /// Reads from Cargo's report how long each crate took, with its build script.
 fn units(file: &Path) -> Result<Vec<(String, f64)>, String> {
-    let problem = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let html = fs::read_to_string(file).map_err(|error| problem(&error))?;
-    let start = html.split("UNIT_DATA = ").nth(1).ok_or_else(|| problem(&"no UNIT_DATA"))?;
-    let units = serde_json::Deserializer::from_str(start).into_iter::<Vec<Unit>>().next();
-    let units =
-        units.ok_or_else(|| problem(&"UNIT_DATA ends"))?.map_err(|error| problem(&error))?;
+    let html = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let (_, json) = html.split_once("UNIT_DATA = ").unwrap_or_default();
+    let units: Option<Result<Vec<Unit>, _>> =
+        serde_json::Deserializer::from_str(json).into_iter().next();
+    let units = units.ok_or_else(|| format!("{}: UNIT_DATA is missing", file.display()))?;
+    let units = units.map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(units.into_iter().map(|unit| (unit.name, unit.duration)).collect())
 }
 
@@ -173,18 +169,13 @@ strip = true
         Ok(folder)
     }
 
-    fn cargo(&self) -> Result<Command, String> {
-        let mut cargo = self.command("cargo")?;
-        cargo.env("CARGO_NET_OFFLINE", "true");
-        Ok(cargo)
-    }
-
     /// Prepares a command in the package's folder, without what could keep it from compiling.
     fn command(&self, name: &str) -> Result<Command, String> {
         let folder = self.folder()?;
         let mut command = Command::new(name);
         command.current_dir(&folder).env("CARGO_TARGET_DIR", folder.join("target"));
         command.env_remove("RUSTC_WRAPPER").env_remove("RUSTC_WORKSPACE_WRAPPER");
+        command.env("CARGO_NET_OFFLINE", "true");
         Ok(command)
     }
 }

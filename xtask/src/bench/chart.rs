@@ -21,7 +21,7 @@ const STYLE: &str = r#"
     .note { font-size: 12.5px; text-anchor: middle; }
     .bar { fill: var(--bar); }
     .own { fill: var(--main); }
-    .one { stroke: var(--note); stroke-width: 1.5; stroke-dasharray: 4 3; }
+    .one { stroke: var(--text); stroke-width: 1.5; stroke-dasharray: 4 3; }
 "#;
 
 /// Draws calls per second for each client, and what this project's calls and builds cost as
