@@ -33,7 +33,7 @@ impl Vendor {
     }
 }
 
-/// Installs the clients. Notes which cannot be, and why.
+/// Installs the clients. Says why one cannot be, and notes it for the report.
 pub fn set_up(notes: &mut Vec<String>) -> Vec<Vendor> {
     let python = r#"python3 -m venv "$0"; "$0/bin/pip" install --quiet "$1""#;
     let python = installed(versions::PYTHON_CLIENT, python).map(|folder| Vendor {
@@ -49,27 +49,31 @@ pub fn set_up(notes: &mut Vec<String>) -> Vec<Vendor> {
         script: "load.mjs",
         folder,
     });
-    let mut note = |reason: String| {
-        eprintln!("{reason}");
-        notes.push(reason);
-    };
-    [python, javascript].into_iter().filter_map(|client| client.map_err(&mut note).ok()).collect()
+    let mut ready = Vec::new();
+    for client in [(versions::PYTHON_CLIENT, python), (versions::JAVASCRIPT_CLIENT, javascript)] {
+        match client {
+            (_, Ok(client)) => ready.push(client),
+            (package, Err(reason)) => {
+                eprintln!("{package} cannot be installed: {reason}");
+                notes.push(format!("Skipped: {package}, which could not be installed."));
+            }
+        }
+    }
+    ready
 }
 
 /// Returns the folder in which this package is installed, now or earlier.
 fn installed(package: &str, install: &str) -> Result<PathBuf, String> {
     let name = package.replace(['/', '@', ' '], "-");
     let folder = target().join("conformance/tools").join(name.trim_start_matches('-'));
-    let skipped = |error| format!("Skipped: {package}, which cannot be installed. {error}");
-    // Programs that run in other folders are told where it is.
-    let folder = env::current_dir().map_err(|error| skipped(error.to_string()))?.join(folder);
+    // Node resolves modules beside absolute paths only.
+    let folder = env::current_dir().map_err(|error| error.to_string())?.join(folder);
     if !folder.join("installed").exists() {
         eprintln!("installing {package}");
         // What an interrupted installation left.
         let _ = fs::remove_dir_all(&folder);
-        output(Command::new("sh").args(["-ec", install]).arg(&folder).arg(package))
-            .and_then(|_| fs::write(folder.join("installed"), "").map_err(|it| it.to_string()))
-            .map_err(skipped)?;
+        output(Command::new("sh").args(["-ec", install]).arg(&folder).arg(package))?;
+        fs::write(folder.join("installed"), "").map_err(|error| error.to_string())?;
     }
     Ok(folder)
 }
