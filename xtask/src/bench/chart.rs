@@ -56,7 +56,8 @@ pub fn svg(report: &Report) -> String {
     let _ = writeln!(chart.body, r#"  <text class="note" x="{x:.1}" y="{y:.1}">1.00</text>"#);
     let height = chart.y + 28.0;
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {height}" role="img" font-family="-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif" font-size="14">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {height}" role="img"
+  font-family="-apple-system, 'Segoe UI', Helvetica, Arial, sans-serif" font-size="14">
   <title>Calls per second by client, and costs beside reqwest by hand</title>
   <style>{STYLE}  </style>
   <rect class="card" width="800" height="{height}" rx="12"/>
