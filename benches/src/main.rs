@@ -1,5 +1,5 @@
 //! Makes calls with one of several clients, for measurements from outside: `cargo xtask bench`
-//! counts the instructions and allocations of this program's runs, and compares clients by them.
+//! counts the instructions and the memory of this program's runs, and compares clients by them.
 //!
 //! The clients are this project's, the same generated client without it, and reqwest by hand. All
 //! reach the same server, which is a process of its own and always sends the same response.
@@ -7,14 +7,14 @@
 mod generated;
 mod hand_written;
 mod server;
+mod work;
 
 use std::error::Error;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use tokio::runtime::{Builder, Runtime};
+
+use work::Work;
 
 /// Makes calls with one of several clients
 #[derive(Parser)]
@@ -24,34 +24,25 @@ enum Options {
         /// How many keys a listing has
         #[arg(long, default_value_t = 1)]
         keys: usize,
+        /// How many requests wait for each other before the server responds to them
+        #[arg(long, default_value_t = 1)]
+        hold: usize,
     },
-    /// Makes calls one after the other
-    Calls {
-        #[command(flatten)]
-        target: Target,
-        /// How many
+    /// Has the body of a listing in memory, and the keys that are decoded from it, and exits
+    Values {
+        /// How many keys the listing has
         #[arg(long)]
-        count: u32,
+        keys: usize,
     },
-    /// Makes calls for a time, on two threads; prints the calls per second
-    Load {
-        #[command(flatten)]
-        target: Target,
-        /// How many calls are in flight
-        #[arg(long, default_value_t = 64)]
-        in_flight: usize,
-        /// For how long, in milliseconds
-        #[arg(long, default_value_t = 1_000)]
-        ms: u64,
+    /// Makes calls
+    Call {
+        client: Name,
+        operation: Operation,
+        #[arg(long)]
+        port: u16,
+        #[command(subcommand)]
+        work: Work,
     },
-}
-
-#[derive(clap::Args, Clone, Copy)]
-struct Target {
-    client: Name,
-    operation: Operation,
-    #[arg(long)]
-    port: u16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,35 +63,14 @@ enum Operation {
 
 fn main() -> Result<(), BoxError> {
     match Options::parse() {
-        Options::Serve { keys } => server::serve(keys)?,
-        Options::Calls { target, count } => {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            match target.client {
-                Name::Sdk => sequence(&runtime, sdk(target.port)?, target.operation, count)?,
-                Name::Generated => {
-                    sequence(&runtime, generated::client(target.port)?, target.operation, count)?
-                }
-                Name::HandWritten => {
-                    sequence(&runtime, hand_written::client(target.port)?, target.operation, count)?
-                }
-            }
-        }
-        Options::Load { target, in_flight, ms } => {
-            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            let (operation, time) = (target.operation, Duration::from_millis(ms));
-            let rate = match target.client {
-                Name::Sdk => load(&runtime, sdk(target.port)?, operation, in_flight, time)?,
-                Name::Generated => {
-                    load(&runtime, generated::client(target.port)?, operation, in_flight, time)?
-                }
-                Name::HandWritten => {
-                    load(&runtime, hand_written::client(target.port)?, operation, in_flight, time)?
-                }
-            };
-            println!("{rate:.0}");
-        }
+        Options::Serve { keys, hold } => server::serve(keys, hold),
+        Options::Values { keys } => work::values(keys),
+        Options::Call { client, operation, port, work } => match client {
+            Name::Sdk => work.run(sdk(port)?, operation),
+            Name::Generated => work.run(generated::client(port)?, operation),
+            Name::HandWritten => work.run(hand_written::client(port)?, operation),
+        },
     }
-    Ok(())
 }
 
 /// A client that is measured. Each method returns how many keys it got.
@@ -131,64 +101,4 @@ impl Client for rockset_apikeys::Client {
     async fn list(&self) -> Result<usize, BoxError> {
         Ok(self.list_api_keys().user(USER).await?.len())
     }
-}
-
-async fn call(client: &impl Client, operation: Operation) -> Result<usize, BoxError> {
-    match operation {
-        Operation::Get => client.get().await,
-        Operation::List => client.list().await,
-    }
-}
-
-fn sequence(
-    runtime: &Runtime,
-    client: impl Client,
-    operation: Operation,
-    count: u32,
-) -> Result<(), BoxError> {
-    runtime.block_on(async {
-        for _ in 0..count {
-            if call(&client, operation).await? == 0 {
-                return Err("a response has no key".into());
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Returns the calls per second.
-fn load(
-    runtime: &Runtime,
-    client: impl Client,
-    operation: Operation,
-    in_flight: usize,
-    time: Duration,
-) -> Result<f64, BoxError> {
-    let client = Arc::new(client);
-    runtime.block_on(async {
-        // Connections are made before the clock runs.
-        let run = async |time: Duration| {
-            let start = Instant::now();
-            let tasks: Vec<_> = (0..in_flight)
-                .map(|_| {
-                    let client = Arc::clone(&client);
-                    tokio::spawn(async move {
-                        let mut calls = 0_u32;
-                        while start.elapsed() < time {
-                            call(&*client, operation).await?;
-                            calls += 1;
-                        }
-                        Ok::<_, BoxError>(calls)
-                    })
-                })
-                .collect();
-            let mut calls = 0;
-            for task in tasks {
-                calls += task.await??;
-            }
-            Ok::<_, BoxError>(f64::from(calls) / start.elapsed().as_secs_f64())
-        };
-        run(time / 5).await?;
-        run(time).await
-    })
 }

@@ -24,6 +24,7 @@ mod server;
 mod spec;
 mod strict_mock;
 mod tools;
+mod vendor;
 mod wire_parity;
 
 use std::process::ExitCode;

@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+pub use crate::vendor::{JAVASCRIPT_CLIENT, PYTHON_CLIENT};
+
 pub const OPENAPI_SPEC_VALIDATOR: &str = "openapi-spec-validator==0.9.0";
 /// With the last Hypothesis that it works with.
 pub const HYPOTHESIS_JSONSCHEMA: &str = "hypothesis-jsonschema==0.23.1 hypothesis==6.140.3";
-pub const PYTHON_CLIENT: &str = "rockset==2.1.2";
 pub const SCHEMATHESIS: &str = "schemathesis==4.32.5";
-pub const JAVASCRIPT_CLIENT: &str = "@rockset/client@0.9.2";
 pub const PRISM: &str = "@stoplight/prism-cli@5.16.0";
 pub const REDOCLY: &str = "@redocly/cli@2.77.0";
 pub const SPECTRAL: &str = "@stoplight/spectral-cli@6.16.3";
