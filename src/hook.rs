@@ -244,6 +244,9 @@ pub(crate) async fn read(response: &mut Response, body: &mut Bytes) -> reqwest::
             continue;
         }
         let mut joined = BytesMut::from(mem::take(body));
+        // Once for all chunks that are to come; `limited` has bounded their length.
+        let rest = response.content_length().and_then(|rest| usize::try_from(rest).ok());
+        joined.reserve(chunk.len().saturating_add(rest.unwrap_or_default()));
         joined.extend_from_slice(&chunk);
         *body = joined.freeze();
     }
