@@ -119,7 +119,7 @@
 //!   `Client::from_current_profile`.
 //!
 //! `codegen` is on by default so that a change of the contract changes the client, without a step
-//! to remember. A cold build takes 192 s of CPU time with it, and 103 s without it. Without it, the
+//! to remember. A cold build takes 142 s of CPU time with it, and 105 s without it. Without it, the
 //! build takes a checked-in copy of the same code, compiles no generator, and has the same API:
 //!
 //! ```toml
