@@ -35,7 +35,8 @@ pub fn svg(report: &Report) -> String {
         let most = row.values.values().copied().fold(0.0, f64::max);
         for (client, title) in CLIENTS {
             if let Some(value) = row.values.get(client) {
-                chart.bar(title, value / most, &grouped(*value), client == "sdk");
+                let share = value / most;
+                chart.bar(title, share, share, &grouped(*value), client == "sdk");
             }
         }
     }
@@ -48,7 +49,10 @@ pub fn svg(report: &Report) -> String {
     for row in costs() {
         // The unit of the values is not the ratio's.
         let what = row.what.split(" (").next().unwrap_or_default();
-        chart.bar(what, row.ratio() / most, &format!("{:.2}", row.ratio()), true);
+        let share = row.ratio() / most;
+        // Not below the line.
+        let figure_at = share.max(most.recip());
+        chart.bar(what, share, figure_at, &format!("{:.2}", row.ratio()), true);
     }
     let (x, end) = (LEFT + WIDTH / most, chart.y - 6.0);
     let _ = writeln!(chart.body, r#"  <path class="one" d="M{x:.1} {:.1}V{end:.1}"/>"#, top - 20.0);
@@ -80,10 +84,10 @@ impl Chart {
         self.y += 30.0;
     }
 
-    /// Draws a bar whose length is this share of the longest.
-    fn bar(&mut self, name: &str, share: f64, figure: &str, is_own: bool) {
+    /// Draws a bar whose length is this share of the longest, and its figure at another one.
+    fn bar(&mut self, name: &str, share: f64, figure_at: f64, figure: &str, is_own: bool) {
         let (y, width, own) = (self.y, share * WIDTH, if is_own { " own" } else { "" });
-        let (right, top, end) = (LEFT - 10.0, y - 14.0, LEFT + width + 8.0);
+        let (right, top, end) = (LEFT - 10.0, y - 14.0, LEFT + figure_at * WIDTH + 8.0);
         let _ = write!(
             self.body,
             r#"  <text class="name" x="{right}" y="{y}">{name}</text>
