@@ -208,8 +208,9 @@ impl Rotations<'_> {
                 self.rotator(&entry, false)?.rollback(&entry.id).await
             }
             Existing::Abort { which } => {
-                let entry = self.only(which)?;
-                self.rotator(&entry, false)?.abort(&entry.id).await
+                // It writes no sink, so one that is not valid any more does not keep it.
+                let id = self.only(which)?.id;
+                self.build(self.builder(Vec::new(), None))?.abort(&id).await
             }
         };
         let entry = entry.map_err(|error| self.failed(error))?;
@@ -225,7 +226,14 @@ impl Rotations<'_> {
         };
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
-            match self.rotator(&entry, force)?.resume(&entry.id).await {
+            let rotator = match self.rotator(&entry, force) {
+                Ok(rotator) => rotator,
+                Err(failure) => {
+                    failed.push(failure);
+                    continue;
+                }
+            };
+            match rotator.resume(&entry.id).await {
                 Ok(entry) => done.push(entry),
                 Err(error) => failed.push(self.failed(error)),
             }

@@ -211,6 +211,24 @@ fn several_rotations_are_resumed_together_and_told_apart() {
 }
 
 #[test]
+fn a_sink_that_is_not_valid_any_more_keeps_neither_other_rotations_nor_an_abort() {
+    let stage = Stage::new();
+    stage.setup.client().create_api_key("other").role("member").send_blocking().unwrap();
+    stage.start(&[]).done();
+    let id = stage.id();
+    stage.rotate(&["other", "--out", "file:other"]).done();
+    let entry = format!(".local/state/rockset-apikeys/rotations/{id}.json");
+    let text = stage.setup.read(&entry).replace("env:", "gone:");
+    stage.setup.write(&entry, text);
+
+    stage.clock.advance(DAY * 2);
+    assert_eq!(stage.rotate(&["resume"]).code, Some(8));
+    assert_eq!(stage.state("other"), KeyState::Suspended);
+    stage.rotate(&["resume", &id]).failed(1, "gone:");
+    stage.rotate(&["abort", &id]).done();
+}
+
+#[test]
 fn a_rotation_is_resumed_in_any_directory_with_its_sinks_and_its_test() {
     let stage = Stage::new();
     let dies = "exec:test -e killed || { touch killed; kill -9 $PPID; }; cat > /dev/null";
