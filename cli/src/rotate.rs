@@ -156,10 +156,7 @@ struct Rotations<'a> {
 
 impl Rotations<'_> {
     async fn start(&self, start: Start) -> Result<Code, Failure> {
-        let is_stdout = start.sinks.contains(&Sink::Stdout);
-        if is_stdout && self.globals.format != Format::Table {
-            return Err(usage("--out - writes the value alone; leave out --format".to_owned()));
-        }
+        let is_stdout = self.check_stdout(start.sinks.contains(&Sink::Stdout))?;
         let sinks = start.sinks.into_iter().map(Sink::absolute).collect::<Result<_, _>>()?;
         let mut builder = self.builder(sinks, start.test_cmd);
         if let [own] = &whoami::own_keys(&self.config).await?[..] {
@@ -182,14 +179,27 @@ impl Rotations<'_> {
             return self.show_plan(&plan);
         }
         let entry = rotator.rotate(&rotation).await.map_err(|error| self.failed(error))?;
+        self.show_unless(is_stdout, &entry)
+    }
+
+    /// Checks that nothing but the value is to be on standard output, if the value is.
+    fn check_stdout(&self, is_stdout: bool) -> Result<bool, Failure> {
+        if is_stdout && self.globals.format != Format::Table {
+            return Err(usage("--out - writes the value alone; leave out --format".to_owned()));
+        }
+        Ok(is_stdout)
+    }
+
+    fn show_unless(&self, is_stdout: bool, entry: &Entry) -> Result<Code, Failure> {
         if is_stdout {
-            note(&format!("next: {}", self.next(&entry)));
+            note(&format!("next: {}", self.next(entry)));
             return Ok(Code::Done);
         }
-        self.show(&entry)
+        self.show(entry)
     }
 
     async fn continue_with(&self, command: Existing) -> Result<Code, Failure> {
+        let mut is_stdout = false;
         let entry = match command {
             Existing::Status { id: Some(id) } => return self.show(&self.entry(&id)?),
             Existing::Status { id: None } => return self.show_all(&self.entries()?),
@@ -198,6 +208,7 @@ impl Rotations<'_> {
                 let entry = self.only(which)?;
                 let question =
                     format!("Retire {} before its overlap and hold have ended?", entry.old);
+                is_stdout = self.check_stdout(will_print(&entry))?;
                 confirm(self.globals, &question, yes).await?;
                 self.rotator(&entry, force)?.finish(&entry.id).await
             }
@@ -214,7 +225,7 @@ impl Rotations<'_> {
             }
         };
         let entry = entry.map_err(|error| self.failed(error))?;
-        self.show(&entry)
+        self.show_unless(is_stdout, &entry)
     }
 
     /// Continues a rotation, or all that are unfinished. One that fails does not keep the others.
@@ -224,6 +235,7 @@ impl Rotations<'_> {
             Some(id) => vec![self.entry(&id)?],
             None => self.unfinished()?,
         };
+        let is_stdout = self.check_stdout(entries.iter().any(will_print))?;
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
             let rotator = match self.rotator(&entry, force) {
@@ -239,8 +251,9 @@ impl Rotations<'_> {
             }
         }
         match &done[..] {
-            [entry] if is_one => self.show(entry)?,
+            [entry] if is_one || is_stdout => self.show_unless(is_stdout, entry)?,
             [] if !failed.is_empty() => Code::Done,
+            _ if is_stdout => Code::Done,
             _ => self.show_all(&done)?,
         };
         Failure::all(failed, done.len()).map_or(Ok(Code::Done), Err)
@@ -411,6 +424,12 @@ impl Rotations<'_> {
         });
         output::table(["ID", "STEP", "USER", "OLD", "NEW", "WAITS UNTIL"], rows)
     }
+}
+
+/// Whether the rotation has yet to write the value to standard output.
+fn will_print(entry: &Entry) -> bool {
+    let is_stdout = |name: &String| name.parse() == Ok(Sink::Stdout);
+    entry.step <= Step::Distribute && entry.destinations.iter().any(is_stdout)
 }
 
 /// Returns what a step does, for a person.

@@ -245,6 +245,17 @@ fn a_rotation_is_resumed_in_any_directory_with_its_sinks_and_its_test() {
 }
 
 #[test]
+fn a_resumed_rotation_writes_the_value_alone_to_standard_output() {
+    let stage = Stage::new();
+    let dies = "exec:test -e killed || { touch killed; kill -9 $PPID; }; cat > /dev/null";
+    assert_eq!(stage.rotate(&["my-app", "--out", dies, "--out", "-"]).code, None);
+    stage.rotate(&["resume", "--format", "json"]).failed(2, "--format");
+    let out = stage.rotate(&["resume"]).done();
+    assert_eq!(out, stage.setup.value("my-app.r2") + "\n");
+    assert!(stage.rotate(&["resume"]).done().starts_with("ID"));
+}
+
+#[test]
 fn an_interrupted_rotation_says_how_to_resume_it() {
     let stage = Stage::new();
     let interrupted = stage.start(&["--test-cmd", "kill -INT $PPID"]);
