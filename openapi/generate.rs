@@ -51,7 +51,7 @@ fn generate(text: &str) -> Result<Code, String> {
     unsupported::check(&spec)?;
     let enums = OpenEnum::all(&spec)?;
     let table = table::code(&spec)?;
-    let settings = settings(&enums);
+    let settings = settings(&spec, &enums);
 
     let client = without_panic(|| Generator::new(&settings).generate_tokens(&spec))?;
     let enums = enums.iter().map(OpenEnum::definition);
@@ -81,16 +81,23 @@ fn generate(text: &str) -> Result<Code, String> {
     Ok(Code { client: source(client), mock: source(mock) })
 }
 
-fn settings(enums: &[OpenEnum]) -> GenerationSettings {
+fn settings(spec: &OpenAPI, enums: &[OpenEnum]) -> GenerationSettings {
     let mut settings = GenerationSettings::new();
     settings
         .with_interface(InterfaceStyle::Builder)
         .with_hooks(HooksMode::Expected)
         .with_inner_type(quote!(crate::hook::Hook))
-        .with_derive("schemars::JsonSchema")
-        .with_derive("PartialEq")
-        // A response may get another field; its type's constructor is in the crate.
-        .with_patch("ApiKey", TypePatch::default().with_attr("#[non_exhaustive]"));
+        .with_derive("PartialEq");
+    let schemas = spec.components.iter().flat_map(|components| components.schemas.keys());
+    for name in schemas {
+        let mut patch = TypePatch::default();
+        patch.with_attr("#[cfg_attr(feature = \"schemars\", derive(schemars::JsonSchema))]");
+        if name == "ApiKey" {
+            // A response may get another field; its type's constructor is in the crate.
+            patch.with_attr("#[non_exhaustive]");
+        }
+        settings.with_patch(name, &patch);
+    }
     for name in OWN_TYPES {
         settings.with_replacement(name, format!("crate::{name}"), [].into_iter());
     }

@@ -117,6 +117,7 @@
 //! - `httpmock`: typed mocks of a server, the module `mock`.
 //! - `profile`: settings from the profiles of the vendor's command line, `Client::from_profile` and
 //!   `Client::from_current_profile`.
+//! - `schemars`: the contract's types implement `schemars::JsonSchema`.
 //!
 //! `codegen` is on by default so that a change of the contract changes the client, without a step
 //! to remember. A cold build takes 142 s of CPU time with it, and 105 s without it. Without it, the
@@ -164,6 +165,8 @@ mod redaction;
 mod region;
 mod report;
 mod retry;
+#[cfg(feature = "schemars")]
+mod schemas;
 mod settings;
 mod span;
 mod values;

@@ -1,7 +1,6 @@
 //! The crate's own types for values of the contract: a key's value, which stays secret, and a
 //! timestamp, which keeps its text.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,7 +11,6 @@ use std::time::SystemTime;
 use jiff::fmt::temporal::Pieces;
 // Renamed, because the reference shows only the last part of a path.
 use jiff::{Error as JiffError, Timestamp as JiffTimestamp};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
@@ -151,16 +149,6 @@ impl<T: Serialize> Serialize for ExposeSecrets<T> {
 
         let _restore = Restore(IS_EXPOSED.replace(true));
         self.0.serialize(serializer)
-    }
-}
-
-impl JsonSchema for ApiKeyValue {
-    fn schema_name() -> Cow<'static, str> {
-        "ApiKeyValue".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "password" })
     }
 }
 
@@ -316,15 +304,5 @@ impl<'de> Deserialize<'de> for Timestamp {
             serde_json::Value::String(text) => Self(text),
             other => Self(other.to_string()),
         })
-    }
-}
-
-impl JsonSchema for Timestamp {
-    fn schema_name() -> Cow<'static, str> {
-        "Timestamp".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date-time" })
     }
 }

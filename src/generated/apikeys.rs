@@ -9,10 +9,9 @@ use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_pa
 #[allow(clippy::all)]
 pub mod types {
     /// An API key authenticates requests. It belongs to the user who created it.
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ApiKey {
         /// When the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -46,9 +45,8 @@ pub mod types {
         }
     }
     /// The key to create.
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKeyRequest {
         /// Email address of the user for whom the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -68,9 +66,8 @@ pub mod types {
         }
     }
     /// The response to a create request. `data` is required: a success without it is of no use.
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKeyResponse {
         /// The created key, with its full value.
         pub data: ApiKey,
@@ -81,9 +78,8 @@ pub mod types {
         }
     }
     /// The response to a delete request. `data` is required: a success without it is of no use.
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DeleteApiKeyResponse {
         /// The deleted key.
         pub data: ApiKey,
@@ -94,15 +90,8 @@ pub mod types {
         }
     }
     /// The body of every error response.
-    #[derive(
-        ::serde::Deserialize,
-        ::serde::Serialize,
-        Clone,
-        Debug,
-        Default,
-        PartialEq,
-        schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct ErrorModel {
         /// Column of the request body where the error is, counted from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -135,9 +124,8 @@ pub mod types {
         }
     }
     /// The response to a retrieve request. `data` is required: a success without it is of no use.
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct GetApiKeyResponse {
         /// The key, with its full value if the request asked for it.
         pub data: ApiKey,
@@ -148,9 +136,8 @@ pub mod types {
         }
     }
     /// The response to a list request. `data` is required: a success without it is of no use.
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ListApiKeysResponse {
         /// The user's keys, oldest first, each with its identifier instead of the full key.
         pub data: ::std::vec::Vec<ApiKey>,
@@ -161,15 +148,8 @@ pub mod types {
         }
     }
     /// The changes. Fields that are left out keep their values.
-    #[derive(
-        ::serde::Deserialize,
-        ::serde::Serialize,
-        Clone,
-        Debug,
-        Default,
-        PartialEq,
-        schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateApiKeyRequest {
         /// Whether to remove the expiry time, so that the key does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -187,9 +167,8 @@ pub mod types {
         }
     }
     /// The response to an update request. `data` is required: a success without it is of no use.
-    #[derive(
-        ::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq, schemars::JsonSchema,
-    )]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateApiKeyResponse {
         /// The key after the update.
         pub data: ApiKey,
@@ -1716,16 +1695,8 @@ pub(crate) type ErrorBody = types::ErrorModel;
 /// The contract's enums. Each keeps values that the contract does not know.
 pub mod enums {
     /// Whether a key authenticates requests.
-    #[derive(
-        Clone,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        ::serde::Deserialize,
-        ::serde::Serialize,
-        schemars::JsonSchema,
-    )]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
     pub enum KeyState {
         /// The key authenticates requests.
@@ -1770,16 +1741,8 @@ pub mod enums {
         }
     }
     /// What went wrong, for programs. The list grew over the years.
-    #[derive(
-        Clone,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        ::serde::Deserialize,
-        ::serde::Serialize,
-        schemars::JsonSchema,
-    )]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
     pub enum ErrorType {
         /// The request has no API key, or one that does not authenticate.

@@ -1,4 +1,4 @@
-//! The JSON Schemas of the types, which programs derive with `schemars`.
+//! The JSON Schemas of the types, which the feature `schemars` derives.
 
 use rockset_apikeys::types::{CreateApiKeyRequest, ErrorModel};
 use rockset_apikeys::{ApiKey, KeyState};

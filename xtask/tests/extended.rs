@@ -114,7 +114,7 @@ fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
 
     fs::write(project.0.join("tests/new_operation.rs"), PROGRAM).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    let features = "blocking,httpmock,profile";
+    let features = "blocking,httpmock,profile,schemars";
     cargo.args([
         "test",
         "--quiet",
