@@ -59,7 +59,7 @@ pub struct Subject<'a> {
 
 /// A success, and what it took.
 pub struct Sent<T> {
-    pub(crate) response: ResponseValue<T>,
+    pub(crate) response: Box<ResponseValue<T>>,
     attempts: u32,
     start: Instant,
 }
@@ -162,19 +162,21 @@ impl Call<'_> {
         credentials.refresh(|| self.left()).await?;
         loop {
             // The HTTP client has the timeout of an attempt. Small boxes cost less than a large one.
-            let failure = match timeout_at(self.deadline, Box::pin(send())).await {
-                Ok(Ok(response)) => {
+            let result = match timeout_at(self.deadline, self.attempt(Box::pin(send()))).await {
+                Ok(outcome) => outcome?,
+                Err(elapsed) => Err(Box::new(Failure::Timeout(match previous.take() {
+                    Some(failure) => Earlier(*failure).into(),
+                    None => elapsed.into(),
+                }))),
+            };
+            let failure = match result {
+                Ok(response) => {
                     let attempts = retries.succeeded();
                     span::succeeded(&self.span, response.status(), response.headers(), attempts);
                     return Ok(Sent { response, attempts, start: self.start });
                 }
-                Ok(Err(error)) => failure(error, self.operation, self.settings)?,
-                Err(elapsed) => Failure::Timeout(match previous.take() {
-                    Some(failure) => Earlier(*failure).into(),
-                    None => elapsed.into(),
-                }),
+                Err(failure) => failure,
             };
-            let failure = Box::new(failure);
             let outcome = failure.outcome();
             let is_unauthorized = failure.status() == Some(StatusCode::UNAUTHORIZED);
             if is_unauthorized && !has_new_key && credentials.has_another(|| self.left()).await {
@@ -193,6 +195,17 @@ impl Call<'_> {
             sleep(wait).await;
             credentials.refresh(|| self.left()).await?;
         }
+    }
+
+    /// Makes an attempt. Its outcome is passed on several times, and so in a box.
+    async fn attempt<T>(
+        &self,
+        sending: impl Future<Output = Attempt<T>>,
+    ) -> Result<Result<Box<ResponseValue<T>>, Box<Failure>>, Error> {
+        Ok(match sending.await {
+            Ok(response) => Ok(Box::new(response)),
+            Err(error) => Err(Box::new(failure(error, self.operation, self.settings)?)),
+        })
     }
 
     fn failed(&self, failure: Failure, retries: &Retries<'_>, next: Next) -> Error {

@@ -154,7 +154,7 @@ impl Client {
     {
         let options = Options::default();
         let sent = call::run(self.settings(), operation, Subject::default(), &options, send);
-        Ok(sent.await?.response)
+        Ok(*sent.await?.response)
     }
 
     /// Runs a generated request as [`run`](Self::run) does, without async.
