@@ -10,10 +10,12 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rockset_apikeys::Client;
 use rockset_apikeys::types::ListApiKeysResponse;
+use rustls::crypto::ring;
 use serde::Deserialize;
 use serde_json::json;
 
 fn client(criterion: &mut Criterion) {
+    ring::default_provider().install_default().expect("it is the first one");
     let mut group = criterion.benchmark_group("client");
     let builder = || Client::builder().api_server("https://api.example.com").api_key("0123456789");
     group.bench_function("build", |bencher| bencher.iter(|| builder().build()));

@@ -13,6 +13,7 @@ use std::error::Error;
 use std::future::Future;
 
 use clap::{Parser, ValueEnum};
+use rustls::crypto::ring;
 
 use work::Work;
 
@@ -62,6 +63,7 @@ enum Operation {
 }
 
 fn main() -> Result<(), BoxError> {
+    ring::default_provider().install_default().map_err(|_| "a provider is installed")?;
     match Options::parse() {
         Options::Serve { keys, hold } => server::serve(keys, hold),
         Options::Values { keys } => work::values(keys),

@@ -6,6 +6,7 @@ and to such values after one random change.
 
 import copy
 import json
+import multiprocessing
 import os
 import warnings
 
@@ -86,11 +87,15 @@ def samples(strategy):
     return found
 
 
-warnings.simplefilter("ignore")
-with open(os.environ["SCHEMAS"], encoding="utf-8") as file:
-    schemas = json.load(file)
-output = {}
-for name, schema in schemas.items():
+def of_schema(named):
+    name, schema = named
     valid = from_schema(schema)
-    output[name] = {"valid": samples(valid), "changed": samples(changed(valid))}
-print(json.dumps(output))
+    return name, {"valid": samples(valid), "changed": samples(changed(valid))}
+
+
+warnings.simplefilter("ignore")
+if __name__ == "__main__":
+    with open(os.environ["SCHEMAS"], encoding="utf-8") as file:
+        schemas = json.load(file)
+    with multiprocessing.Pool() as pool:
+        print(json.dumps(dict(pool.imap(of_schema, schemas.items()))))

@@ -69,6 +69,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     env::set_current_dir(crate::root()).map_err(|error| error.to_string())?;
     let mut failures = Vec::new();
     let mut external = BTreeSet::new();
+    document()?;
     for package in PACKAGES {
         let krate = package.replace('-', "_");
         let items = items(package, &krate)?;
@@ -100,17 +101,19 @@ pub fn run(options: &Options) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Lists the items of a package's public API with all features.
-fn items(package: &str, krate: &str) -> Result<Vec<String>, String> {
-    let arguments = ["run", "--install", TOOLCHAIN, "cargo", "rustdoc", "--quiet", "--locked"];
+/// Has rustdoc describe the packages with all features.
+fn document() -> Result<(), String> {
+    let arguments = ["run", "--install", TOOLCHAIN, "cargo", "doc", "--quiet", "--locked"];
     let mut rustdoc = Command::new("rustup");
-    rustdoc.args(arguments).args(["--package", package, "--lib", "--all-features"]);
-    rustdoc.args(["--", "-Zunstable-options", "--output-format=json"]);
-    let status = rustdoc.env("RUSTDOC", crate::root().join("xtask/rustdoc")).status();
-    let status = status.map_err(|error| format!("rustup: {error}"))?;
-    if !status.success() {
-        return Err(format!("rustdoc of {package} ended with {status}"));
-    }
+    rustdoc.args(arguments).args(["--workspace", "--lib", "--all-features", "--no-deps"]);
+    rustdoc.env("RUSTDOC", crate::root().join("xtask/rustdoc"));
+    rustdoc.env("RUSTDOCFLAGS", "-Zunstable-options --output-format=json");
+    let status = rustdoc.status().map_err(|error| format!("rustup: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("rustdoc ended with {status}")) }
+}
+
+/// Lists the items of a package's public API.
+fn items(package: &str, krate: &str) -> Result<Vec<String>, String> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let json = target.join("doc").join(krate).with_extension("json");
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build();

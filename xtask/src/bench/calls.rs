@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use super::report::{Group, grouped};
 use super::vendor::Vendor;
@@ -113,10 +114,10 @@ fn at_once(
     program: &Path,
     what: &str,
     calls: u32,
-    peak: impl Fn(&[String]) -> Result<f64, String>,
+    peak: impl Fn(&[String]) -> Result<f64, String> + Sync,
 ) -> Result<Row, String> {
-    let (few, many) = (Server::start(program, 1, 1)?, Server::start(program, 1, calls)?);
     row(what, Target::AtMost(12.0), |client| {
+        let (few, many) = (Server::start(program, 1, 1)?, Server::start(program, 1, calls)?);
         let peak = |server: &Server<'_>, calls: u32| {
             peak(&server.call([client, "get"], &["at-once", "--count", &calls.to_string()]))
         };
@@ -153,16 +154,21 @@ pub fn load(program: &Path, vendors: &[Vendor]) -> Result<Row, String> {
     Ok(row)
 }
 
-/// Measures a value for each client.
+/// Measures a value for each client, at the same time: what is counted does not depend on it.
 fn row(
     what: &str,
     target: Target,
-    measure: impl Fn(&str) -> Result<f64, String>,
+    measure: impl Fn(&str) -> Result<f64, String> + Sync,
 ) -> Result<Row, String> {
     eprintln!("{what}");
+    let values = thread::scope(|scope| {
+        let threads = CLIENTS.map(|client| (client, scope.spawn(|| measure(client))));
+        threads.map(|(client, thread)| (client, thread.join()))
+    });
     let mut row = Row::new(what, Some(target));
-    for client in CLIENTS {
-        row.values.insert(client.to_owned(), measure(client)?);
+    for (client, value) in values {
+        let value = value.map_err(|_| format!("{what}: the measurement panicked"))?;
+        row.values.insert(client.to_owned(), value?);
     }
     Ok(row)
 }
