@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{Row, Target, folder, output};
 use crate::root;
 
-/// The row that has the number of crates.
+/// How the rows begin that have numbers of crates.
 pub const CRATES: &str = "crates compiled";
 
 struct Program {
@@ -52,9 +52,9 @@ rustls = { version = "*", default-features = false, features = ["ring"] }"#,
 ];
 
 /// Counts the crates that each program compiles, without itself.
-pub fn crates() -> Result<Row, String> {
+pub fn crates() -> Result<Vec<Row>, String> {
     eprintln!("{CRATES}");
-    let mut row = Row::new(CRATES, None);
+    let mut counts = BTreeMap::new();
     for program in PROGRAMS {
         let tree = ["tree", "--edges=normal,build", "--prefix=none", "--no-dedupe"];
         let (tree, _) = output(program.command("cargo")?.args(tree))?;
@@ -62,15 +62,33 @@ pub fn crates() -> Result<Row, String> {
         lines.sort_unstable();
         lines.dedup();
         let crates = u32::try_from(lines.len()).map_err(|error| error.to_string())?;
-        row.values.insert(program.name.to_owned(), crates.into());
+        counts.insert(program.name, crates.into());
     }
-    Ok(row)
+    Ok(beside_by_hand(CRATES, "", &counts, [None; 3]))
+}
+
+/// Makes a row for each program with this project's client.
+fn beside_by_hand(
+    what: &str,
+    unit: &str,
+    values: &BTreeMap<&str, f64>,
+    targets: [Option<Target>; 3],
+) -> Vec<Row> {
+    let programs = [("", "sdk"), (" with the generator", "codegen"), (" with ring", "ring")];
+    let rows = programs.into_iter().zip(targets).map(|((variant, program), target)| {
+        let mut row = Row::new(format!("{what}{variant}{unit}"), target);
+        for (client, program) in [("sdk", program), ("hand-written", "hand-written")] {
+            row.values.extend(values.get(program).map(|value| (client.to_owned(), *value)));
+        }
+        row
+    });
+    rows.collect()
 }
 
 /// Builds each program from nothing. Adds rows for CPU time and size, and returns the seconds of
 /// each crate.
 pub fn cold(rows: &mut Vec<Row>) -> Result<Vec<Row>, String> {
-    let mut cpu = Row::new("cold build, debug (CPU seconds)", Some(Target::RatioAtMost(1.0)));
+    let mut cpu = BTreeMap::new();
     let mut size =
         Row::new("size of the program, release, stripped (MB)", Some(Target::RatioAtMost(1.1)));
     let mut seconds = BTreeMap::<String, Row>::new();
@@ -82,7 +100,7 @@ pub fn cold(rows: &mut Vec<Row>) -> Result<Vec<Row>, String> {
         // The shell knows the CPU time of all processes that it has waited for, and theirs.
         let build = ["-ec", "cargo build --quiet --timings; times"];
         let (times, _) = output(program.command("sh")?.args(build))?;
-        cpu.values.insert(program.name.to_owned(), cpu_seconds(&times)?);
+        cpu.insert(program.name, cpu_seconds(&times)?);
         for (name, time) in units(&target.join("cargo-timings/cargo-timing.html"))? {
             let row = seconds.entry(name.clone()).or_insert_with(|| Row::new(name, None));
             *row.values.entry(program.name.to_owned()).or_default() += time;
@@ -96,7 +114,9 @@ pub fn cold(rows: &mut Vec<Row>) -> Result<Vec<Row>, String> {
             size.values.insert(program.name.to_owned(), length / 1e6);
         }
     }
-    rows.extend([cpu, size]);
+    let targets = [Some(Target::RatioAtMost(1.0)), Some(Target::RatioAtMost(1.25)), None];
+    rows.extend(beside_by_hand("cold build", ", debug (CPU seconds)", &cpu, targets));
+    rows.push(size);
     Ok(longest(seconds.into_values().collect()))
 }
 
