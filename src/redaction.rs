@@ -262,8 +262,9 @@ mod tests {
         assert_eq!(text(&long, CLIENTS), format!("{} ", "-".repeat(LONGEST_TEXT - 12)));
         let long = "ü".repeat(LONGEST_TEXT);
         assert_eq!(text(&long, None).len(), LONGEST_TEXT);
-        let short = "-".repeat(LONGEST_TEXT);
-        assert_eq!(text(&short, None), short);
+        // Not cut, so its last word stays.
+        let whole = format!("{} identifier", "-".repeat(LONGEST_TEXT - 11));
+        assert_eq!(text(&whole, None), whole);
     }
 
     #[test]
