@@ -1,7 +1,7 @@
 //! Edits of the generated syntax tree, for what no setting of the generator changes: how a path
 //! segment is encoded, in the client and in the mocks; how a URL is made; which texts a request
-//! borrows; how a body is decoded, and how a mock serializes one; which headers are sent; and which
-//! server has the mocks.
+//! borrows; which traits need a feature; how a body is decoded, and how a mock serializes one;
+//! which headers are sent; and which server has the mocks.
 //!
 //! Each edit of behaviour counts its places. Where the count is not what the contract asks for, the
 //! generator has changed and the edit fails.
@@ -86,6 +86,35 @@ pub fn borrow_texts(file: &mut File) {
         _ => None,
     });
     builders.for_each(|module| Texts.visit_item_mod_mut(module));
+}
+
+/// Derives JSON Schemas with the feature `schemars` alone. The generator has no derive with a
+/// condition.
+pub fn derive_schemas_with_feature(file: &mut File) {
+    /// Edits `#[derive(…, schemars::JsonSchema)]`.
+    struct Derives;
+
+    impl VisitMut for Derives {
+        fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+            let parser = Punctuated::<Path, Token![,]>::parse_terminated;
+            let is_schema =
+                |path: &Path| path.to_token_stream().to_string() == "schemars :: JsonSchema";
+            for attribute in attributes.iter_mut().filter(|it| it.path().is_ident("derive")) {
+                let Ok(derived) = attribute.parse_args_with(parser) else { continue };
+                if !derived.iter().any(is_schema) {
+                    continue;
+                }
+                let others = derived.iter().filter(|path| !is_schema(path));
+                *attribute = parse_quote!(#[derive(#(#others),*)]);
+                attributes.push(parse_quote! {
+                    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+                });
+                return;
+            }
+        }
+    }
+
+    Derives.visit_file_mut(file);
 }
 
 /// Matches path segments in mocks as the client encodes them. The generator's own code puts a name
@@ -387,6 +416,18 @@ mod tests {
         assert!(tokens.contains(r#"crate::path::segment("user",&user)"#), "{client}");
         assert!(tokens.contains("name:Result<i64,String>"), "{client}");
         assert!(tokens.contains(r#"crate::path::segment("name",&name.to_string())"#), "{client}");
+    }
+
+    #[test]
+    fn schemas_are_derived_with_the_feature_alone() {
+        let mut file =
+            syn::parse_file("#[derive(Clone, schemars::JsonSchema)] #[serde(tag)] struct S;")
+                .expect("Rust");
+        derive_schemas_with_feature(&mut file);
+        let text = prettyplease::unparse(&file);
+        assert!(text.contains("#[derive(Clone)]"), "{text}");
+        let optional = r#"#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]"#;
+        assert!(text.contains(optional), "{text}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn generate(text: &str) -> Result<Code, String> {
     unsupported::check(&spec)?;
     let enums = OpenEnum::all(&spec)?;
     let table = table::code(&spec)?;
-    let settings = settings(&spec, &enums);
+    let settings = settings(&enums);
 
     let client = without_panic(|| Generator::new(&settings).generate_tokens(&spec))?;
     let enums = enums.iter().map(OpenEnum::definition);
@@ -66,6 +66,7 @@ fn generate(text: &str) -> Result<Code, String> {
         }
     })
     .map_err(invalid_rust)?;
+    edit::derive_schemas_with_feature(&mut client);
     edit::borrow_texts(&mut client);
     let urls = spec.operations().count();
     edit::encode_path_segments(&mut client, table::path_segments(&spec) + urls)?;
@@ -81,23 +82,16 @@ fn generate(text: &str) -> Result<Code, String> {
     Ok(Code { client: source(client), mock: source(mock) })
 }
 
-fn settings(spec: &OpenAPI, enums: &[OpenEnum]) -> GenerationSettings {
+fn settings(enums: &[OpenEnum]) -> GenerationSettings {
     let mut settings = GenerationSettings::new();
     settings
         .with_interface(InterfaceStyle::Builder)
         .with_hooks(HooksMode::Expected)
         .with_inner_type(quote!(crate::hook::Hook))
-        .with_derive("PartialEq");
-    let schemas = spec.components.iter().flat_map(|components| components.schemas.keys());
-    for name in schemas {
-        let mut patch = TypePatch::default();
-        patch.with_attr("#[cfg_attr(feature = \"schemars\", derive(schemars::JsonSchema))]");
-        if name == "ApiKey" {
-            // A response may get another field; its type's constructor is in the crate.
-            patch.with_attr("#[non_exhaustive]");
-        }
-        settings.with_patch(name, &patch);
-    }
+        .with_derive("schemars::JsonSchema")
+        .with_derive("PartialEq")
+        // A response may get another field; its type's constructor is in the crate.
+        .with_patch("ApiKey", TypePatch::default().with_attr("#[non_exhaustive]"));
     for name in OWN_TYPES {
         settings.with_replacement(name, format!("crate::{name}"), [].into_iter());
     }

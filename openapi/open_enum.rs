@@ -81,9 +81,8 @@ impl OpenEnum {
             #[doc = #description]
             #[derive(
                 Clone, Debug, PartialEq, Eq, Hash,
-                ::serde::Deserialize, ::serde::Serialize,
+                ::serde::Deserialize, ::serde::Serialize, schemars::JsonSchema,
             )]
-            #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
             #[non_exhaustive]
             pub enum #name {
                 #(

@@ -197,7 +197,8 @@ impl Call<'_> {
         }
     }
 
-    /// Makes an attempt. Its outcome is passed on several times, and so in a box.
+    /// Makes an attempt, or fails if nothing can be sent. The outcome is passed on several times,
+    /// and so in a box.
     async fn attempt<T>(
         &self,
         sending: impl Future<Output = Attempt<T>>,

@@ -9,9 +9,9 @@ use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_pa
 #[allow(clippy::all)]
 pub mod types {
     /// An API key authenticates requests. It belongs to the user who created it.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct ApiKey {
         /// When the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -45,8 +45,8 @@ pub mod types {
         }
     }
     /// The key to create.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct CreateApiKeyRequest {
         /// Email address of the user for whom the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -66,8 +66,8 @@ pub mod types {
         }
     }
     /// The response to a create request. `data` is required: a success without it is of no use.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct CreateApiKeyResponse {
         /// The created key, with its full value.
         pub data: ApiKey,
@@ -78,8 +78,8 @@ pub mod types {
         }
     }
     /// The response to a delete request. `data` is required: a success without it is of no use.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct DeleteApiKeyResponse {
         /// The deleted key.
         pub data: ApiKey,
@@ -90,8 +90,8 @@ pub mod types {
         }
     }
     /// The body of every error response.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct ErrorModel {
         /// Column of the request body where the error is, counted from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -124,8 +124,8 @@ pub mod types {
         }
     }
     /// The response to a retrieve request. `data` is required: a success without it is of no use.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct GetApiKeyResponse {
         /// The key, with its full value if the request asked for it.
         pub data: ApiKey,
@@ -136,8 +136,8 @@ pub mod types {
         }
     }
     /// The response to a list request. `data` is required: a success without it is of no use.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct ListApiKeysResponse {
         /// The user's keys, oldest first, each with its identifier instead of the full key.
         pub data: ::std::vec::Vec<ApiKey>,
@@ -148,8 +148,8 @@ pub mod types {
         }
     }
     /// The changes. Fields that are left out keep their values.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct UpdateApiKeyRequest {
         /// Whether to remove the expiry time, so that the key does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -167,8 +167,8 @@ pub mod types {
         }
     }
     /// The response to an update request. `data` is required: a success without it is of no use.
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct UpdateApiKeyResponse {
         /// The key after the update.
         pub data: ApiKey,
@@ -1696,8 +1696,8 @@ pub(crate) type ErrorBody = types::ErrorModel;
 pub mod enums {
     /// Whether a key authenticates requests.
     #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub enum KeyState {
         /// The key authenticates requests.
         #[serde(rename = "ACTIVE")]
@@ -1742,8 +1742,8 @@ pub mod enums {
     }
     /// What went wrong, for programs. The list grew over the years.
     #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub enum ErrorType {
         /// The request has no API key, or one that does not authenticate.
         #[serde(rename = "AUTHEXCEPTION")]

@@ -55,7 +55,7 @@ async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
 
     // An operation, which fails once before it succeeds.
     assert_eq!(operations::GET_USER.kind(), OperationKind::Read);
-    let user = User { email: "a b@me.com".to_owned(), roles: vec!["member".to_owned()] };
+    let user = User { email: "a b@me.com".to_owned(), roles: vec!["member".to_owned()], contact: None };
     let down = server.get_user(|when, then| {
         when.user("a b@me.com");
         then.service_unavailable(&Default::default());
@@ -175,7 +175,8 @@ impl Project {
         project
     }
 
-    /// Adds a field of a body, a query parameter, a value of an enum and an operation.
+    /// Adds a field of a body, a query parameter, a value of an enum and an operation, whose
+    /// response has a type without a name.
     fn extend_contract(&self) {
         let file = self.0.join(CONTRACT);
         let mut contract: Value =
@@ -193,6 +194,7 @@ required: [email, roles]
 properties:
   email: { type: string, description: The address. }
   roles: { type: array, items: { type: string }, description: The roles. }
+  contact: { type: object, properties: { phone: { type: string } } }
 ",
         );
         schemas["GetUserResponse"] = yaml(
