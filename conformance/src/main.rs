@@ -53,7 +53,7 @@ struct Arguments {
 enum Part {
     /// The contract: linted, and compared with the documentation page and the vendor's clients
     Contract,
-    /// The generated code: up to date, and the same with and without the generator
+    /// The generated code: the same with and without the generator
     Generated,
     /// The client against Prism, a strict mock server of the contract
     StrictMock,

@@ -32,7 +32,9 @@ impl Tools {
     /// Finds the project, and the folder for tools and reports.
     pub fn find() -> Result<Self> {
         let arguments = ["metadata", "--no-deps", "--format-version", "1"];
-        let output = Blocking::new("cargo").args(arguments).output().context("cargo")?;
+        // Cargo starts tests in the folder of their package.
+        let mut cargo = Blocking::new("cargo");
+        let output = cargo.current_dir("..").args(arguments).output().context("cargo")?;
         let metadata: serde_json::Value =
             serde_json::from_slice(&output.stdout).context("what `cargo metadata` says")?;
         let path = |name: &str| -> Result<PathBuf> {

@@ -1,5 +1,5 @@
-//! Builds programs that get a key: the examples in `benches/`, each with its dependencies as a
-//! package of its own below the folder of reports. Versions are those of Cargo.lock.
+//! Builds the programs in `benches/src/bin`, which get a key, each with its dependencies as a package
+//! of its own below the folder of reports. Versions are those of Cargo.lock.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,8 +16,8 @@ pub const CRATES: &str = "crates compiled";
 
 struct Program {
     name: &'static str,
-    /// The example whose code it has.
-    example: &'static str,
+    /// The program in `benches/src/bin` whose code it has.
+    code: &'static str,
     /// Its dependencies beside tokio. Any version is right: Cargo.lock has one.
     dependencies: &'static str,
 }
@@ -25,26 +25,26 @@ struct Program {
 const PROGRAMS: [Program; 4] = [
     Program {
         name: "hand-written",
-        example: "by_hand",
+        code: "by_hand",
         dependencies: r#"
 reqwest = { version = "*", default-features = false, features = ["json", "rustls"] }
 serde = { version = "*", features = ["derive"] }"#,
     },
     Program {
         name: "sdk",
-        example: "sdk",
+        code: "sdk",
         dependencies: r#"
 rockset-apikeys = { path = "ROOT", default-features = false, features = ["rustls"] }"#,
     },
     Program {
         name: "codegen",
-        example: "sdk",
+        code: "sdk",
         dependencies: r#"
 rockset-apikeys = { path = "ROOT" }"#,
     },
     Program {
         name: "ring",
-        example: "sdk_with_ring",
+        code: "sdk_with_ring",
         dependencies: r#"
 rockset-apikeys = { path = "ROOT", default-features = false, features = ["rustls-no-provider"] }
 rustls = { version = "*", default-features = false, features = ["ring"] }"#,
@@ -178,7 +178,7 @@ strip = true
 "#,
             self.dependencies.replace("ROOT", &root.display().to_string())
         );
-        let code = root.join("benches/examples").join(self.example).with_extension("rs");
+        let code = root.join("benches/src/bin").join(self.code).with_extension("rs");
         let write = || {
             fs::create_dir_all(folder.join("src"))?;
             fs::write(folder.join("Cargo.toml"), manifest)?;

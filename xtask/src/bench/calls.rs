@@ -25,10 +25,11 @@ const HEAP_AT_END: Count = Count("dhat", "At t-end:");
 
 /// Builds the program.
 pub fn build() -> Result<PathBuf, String> {
-    let build = ["build", "--release", "--package", "rockset-apikeys-benches"];
+    let name = "rockset-apikeys-benches";
+    let build = ["build", "--release", "--package", name, "--bin", name];
     let status = Command::new("cargo").args(build).current_dir(root()).status();
     match status.map_err(|error| format!("cargo: {error}"))? {
-        status if status.success() => Ok(target().join("release/rockset-apikeys-benches")),
+        status if status.success() => Ok(target().join("release").join(name)),
         status => Err(format!("cargo build: {status}")),
     }
 }
