@@ -161,7 +161,7 @@ impl Call<'_> {
         let mut has_new_key = false;
         credentials.refresh(|| self.left()).await?;
         loop {
-            // The HTTP client has the timeout of an attempt. Small boxes cost less than a large one.
+            // The HTTP client has the timeout of an attempt. Two small boxes cost less than one.
             let result = match timeout_at(self.deadline, self.attempt(Box::pin(send()))).await {
                 Ok(outcome) => outcome?,
                 Err(elapsed) => Err(Box::new(Failure::Timeout(match previous.take() {

@@ -78,8 +78,9 @@ impl Rotation {
     /// Suspends the old key before the successor is created. It counts as compromised then.
     ///
     /// Programs that use it fail until they have the successor. If distribution or test fails, the
-    /// rotation is not rolled back but unfinished, so that the old key stays suspended. The client's
-    /// own key cannot be rotated like that; [`RotatorBuilder::client_key`] tells which it is.
+    /// rotation is not rolled back but unfinished, so that the old key stays suspended. The
+    /// client's own key cannot be rotated like that; [`RotatorBuilder::client_key`] tells which it
+    /// is.
     ///
     /// [`RotatorBuilder::client_key`]: super::RotatorBuilder::client_key
     pub fn suspend_first(mut self, is_suspended_first: bool) -> Self {

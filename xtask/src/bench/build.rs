@@ -1,5 +1,5 @@
-//! Builds the programs in `benches/src/bin`, which get a key, each with its dependencies as a package
-//! of its own below the folder of reports. Versions are those of Cargo.lock.
+//! Builds the programs in `benches/src/bin`, which get a key, each with its dependencies as a
+//! package of its own below the folder of reports. Versions are those of Cargo.lock.
 
 use std::collections::BTreeMap;
 use std::fs;
