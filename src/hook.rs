@@ -208,8 +208,8 @@ where
 fn excerpt(body: &[u8], is_whole: bool, key: Option<&str>) -> Option<String> {
     // The rest cannot come into the excerpt, except behind a page of blanks.
     let (body, is_whole) = match body.get(..LONGEST_SOURCE) {
-        Some(beginning) if beginning.len() < body.len() => (beginning, false),
-        _ => (body, is_whole),
+        Some(beginning) => (beginning, false),
+        None => (body, is_whole),
     };
     let text = String::from_utf8_lossy(body);
     let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());

@@ -226,7 +226,7 @@ struct Budget {
 impl RetryBudget {
     /// Creates a budget of this many retries, of which time refills one per period.
     ///
-    /// With 0 retries, nothing is retried. With a period of zero, every retry is permitted.
+    /// With 0 retries, nothing is retried. Otherwise, a period of zero permits every retry.
     pub fn new(retries: u32, period: Duration) -> Self {
         // Sums of periods do not overflow.
         let longest = u64::MAX / 4 / u64::from(retries.max(1));
@@ -534,6 +534,7 @@ mod tests {
             assert_eq!((taken, left(&budget)), (retries as usize, 0));
         }
         assert!(RetryBudget::new(1, Duration::ZERO).take());
+        assert!(!RetryBudget::new(0, Duration::ZERO).take(), "the period does not add a retry");
     }
 
     #[tokio::test(start_paused = true)]
