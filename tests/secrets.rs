@@ -319,8 +319,11 @@ mod memory {
         /// Counts the places that hold the end of the key. Allocates nothing, as that could reuse
         /// the memory of a key.
         pub fn count(&self, key: u32) -> usize {
-            let is_tail =
-                |bytes: &[u8]| TAIL.zip(bytes).all(|(index, byte)| *byte == letter(key, index));
+            let first = letter(key, TAIL.start);
+            let is_tail = |bytes: &[u8]| {
+                // Most are another, which is seen soon without a build's optimizations, too.
+                bytes[0] == first && TAIL.zip(bytes).all(|(at, byte)| *byte == letter(key, at))
+            };
             let mut count = 0;
             let mut bytes = [0; 1 << 16];
             for region in &self.regions {

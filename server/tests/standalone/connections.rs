@@ -6,15 +6,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::program::{Program, temporary_folder};
+use crate::program::{DEADLINE, Program, temporary_folder};
 
 const IN_MEMORY: [&str; 4] = ["--database", "sqlite::memory:", "--rate-limit", "0"];
-const DEADLINE: Duration = Duration::from_secs(10);
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n";
-
-fn address(server: &Program) -> std::net::SocketAddr {
-    server.url.strip_prefix("http://").unwrap().parse().unwrap()
-}
 
 async fn is_healthy(stream: &mut TcpStream) -> bool {
     let mut status = [0; 12];
@@ -27,7 +22,7 @@ async fn is_healthy(stream: &mut TcpStream) -> bool {
 async fn is_disconnected(server: &Program, pace: Option<Duration>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    let (mut reads, mut writes) = socket.connect(address(server)).await.unwrap().into_split();
+    let (mut reads, mut writes) = socket.connect(server.address()).await.unwrap().into_split();
     let slow = tokio::spawn(async move {
         let Some(pace) = pace else { return reads };
         let mut byte = [0; 1];
@@ -64,12 +59,12 @@ async fn a_connection_too_many_waits_until_another_is_closed() {
     let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--connections", "2"]].concat());
     let mut open = Vec::new();
     for _ in 0..2 {
-        let mut stream = TcpStream::connect(address(&server)).await.unwrap();
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(HEALTH).await.unwrap();
         assert!(is_healthy(&mut stream).await);
         open.push(stream);
     }
-    let mut waiting = TcpStream::connect(address(&server)).await.unwrap();
+    let mut waiting = TcpStream::connect(server.address()).await.unwrap();
     waiting.write_all(HEALTH).await.unwrap();
     let served = tokio::time::timeout(Duration::from_millis(500), waiting.readable()).await;
     assert!(served.is_err(), "the third connection waits");
@@ -84,7 +79,7 @@ async fn stuck(folder: &std::path::Path, arguments: &[&str]) -> (Program, TcpStr
     let fault = json!({ "delay_ms": 600_000, "responses": 1 });
     let http = reqwest::Client::new().post(format!("{}/faults", server.url));
     assert_eq!(http.json(&fault).send().await.unwrap().status().as_u16(), 204);
-    let mut stream = TcpStream::connect(address(&server)).await.unwrap();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\n\r\n").await.unwrap();
     let answered = tokio::time::timeout(Duration::from_millis(500), stream.readable()).await;
     assert!(answered.is_err(), "the request is in flight");
@@ -106,7 +101,7 @@ async fn a_second_signal_ends_the_process_at_once() {
         let (server, _stuck) = stuck(folder.path(), &[]).await;
         server.signal("TERM");
         // The first one has arrived when no new connection is accepted.
-        let closed = async { while TcpStream::connect(address(&server)).await.is_ok() {} };
+        let closed = async { while TcpStream::connect(server.address()).await.is_ok() {} };
         tokio::time::timeout(DEADLINE, closed).await.expect("the server is stopping");
         server.signal(signal);
         let status = server.wait_at_most(DEADLINE).expect("the server ends");

@@ -14,10 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::crash::{Ledger, is_unavailable, kill_while_writing};
-use crate::program::{Program, temporary_folder};
+use crate::program::{DEADLINE, Program, temporary_folder};
 
 const ARGUMENTS: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How many keys are created, suspended and deleted at once.
 const CONCURRENT: usize = 4;
@@ -161,20 +160,12 @@ async fn check(folder: &Path, admin_key: &str, mut ledger: Ledger) -> Vec<String
     ledger.check(&server.client(admin_key)).await
 }
 
-async fn health(server: &Program) -> u16 {
-    reqwest::get(format!("{}/health", server.url)).await.unwrap().status().as_u16()
-}
-
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < DEADLINE, "{what} within {DEADLINE:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-async fn wait_for_health(server: &Program, status: u16) {
-    eventually(&format!("/health is {status}"), async || health(server).await == status).await;
 }
 
 /// Creates the keys that `change_all` suspends and deletes.
@@ -314,7 +305,7 @@ async fn test_changes_during(fault: Fault, end: End) {
     let client = server.client(&admin_key);
     let ledger = Ledger::default();
     create_targets(&client, &ledger).await;
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
 
     disk.start(fault);
     // The second attempt meets a server that knows of the fault.
@@ -327,11 +318,11 @@ async fn test_changes_during(fault: Fault, end: End) {
             assert!(is_known, "{fault:?}, {attempt}: {error}");
         }
         assert_readable(&client).await;
-        wait_for_health(&server, 503).await;
+        server.health_becomes(503).await;
     }
     if end != End::KilledDuringTheFault {
         disk.end(fault);
-        wait_for_health(&server, 200).await;
+        server.health_becomes(200).await;
         for result in change_all(&client, &ledger, "third").await {
             // A sync that failed may have deleted it.
             let is_gone = |error: &Error| fault == Fault::SyncFails && error.is_not_found();
@@ -387,7 +378,7 @@ async fn test_last_access_during(fault: Fault, end: End) {
     create_targets(&client, &ledger).await;
     let used = client.create_api_key("used").created_by("admin@me.com").await.unwrap();
     let user = server.client(used.key.expose_secret());
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
 
     disk.start(fault);
     for _ in 0..2 {
@@ -482,17 +473,17 @@ async fn while_the_database_file_is_unlinked_changes_are_503_and_the_server_reco
     let client = server.client(&admin_key);
     let ledger = Ledger::default();
     create_targets(&client, &ledger).await;
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
 
     let (file, moved) = (folder.path().join("keys.db"), folder.path().join("moved.db"));
     fs::rename(&file, &moved).unwrap();
     assert_unavailable(&client, &ledger).await;
-    wait_for_health(&server, 503).await;
+    server.health_becomes(503).await;
     assert_unavailable(&client, &ledger).await;
     assert!(!file.exists(), "no new database takes its place");
 
     fs::rename(&moved, &file).unwrap();
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
     for result in change_all(&client, &ledger, "later").await {
         result.unwrap();
     }
@@ -517,7 +508,7 @@ async fn test_replaced_database(is_log_in_use: bool) {
         server = Program::serve(folder.path(), &ARGUMENTS);
     }
     let client = server.client(&admin_key);
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
 
     let path = |name: &str| folder.path().join(name);
     fs::write(path("new.db"), &other).unwrap();
@@ -525,7 +516,7 @@ async fn test_replaced_database(is_log_in_use: bool) {
     fs::rename(path("new.db"), path("keys.db")).unwrap();
     let replaced = Instant::now();
     assert_unavailable(&client, &ledger).await;
-    wait_for_health(&server, 503).await;
+    server.health_becomes(503).await;
     let is_503 = |error: Error| error.status().is_some_and(|status| status == 503);
     eventually("a listing is 503", async || client.list_api_keys().await.is_err_and(is_503)).await;
     assert!(replaced.elapsed() < Duration::from_secs(3), "{:?}", replaced.elapsed());
@@ -534,7 +525,7 @@ async fn test_replaced_database(is_log_in_use: bool) {
     assert!(fs::read(path("keys.db")).unwrap() == other, "the other database is as it was");
 
     fs::rename(path("own.db"), path("keys.db")).unwrap();
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
     for result in change_all(&client, &ledger, "later").await {
         result.unwrap();
     }
@@ -559,7 +550,7 @@ async fn a_clean_stop_does_not_write_to_a_database_that_replaced_the_servers_own
     create_targets(&client, &Ledger::default()).await;
     fs::write(folder.path().join("new.db"), &other).unwrap();
     fs::rename(folder.path().join("new.db"), folder.path().join("keys.db")).unwrap();
-    wait_for_health(&server, 503).await;
+    server.health_becomes(503).await;
     server.terminate();
     server.wait();
     let left = fs::read(folder.path().join("keys.db")).unwrap();
@@ -605,7 +596,7 @@ async fn the_health_check_tries_a_change_once_a_second_also_when_clients_leave()
         // A check takes longer than this.
         let _ = tokio::time::timeout(Duration::from_millis(5), connection.readable()).await;
     }
-    wait_for_health(&server, 200).await;
+    server.health_becomes(200).await;
     let database = rusqlite::Connection::open(disk.folder().join("keys.db")).unwrap();
     let probes = database.query_row("SELECT probes FROM directory", [], |row| row.get::<_, i64>(0));
     let (probes, seconds) = (probes.unwrap(), start.elapsed().as_secs() as i64);

@@ -2,12 +2,18 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rockset_apikeys::{Client, RetryPolicy};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long a test waits for what has to happen.
+pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A client that does not retry.
 pub fn client_of(url: &str, key: &str) -> Client {
@@ -136,13 +142,37 @@ impl Program {
         client_of(&self.url, key)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    /// The status of a health check. Made without an HTTP client: each would read the system's
+    /// certificates.
+    pub async fn health(&self) -> u16 {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let request = "GET /health HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        response.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Waits until the health check, whose outcome is used for a second, has this status.
+    pub async fn health_becomes(&self, status: u16) {
+        let start = Instant::now();
+        while self.health().await != status {
+            assert!(start.elapsed() < DEADLINE, "/health is {status} within {DEADLINE:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// The log when it contains this; another thread writes it, soon after the response.
     pub fn log_with(&self, text: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let log = self.log();
             if log.contains(text) {

@@ -182,9 +182,8 @@ async fn while_another_process_holds_the_write_lock_changes_fail_together_and_re
 
     let two_seconds = Duration::from_secs(2);
     while !queued.is_finished() {
-        let health = reqwest::get(format!("{}/health", server.url));
-        let health = tokio::time::timeout(two_seconds, health).await.expect("a response").unwrap();
-        assert_eq!(health.status().as_u16(), 503, "the database cannot be changed");
+        let health = tokio::time::timeout(two_seconds, server.health()).await;
+        assert_eq!(health.expect("a response"), 503, "the database cannot be changed");
         let read = async { (client.get_api_key("initial").await, names(&client).await) };
         let (key, names) = tokio::time::timeout(two_seconds, read).await.expect("a response");
         assert_eq!(key.unwrap().name, "initial");
@@ -201,12 +200,7 @@ async fn while_another_process_holds_the_write_lock_changes_fail_together_and_re
     drop(lock);
     client.create_api_key("later").await.unwrap();
     assert_eq!(names(&client).await, ["initial", "later"], "what failed was not carried out");
-    // The outcome of a health check is used again for a second.
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while reqwest::get(format!("{}/health", server.url)).await.unwrap().status() != 200 {
-        assert!(Instant::now() < deadline, "the server has not recovered");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    server.health_becomes(200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
