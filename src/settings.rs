@@ -128,7 +128,7 @@ pub(crate) fn check_transport(
     if server.scheme() == "http" && !is_local && !allow_http {
         return Err(Error::rejected(format!(
             "the API server {url} from {source} would receive the key unencrypted; use https, or \
-             permit it with `ClientBuilder::allow_http(true)`"
+             permit it with `allow_http`"
         )));
     }
     let tls = cfg!(any(feature = "rustls-no-provider", feature = "native-tls")) || has_own_tls;

@@ -126,7 +126,7 @@ fn errors_name_the_variable_and_quote_no_secret() {
             Some("k"),
             Some("http://10.0.0.1"),
             "the API server \"http://10.0.0.1/\" from ROCKSET_APISERVER would receive the key \
-             unencrypted; use https, or permit it with `ClientBuilder::allow_http(true)`",
+             unencrypted; use https, or permit it with `allow_http`",
         ),
     ] {
         assert_eq!(from_env(key, server).unwrap_err(), text);

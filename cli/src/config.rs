@@ -30,6 +30,9 @@ pub(crate) struct Flags {
     /// Profile in ~/.config/rockset/config.yaml
     #[arg(long, global = true, help_heading = "Global options", value_name = "NAME")]
     profile: Option<String>,
+    /// Send the key unencrypted to an http:// server that is not this machine
+    #[arg(long, global = true, help_heading = "Global options")]
+    allow_http: bool,
 }
 
 /// A client, and where its settings come from.
@@ -68,7 +71,7 @@ impl Flags {
         let identifier = key.identifier().to_owned();
         let application = concat!("rockset-apikeys-cli/", env!("CARGO_PKG_VERSION"));
         let builder = Client::builder().api_server(server).api_key(key).application(application);
-        let client = builder.build().map_err(|error| {
+        let client = builder.allow_http(self.allow_http).build().map_err(|error| {
             invalid(format!("the key from {key_source}, the server from {server_source}: {error}"))
         })?;
         Ok(Config { client, identifier, key_source, server_source, warning })
@@ -121,6 +124,9 @@ impl Flags {
         }
         if let Some(name) = &self.profile {
             line.extend(["--profile", name]);
+        }
+        if self.allow_http {
+            line.push("--allow-http");
         }
         line.extend(arguments);
         shell_line(line)

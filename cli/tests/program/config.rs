@@ -61,6 +61,20 @@ fn a_configuration_that_is_not_valid_says_what_to_change() {
     run(setup.bare().arg("list")).failed(2, "line 1");
 }
 
+#[test]
+fn a_key_is_sent_unencrypted_to_another_machine_only_with_the_flag_for_it() {
+    let setup = Setup::new();
+    let elsewhere = || {
+        let mut command = setup.program();
+        // As a proxy, the server stands for the other one.
+        command.env("http_proxy", setup.server.url());
+        command.args(["--api-server", "http://keys.invalid"]);
+        command
+    };
+    run(elsewhere().arg("list")).failed(2, "use https, or permit it with `allow_http`");
+    assert_eq!(whoami(elsewhere().arg("--allow-http"))["user"], "admin@me.com");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_profile_that_others_can_read_is_warned_about() {

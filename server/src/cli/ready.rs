@@ -70,8 +70,8 @@ impl Ready<'_> {
             (true, true) => Some(format!("{from_elsewhere}, by a name in its certificate.")),
             (false, _) => Some(format!(
                 "{from_elsewhere}. Keys then travel unencrypted,\n\
-                 and clients have to permit that, in Rust with `allow_http(true)`. For https, serve \
-                 with\n--tls-cert and --tls-key.",
+                 and clients have to permit that, in Rust with `allow_http(true)`, on the command \
+                 line\nwith --allow-http. For https, serve with --tls-cert and --tls-key.",
             )),
         }
     }
