@@ -17,8 +17,8 @@ use syn::{
 
 /// Encodes path segments with the crate's function, and gives the path of the URL to the hook.
 ///
-/// The generator's own encoding leaves the backslash, which URL parsers read as a slash, and accepts
-/// `.` and `..`, which they resolve. Its URL is a text, which is parsed as a whole.
+/// The generator's own encoding leaves the backslash, which URL parsers read as a slash, and
+/// accepts `.` and `..`, which they resolve. Its URL is a text, which is parsed as a whole.
 pub fn encode_path_segments(file: &mut File, expected: usize) -> Result<(), String> {
     /// Edits `format!("{}/…/{}", …, encode_path(&name.to_string()))`.
     #[derive(Default)]

@@ -52,12 +52,12 @@ fn main() -> ExitCode {
 /// Runs a program of its own, which needs the client to compile; `regen` works without. Ends with
 /// the exit code of that program.
 fn conformance(arguments: &[OsString]) -> ExitCode {
-    let run = ["test", "--quiet", "--workspace", "--test", "conformance", "--"];
+    let test = ["test", "--quiet", "--workspace", "--test", "conformance", "--"];
     // Its servers are on this machine, where no proxy reaches them, and more than one tool asks.
     let direct = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).unwrap_or_default();
     let direct = format!("127.0.0.1,{direct}");
     let mut cargo = Command::new("cargo");
-    cargo.args(run).args(arguments).env("no_proxy", &direct).env("NO_PROXY", &direct);
+    cargo.args(test).args(arguments).env("no_proxy", &direct).env("NO_PROXY", &direct);
     match cargo.status() {
         Ok(status) => {
             let code = status.code().and_then(|code| u8::try_from(code).ok());
