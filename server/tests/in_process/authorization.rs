@@ -290,7 +290,7 @@ async fn no_operation_reveals_or_manages_a_key_that_may_do_more_than_the_callers
     let server = builder.start().await.unwrap();
     let admin = client(&server, server.admin_key());
     let mut wrong = Vec::new();
-    // One of each role.
+    // One user of each role.
     for (caller_user, users_role) in USERS.into_iter().step_by(2) {
         for caller_role in ROLES {
             let key = admin.create_api_key("caller").created_by(caller_user);
