@@ -49,8 +49,8 @@ struct Manner {
 #[derive(Default)]
 struct Ended {
     has_crashed: bool,
-    /// Whether the response to lose would have been the next one.
-    was_response_left: bool,
+    /// Whether the response to lose would be the next one, as the run had no more.
+    is_next_lost: bool,
     step: Option<Step>,
 }
 
@@ -78,7 +78,7 @@ async fn check(troubles: &[Trouble], manner: Manner) -> Ended {
         };
         // Without a crash it ends in any way.
         let has_crashed = crash_after(trouble.crash_after_polls, run).await.is_none();
-        let was_response_left = once.list_api_keys().await.is_err();
+        let is_next_lost = once.list_api_keys().await.is_err();
         assert!(world.deployed_works().await, "no valid key is deployed after {trouble:?}");
         let entry = rotator.status().unwrap().pop();
         let is_known = |name: &String| match &entry {
@@ -86,7 +86,7 @@ async fn check(troubles: &[Trouble], manner: Manner) -> Ended {
             None => name == "my-app",
         };
         assert!(world.names().await.iter().all(is_known), "the journal does not know a key");
-        last = Ended { has_crashed, was_response_left, step: entry.map(|entry| entry.step) };
+        last = Ended { has_crashed, is_next_lost, step: entry.map(|entry| entry.step) };
     }
     let id = match world.rotator().status().unwrap().pop() {
         Some(entry) => entry.id,
@@ -146,7 +146,7 @@ fn a_rotation_survives_the_loss_of_every_response() {
             let mut troubles = vec![NO_TROUBLE; run];
             troubles.push(Trouble { lost_response, ..NO_TROUBLE });
             let manner = Manner { is_own_key, ..Manner::default() };
-            block_on(check(&troubles, manner)).was_response_left
+            block_on(check(&troubles, manner)).is_next_lost
         });
         assert!(responses >= Some(5), "run {run} has {responses:?} responses");
     }

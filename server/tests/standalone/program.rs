@@ -1,4 +1,4 @@
-//! Starts the program in a folder and stops it, gently or not.
+//! Starts the program in a folder, reads its health and log, and stops it, gently or not.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
