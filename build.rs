@@ -4,10 +4,6 @@
 use std::path::Path;
 use std::{env, fs};
 
-#[cfg(feature = "codegen")]
-#[path = "openapi/generate.rs"]
-mod generate;
-
 fn main() {
     if let Err(message) = write_code() {
         // One line with the place in the contract, where a panic would print many.
@@ -31,9 +27,8 @@ fn write_code() -> Result<(), String> {
 #[cfg(feature = "codegen")]
 fn code() -> Result<[(&'static str, String); 2], String> {
     let contract = "openapi/apikeys.yaml";
-    // The folder: its files are the generator's code.
-    println!("cargo::rerun-if-changed=openapi");
-    let code = generate::code(Path::new(contract))?;
+    println!("cargo::rerun-if-changed={contract}");
+    let code = rockset_apikeys_codegen::code(Path::new(contract))?;
     Ok([("apikeys.rs", code.client), ("mock.rs", code.mock)])
 }
 

@@ -62,7 +62,7 @@
 //! faults. Without default features it is a library only:
 //!
 //! ```sh
-//! cargo add --dev rockset-apikeys-server --path ../rockset-apikeys/server --no-default-features
+//! cargo add --dev rockset-apikeys-server --path ../rockset-apikeys/crates/server --no-default-features
 //! ```
 //!
 //! ```

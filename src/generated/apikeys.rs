@@ -1,5 +1,5 @@
 // @generated from openapi/apikeys.yaml by `cargo xtask regen`. Change the contract or the settings
-// in openapi/generate.rs, not this file.
+// in crates/codegen, not this file.
 
 #[allow(unused_imports)]
 pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};

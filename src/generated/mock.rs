@@ -1,5 +1,5 @@
 // @generated from openapi/apikeys.yaml by `cargo xtask regen`. Change the contract or the settings
-// in openapi/generate.rs, not this file.
+// in crates/codegen, not this file.
 
 pub mod operations {
     //! [`When`](::httpmock::When) and [`Then`](::httpmock::Then)

@@ -25,7 +25,7 @@ use report::{Group, Report};
 const TOLERANCE: f64 = 0.02;
 
 /// The counts of earlier, below the project's root.
-const RECORDED: &str = "benches/recorded.json";
+const RECORDED: &str = "checks/benches/recorded.json";
 
 #[derive(clap::Args)]
 pub struct Options {

@@ -32,7 +32,6 @@ use serde::Serialize;
 
 pub use contract::Contract;
 pub(crate) use contract::Node;
-pub use rust::OWN_TYPES;
 pub(crate) use rust::{field_name, is_struct};
 pub(crate) use schema::Schema;
 

@@ -13,7 +13,7 @@ use syn::{
 };
 
 use crate::changes::{Contract, Node, Schema, field_name, is_struct};
-use crate::names::shouting_case;
+use rockset_apikeys_codegen::names::shouting_case;
 
 const JSON: &str = "application/json";
 

@@ -4,6 +4,4 @@
 pub mod changes;
 pub mod facade;
 pub mod listing;
-#[path = "../../openapi/names.rs"]
-mod names;
 pub mod report;

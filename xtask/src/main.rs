@@ -3,8 +3,6 @@
 mod api;
 mod baseline;
 mod bench;
-#[path = "../../openapi/generate.rs"]
-mod generate;
 mod regen;
 
 use std::env;

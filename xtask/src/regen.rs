@@ -12,7 +12,7 @@ use xtask::facade;
 use xtask::report::{self, Version};
 
 use crate::baseline::Baseline;
-use crate::generate;
+use rockset_apikeys_codegen as codegen;
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const CLIENT: &str = "src/generated/apikeys.rs";
@@ -21,7 +21,7 @@ const OPERATIONS: &str = "src/operations.rs";
 const REGION: &str = "src/region.rs";
 const HEADER: &str = "\
 // @generated from openapi/apikeys.yaml by `cargo xtask regen`. Change the contract or the settings
-// in openapi/generate.rs, not this file.
+// in crates/codegen, not this file.
 
 ";
 
@@ -81,7 +81,7 @@ impl Options {
 pub fn run(options: &Options) -> Result<(), String> {
     // Paths in error text are then those that a person at the project's root can use.
     env::set_current_dir(crate::root()).map_err(|error| error.to_string())?;
-    let code = generate::code(Path::new(CONTRACT))?;
+    let code = codegen::code(Path::new(CONTRACT))?;
     let baseline = options.baseline()?;
     let mut failures = Vec::new();
     for (file, code) in [(CLIENT, code.client), (MOCK, code.mock)] {

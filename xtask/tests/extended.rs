@@ -140,18 +140,7 @@ impl Project {
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let project = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join("extended"));
         let _ = fs::remove_dir_all(&project.0);
-        let folders = [
-            "admin",
-            "benches",
-            "cli",
-            "conformance",
-            "examples",
-            "openapi",
-            "server",
-            "src",
-            "tests",
-            "xtask",
-        ];
+        let folders = ["checks", "crates", "examples", "openapi", "src", "tests", "xtask"];
         for folder in folders {
             copy(&original.join(folder), &project.0.join(folder));
         }

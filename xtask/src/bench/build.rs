@@ -178,7 +178,7 @@ strip = true
 "#,
             self.dependencies.replace("ROOT", &root.display().to_string())
         );
-        let code = root.join("benches/src/bin").join(self.code).with_extension("rs");
+        let code = root.join("checks/benches/src/bin").join(self.code).with_extension("rs");
         let write = || {
             fs::create_dir_all(folder.join("src"))?;
             fs::write(folder.join("Cargo.toml"), manifest)?;

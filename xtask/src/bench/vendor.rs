@@ -8,7 +8,7 @@ use std::{env, fs};
 use super::{output, target};
 use crate::root;
 
-#[path = "../../../conformance/src/vendor.rs"]
+#[path = "../../../checks/conformance/src/vendor.rs"]
 mod versions;
 
 pub struct Vendor {
@@ -24,7 +24,7 @@ impl Vendor {
     /// Returns the command that prints the calls per second to a server on this port.
     pub fn load(&self, port: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(root().join("benches/peers").join(self.script));
+        command.arg(root().join("checks/benches/peers").join(self.script));
         command.env("ROCKSET_APISERVER", format!("http://127.0.0.1:{port}"));
         command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         // The script resolves modules as if it were a file in this folder.

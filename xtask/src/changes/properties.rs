@@ -7,7 +7,7 @@ use super::rust::{field_name, field_type, shape, type_name, value_type};
 use super::schema::Schema;
 use super::schemas::Use;
 use super::{Class, Walk, take_pairs};
-use crate::names::pascal_case;
+use rockset_apikeys_codegen::names::pascal_case;
 
 impl<'a> Walk<'a> {
     pub(super) fn properties(&mut self, old: &Schema<'a>, new: &Schema<'a>, usage: &Use) {

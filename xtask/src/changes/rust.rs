@@ -5,10 +5,8 @@ use serde_json::Value;
 
 use super::Contract;
 use super::schema::Schema;
-use crate::names::pascal_case;
-
-/// Schemas for which the crate has types of its own. All other texts are plain strings.
-pub const OWN_TYPES: [&str; 2] = ["ApiKeyValue", "Timestamp"];
+use rockset_apikeys_codegen::OWN_TYPES;
+use rockset_apikeys_codegen::names::pascal_case;
 
 /// Format, type, type without zero, smallest and largest value, as the generator knows them.
 const INTEGERS: [(&str, &str, &str, f64, f64); 8] = [

@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::contract::Node;
 use super::documentation::difference;
 use super::rules::{self, Movement};
-use super::rust::{self, OWN_TYPES, field_type, named_type, shape, type_name, value_type};
+use rockset_apikeys_codegen::OWN_TYPES;
+
+use super::rust::{self, field_type, named_type, shape, type_name, value_type};
 use super::schema::Schema;
 use super::{Class, Direction, Walk};
 

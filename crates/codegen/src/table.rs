@@ -1,0 +1,243 @@
+//! What the contract says of the API as a whole: the table of operations, how requests
+//! authenticate, and the type of error responses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openapiv3::{
+    APIKeyLocation, OpenAPI, Operation, Parameter, ReferenceOr, Response, Responses, SchemaKind,
+    SecurityScheme, StatusCode, Type,
+};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use crate::names::shouting_case;
+
+const KIND: &str = "x-operation-kind";
+
+/// The code of the table.
+pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
+    let mut names = Vec::new();
+    let mut rows = Vec::new();
+    for (path, method, operation) in spec.operations() {
+        let place = format!("paths.{path}.{method}");
+        let id = operation.operation_id.as_deref().unwrap_or_default();
+        let name = format_ident!("{}", shouting_case(id));
+        let kind = format_ident!("{}", kind(method, operation, &place)?);
+        let success = success(&operation.responses, &place)?;
+        let http_method = format_ident!("{}", method.to_uppercase());
+        let doc = format!("`{} {path}`", method.to_uppercase());
+        rows.push(quote! {
+            #[doc = #doc]
+            pub static #name: Operation = Operation {
+                id: #id,
+                method: ::reqwest::Method::#http_method,
+                path: #path,
+                kind: OperationKind::#kind,
+                success: #success,
+            };
+        });
+        names.push(name);
+    }
+    let count = names.len();
+    let (header, prefix) = authentication(spec)?;
+    let error_model = format_ident!("{}", error_model(spec)?);
+    let defaults = defaults(spec)?.into_iter().map(|(parameter, default)| {
+        let name = format_ident!("DEFAULT_{}", shouting_case(&parameter));
+        let doc = format!("The default of the parameter `{parameter}`.");
+        quote! {
+            #[doc = #doc]
+            pub(crate) const #name: &str = #default;
+        }
+    });
+    Ok(quote! {
+        /// The contract's operations.
+        pub mod operations {
+            use crate::operation::{Operation, OperationKind};
+
+            #(#rows)*
+
+            /// All operations, in the order of the contract.
+            pub static ALL: [&Operation; #count] = [#(&#names),*];
+        }
+
+        /// The header that authenticates a request.
+        pub(crate) const AUTHENTICATION_HEADER: ::reqwest::header::HeaderName =
+            ::reqwest::header::HeaderName::from_static(#header);
+
+        /// What stands before the key in this header.
+        pub(crate) const AUTHENTICATION_PREFIX: &str = #prefix;
+
+        #(#defaults)*
+
+        /// The body of an error response.
+        pub(crate) type ErrorBody = types::#error_model;
+    })
+}
+
+/// How many segments the client encodes: the path parameters of all operations.
+pub fn path_segments(spec: &OpenAPI) -> usize {
+    spec.operations().map(|(path, ..)| path.matches('{').count()).sum()
+}
+
+/// How many bodies the client decodes: the documented responses with one, of all operations.
+pub fn json_responses(spec: &OpenAPI) -> usize {
+    let responses = spec.operations().flat_map(|(.., it)| it.responses.responses.values());
+    let responses = responses.filter_map(|response| resolved(spec, response));
+    responses.filter(|response| response.content.contains_key("application/json")).count()
+}
+
+/// How many bodies mocks have: those of requests, and of documented responses.
+pub fn json_bodies(spec: &OpenAPI) -> usize {
+    let requests = spec.operations().filter_map(|(.., it)| it.request_body.as_ref()?.as_item());
+    let requests = requests.filter(|request| request.content.contains_key("application/json"));
+    requests.count() + json_responses(spec)
+}
+
+/// What the operation does to state. Only the contract can say that of a POST.
+fn kind(method: &str, operation: &Operation, place: &str) -> Result<&'static str, String> {
+    let said = operation.extensions.get(KIND);
+    match (said.map(|kind| kind.as_str().unwrap_or_default()), method) {
+        (Some("read"), _) => Ok("Read"),
+        (Some("create"), _) => Ok("Create"),
+        (Some("update"), _) => Ok("Update"),
+        (Some("delete"), _) => Ok("Delete"),
+        (Some(_), _) => Err(format!(
+            "{place}.{KIND}: is not `read`, `create`, `update` or `delete`, which decide whether \
+             a retry is safe"
+        )),
+        (None, "get" | "head" | "options" | "trace") => Ok("Read"),
+        (None, "put") => Ok("Update"),
+        (None, "delete") => Ok("Delete"),
+        (None, _) => Err(format!(
+            "{place}: `{KIND}` is missing; say whether the operation is a `create`, an `update` \
+             or a `read`, which decides whether a retry is safe"
+        )),
+    }
+}
+
+/// The one status of a success. A body that cannot be decoded came with it.
+fn success(responses: &Responses, place: &str) -> Result<u16, String> {
+    let statuses = responses.responses.keys();
+    let successes: Vec<_> = statuses
+        .filter_map(|status| match status {
+            StatusCode::Code(code @ 200..300) => Some(*code),
+            _ => None,
+        })
+        .collect();
+    match successes[..] {
+        [success] => Ok(success),
+        _ => Err(format!(
+            "{place}.responses: has the success statuses {successes:?}; the client needs exactly \
+             one"
+        )),
+    }
+}
+
+/// The header that carries the key, and what stands before the key in it.
+fn authentication(spec: &OpenAPI) -> Result<(String, String), String> {
+    let place = "components.securitySchemes";
+    let schemes = spec.components.iter().flat_map(|it| &it.security_schemes);
+    let schemes: Vec<_> = schemes.collect();
+    let [(name, scheme)] = schemes[..] else {
+        return Err(format!(
+            "{place}: has {} schemes; the client needs exactly one, an `apiKey` in a header",
+            schemes.len()
+        ));
+    };
+    let ReferenceOr::Item(SecurityScheme::APIKey {
+        location: APIKeyLocation::Header,
+        name: header,
+        extensions,
+        ..
+    }) = scheme
+    else {
+        return Err(format!("{place}.{name}: is not of type `apiKey` in `header`"));
+    };
+    let prefix = match extensions.get("x-scheme").map(|scheme| scheme.as_str()) {
+        None => String::new(),
+        Some(Some(word)) if !word.is_empty() && word.bytes().all(|it| it.is_ascii_graphic()) => {
+            format!("{word} ")
+        }
+        Some(_) => return Err(format!("{place}.{name}.x-scheme: is not a word")),
+    };
+    Ok((header.to_lowercase(), prefix))
+}
+
+/// The defaults of required parameters. OpenAPI's own `default` is for optional ones.
+fn defaults(spec: &OpenAPI) -> Result<BTreeMap<String, String>, String> {
+    let shared = spec.components.iter().flat_map(|it| &it.parameters);
+    let shared = shared.map(|(name, it)| (format!("components.parameters.{name}"), it));
+    let of_paths = spec.paths.paths.iter().filter_map(|(path, it)| Some((path, it.as_item()?)));
+    let of_paths = of_paths.flat_map(|(path, item)| {
+        item.parameters.iter().map(move |it| (format!("paths.{path}.parameters"), it))
+    });
+    let of_operations = spec.operations().flat_map(|(path, method, operation)| {
+        let place = format!("paths.{path}.{method}.parameters");
+        operation.parameters.iter().map(move |it| (place.clone(), it))
+    });
+    let mut defaults = BTreeMap::new();
+    for (place, parameter) in shared.chain(of_paths).chain(of_operations) {
+        let Some(data) = parameter.as_item().map(Parameter::parameter_data_ref) else { continue };
+        let Some(default) = data.extensions.get("x-default") else { continue };
+        let place = format!("{place}.x-default");
+        let default = default.as_str().ok_or_else(|| format!("{place}: is not a text"))?;
+        let before = defaults.insert(data.name.clone(), default.to_owned());
+        if before.is_some_and(|before| before != default) {
+            return Err(format!("{place}: another parameter `{}` has another default", data.name));
+        }
+    }
+    Ok(defaults)
+}
+
+/// The schema that all error responses have.
+fn error_model(spec: &OpenAPI) -> Result<String, String> {
+    let mut models = BTreeSet::new();
+    for (path, method, operation) in spec.operations() {
+        for (status, response) in &operation.responses.responses {
+            if matches!(status, StatusCode::Code(200..300)) {
+                continue;
+            }
+            let schema = resolved(spec, response)
+                .and_then(|response| response.content.get("application/json")?.schema.as_ref());
+            let Some(ReferenceOr::Reference { reference }) = schema else {
+                return Err(format!(
+                    "paths.{path}.{method}.responses.{status}: has no named schema for a body of \
+                     `application/json`"
+                ));
+            };
+            models.insert(reference.rsplit('/').next().unwrap_or_default());
+        }
+    }
+    match Vec::from_iter(models)[..] {
+        [model] if has_required(spec, model) => Err(format!(
+            "components.schemas.{model}.required: an error response can lack any field; require \
+             none"
+        )),
+        [model] => Ok(model.to_owned()),
+        ref models => Err(format!(
+            "paths: error responses have the schemas {models:?}; the client needs exactly one"
+        )),
+    }
+}
+
+fn has_required(spec: &OpenAPI, schema: &str) -> bool {
+    let schema = spec.components.as_ref().and_then(|it| it.schemas.get(schema)?.as_item());
+    schema.is_some_and(|schema| match &schema.schema_kind {
+        SchemaKind::Type(Type::Object(object)) => !object.required.is_empty(),
+        _ => false,
+    })
+}
+
+/// Resolves a response.
+pub fn resolved<'a>(
+    spec: &'a OpenAPI,
+    response: &'a ReferenceOr<Response>,
+) -> Option<&'a Response> {
+    match response {
+        ReferenceOr::Item(response) => Some(response),
+        ReferenceOr::Reference { reference } => {
+            let name = reference.rsplit('/').next()?;
+            resolved(spec, spec.components.as_ref()?.responses.get(name)?)
+        }
+    }
+}
