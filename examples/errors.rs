@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::builder()
         .api_server(server.url())
         .api_key(server.admin_key().clone())
-        .retry_policy(RetryPolicy::none())
+        .retry_policy(RetryPolicy::never())
         .build()?;
 
     println!("{}", create(&client, "my-app").await?);
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Invalid input is rejected before anything is sent.
     if let Err(error) = create(&client, "").await {
         println!("{error}");
-        assert!(error.is_rejected() && error.attempts() == 0);
+        assert!(error.is_invalid_input() && error.attempts() == 0);
     }
 
     // What the server said about an error, and the id that finds the request in its log.

@@ -26,9 +26,9 @@ mod tests {
     use rockset_apikeys::types::{ApiKey, ErrorModel, GetApiKeyResponse};
     use rockset_apikeys::{Client, KeyState, RetryPolicy};
 
-    fn client_of(server: &MockServer) -> Client {
+    fn client_for(server: &MockServer) -> Client {
         let builder = Client::builder().api_server(server.base_url()).api_key("any");
-        builder.retry_policy(RetryPolicy::none()).build().unwrap()
+        builder.retry_policy(RetryPolicy::never()).build().unwrap()
     }
 
     #[tokio::test]
@@ -42,7 +42,7 @@ mod tests {
             then.ok(&response);
         });
 
-        assert!(!is_usable(&client_of(&server), "my-app").await.unwrap());
+        assert!(!is_usable(&client_for(&server), "my-app").await.unwrap());
         mock.assert_calls(1);
     }
 
@@ -55,7 +55,7 @@ mod tests {
             then.service_unavailable(&response);
         });
 
-        let error = is_usable(&client_of(&server), "my-app").await.unwrap_err();
+        let error = is_usable(&client_for(&server), "my-app").await.unwrap_err();
         assert!(error.is_server_error() && error.is_retryable());
         assert!(error.to_string().contains("try later"));
     }

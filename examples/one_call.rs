@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let call = client.create_api_key("my-app").expires_in(90 * DAY);
     let (created, report) = call
         .timeout(Duration::from_secs(5))
-        .retry_policy(RetryPolicy::none())
+        .retry_policy(RetryPolicy::never())
         .header("x-change-request", "4711")
         .with_report()
         .await?;
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Err(error) = client.get_api_key("lost").await {
         match error.kind() {
             ErrorKind::Response(StatusCode::NOT_FOUND) => println!("not found"),
-            ErrorKind::Rejected => println!("nothing was sent: {error}"),
+            ErrorKind::InvalidInput => println!("nothing was sent: {error}"),
             kind => println!("{kind:?}: {error}"),
         }
         println!("trace id {:?}", error.report().and_then(|report| report.trace_id()));

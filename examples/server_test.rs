@@ -58,7 +58,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_only_user_is_told_so() {
         let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await.unwrap();
-        let client = server.client_of("dev@me.com").unwrap();
+        let client = server.client_for("dev@me.com").unwrap();
 
         assert!(ensure_key(&client, "my-app").await.unwrap_err().is_forbidden());
     }

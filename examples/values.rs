@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The update has the identifier in place of the full key.
     println!("{}: {}", updated.name, updated.key.identifier());
-    assert!(created.key.secret().is_some() && updated.key.secret().is_none());
+    assert!(created.key.full_key().is_some() && updated.key.full_key().is_none());
     assert!(created.expiry_time < updated.expiry_time);
 
     // A full key is serialized only on purpose.

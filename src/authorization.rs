@@ -30,7 +30,7 @@ impl Authorization {
     }
 
     /// Whether the server has rejected the value in use.
-    pub(crate) fn is_rejected(&self) -> bool {
+    pub(crate) fn is_invalid_input(&self) -> bool {
         let state = self.state();
         state.current == state.rejected
     }

@@ -114,10 +114,10 @@ impl Client {
 /// let client = Client::builder()
 ///     .api_server("http://127.0.0.1:8080")
 ///     .api_key("aB3dE5fG7h")
-///     .application("key-rotation/2.1")
+///     .app_name("key-rotation/2.1")
 ///     .default_header("x-team", "payments")
 ///     .timeout(Duration::from_secs(30))
-///     .retry_policy(RetryPolicy::default().attempts(6))
+///     .retry_policy(RetryPolicy::default().max_attempts(6))
 ///     .build()?;
 /// assert_eq!(client.api_server(), "http://127.0.0.1:8080");
 /// # Ok::<(), rockset_apikeys::Error>(())
@@ -145,7 +145,7 @@ impl Client {
 /// # HTTP
 ///
 /// The application's name for the `User-Agent`, default headers, a proxy and root certificates have
-/// a setter each. [`http_client`](Self::http_client) takes base reqwest settings, for options not
+/// a setter each. [`reqwest_builder`](Self::reqwest_builder) takes base reqwest settings, for options not
 /// listed here. Safety settings always win: no redirects, the timeouts, the limit on bodies, the
 /// retries, and the header that authenticates.
 #[must_use]
@@ -166,7 +166,7 @@ pub struct ClientBuilder {
     proxy: Option<Result<reqwest::Proxy, Error>>,
     #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
     root_certificates: Result<Vec<reqwest::Certificate>, Error>,
-    http_client: Option<Box<dyn Fn() -> ReqwestClientBuilder + Send + Sync>>,
+    reqwest_builder: Option<Box<dyn Fn() -> ReqwestClientBuilder + Send + Sync>>,
 }
 
 impl ClientBuilder {
@@ -187,7 +187,7 @@ impl ClientBuilder {
             proxy: None,
             #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
             root_certificates: Ok(Vec::new()),
-            http_client: None,
+            reqwest_builder: None,
         }
     }
 
@@ -202,7 +202,7 @@ impl ClientBuilder {
     /// ```no_run
     /// use rockset_apikeys::ClientBuilder;
     ///
-    /// let client = ClientBuilder::from_env()?.application("key-rotation/2.1").build()?;
+    /// let client = ClientBuilder::from_env()?.app_name("key-rotation/2.1").build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
     pub fn from_env() -> Result<Self, Error> {
@@ -338,7 +338,7 @@ impl ClientBuilder {
     ///
     /// It is a name, or a name and a version such as `key-rotation/2.1`. The `User-Agent` is this
     /// and the name and version of this crate.
-    pub fn application(mut self, name: impl AsRef<str>) -> Self {
+    pub fn app_name(mut self, name: impl AsRef<str>) -> Self {
         self.user_agent = settings::user_agent(Some(name.as_ref()));
         self
     }
@@ -435,15 +435,15 @@ impl ClientBuilder {
     /// let client = Client::builder()
     ///     .api_server("http://127.0.0.1:8080")
     ///     .api_key("...")
-    ///     .http_client(|| reqwest::Client::builder().pool_max_idle_per_host(2))
+    ///     .reqwest_builder(|| reqwest::Client::builder().pool_max_idle_per_host(2))
     ///     .build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
-    pub fn http_client(
+    pub fn reqwest_builder(
         mut self,
         settings: impl Fn() -> ReqwestClientBuilder + Send + Sync + 'static,
     ) -> Self {
-        self.http_client = Some(Box::new(settings));
+        self.reqwest_builder = Some(Box::new(settings));
         self
     }
 
@@ -470,7 +470,7 @@ impl ClientBuilder {
         let server = server?;
         // A proxy takes requests for this machine off it first.
         let is_local = settings::is_loopback(&server) && self.proxy.is_none();
-        let has_own_tls = self.http_client.is_some();
+        let has_own_tls = self.reqwest_builder.is_some();
         settings::check_transport(&server, &source, is_local, self.allow_http, has_own_tls)?;
         let timeouts = [
             ("connect_timeout", self.connect_timeout),
@@ -489,7 +489,7 @@ impl ClientBuilder {
             not(any(feature = "rustls", feature = "native-tls"))
         ))]
         settings::check_crypto_provider()?;
-        let base = self.http_client.unwrap_or_else(|| {
+        let base = self.reqwest_builder.unwrap_or_else(|| {
             Box::new(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT))
         });
         // A proxy is another machine: it cannot reach this one's loopback address.

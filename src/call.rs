@@ -112,7 +112,7 @@ where
     let unfinished = Unfinished::new(&call.span);
     let outcome = pin!(call.attempts(&send)).instrument(call.span.clone()).await;
     unfinished.finished();
-    if outcome.as_ref().is_err_and(Error::is_rejected) {
+    if outcome.as_ref().is_err_and(Error::is_invalid_input) {
         span::rejected(&call.span);
     }
     outcome

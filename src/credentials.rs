@@ -90,7 +90,7 @@ impl Credentials {
     /// Calls a function for the key before each attempt.
     ///
     /// It may ask a secret store. If that is slow, cache the key in the function. As long as it has
-    /// given no key, a call for which it fails is [rejected](Error::is_rejected), and nothing is
+    /// given no key, a call for which it fails is [rejected](Error::is_invalid_input), and nothing is
     /// sent.
     ///
     /// ```
@@ -164,7 +164,7 @@ impl Credentials {
     /// Whether the source now gives another key than the one that the server rejected.
     pub(crate) async fn has_another(&self, left: impl Fn() -> Duration) -> bool {
         let can_change = !matches!(self.0.kind, Kind::Fixed);
-        can_change && self.refresh(left).await.is_ok() && !self.0.authorization.is_rejected()
+        can_change && self.refresh(left).await.is_ok() && !self.0.authorization.is_invalid_input()
     }
 
     fn replace(&self, key: ApiKeyValue) -> Result<(), Error> {

@@ -20,7 +20,7 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// The error of a call, or of setting up a client.
 ///
 /// Either the input or a setting was invalid, so nothing was sent
-/// ([`is_rejected`](Self::is_rejected)), or a call failed: classify it with the `is_*` methods.
+/// ([`is_invalid_input`](Self::is_invalid_input)), or a call failed: classify it with the `is_*` methods.
 ///
 /// `Display` is one line: the operation, what went wrong, and the trace id that finds the request
 /// in the server's log, if there is one. It does not repeat the [`source`](StdError::source).
@@ -253,7 +253,7 @@ impl Error {
 
     /// Returns the kind of failure, for `match`; the `is_*` methods ask for single ones.
     pub fn kind(&self) -> ErrorKind {
-        let Some(call) = self.call() else { return ErrorKind::Rejected };
+        let Some(call) = self.call() else { return ErrorKind::InvalidInput };
         match &call.failure {
             Failure::Connect { .. } => ErrorKind::Connect,
             Failure::Timeout(_) => ErrorKind::Timeout,
@@ -320,7 +320,7 @@ impl Error {
     /// Returns true if the input or a setting is invalid, so nothing was sent.
     ///
     /// The text says what to change.
-    pub fn is_rejected(&self) -> bool {
+    pub fn is_invalid_input(&self) -> bool {
         self.call().is_none()
     }
 
@@ -431,7 +431,7 @@ impl Error {
 ///
 /// if let Err(error) = client.get_api_key("my-app").await {
 ///     let exit_code = match error.kind() {
-///         ErrorKind::Rejected => 2,
+///         ErrorKind::InvalidInput => 2,
 ///         ErrorKind::Response(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => 4,
 ///         ErrorKind::Response(StatusCode::NOT_FOUND) => 5,
 ///         _ => 1,
@@ -444,7 +444,7 @@ impl Error {
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The input or a setting is invalid, so nothing was sent.
-    Rejected,
+    InvalidInput,
     /// No connection was made.
     Connect,
     /// The time ran out before a complete response arrived.

@@ -205,7 +205,7 @@ mod values;
 ///
 /// # Error responses
 ///
-/// An error response takes the contract's error model. [`RetryPolicy::none`] makes one attempt, so
+/// An error response takes the contract's error model. [`RetryPolicy::never`] makes one attempt, so
 /// that a test of a 503 has no waits:
 ///
 /// ```
@@ -226,7 +226,7 @@ mod values;
 /// });
 ///
 /// let builder = Client::builder().api_server(server.base_url()).api_key("any");
-/// let client = builder.retry_policy(RetryPolicy::none()).build()?;
+/// let client = builder.retry_policy(RetryPolicy::never()).build()?;
 ///
 /// let error = client.get_api_key("lost").await.unwrap_err();
 /// assert!(error.is_not_found() && !error.is_retryable());
@@ -285,7 +285,7 @@ pub use operations::{
 };
 pub use region::{ParseRegionError, Region};
 pub use report::CallReport;
-/// The HTTP library, for [`ClientBuilder::http_client`].
+/// The HTTP library, for [`ClientBuilder::reqwest_builder`].
 pub use reqwest;
 pub use reqwest::StatusCode;
 pub use retry::{RetryBudget, RetryPolicy};

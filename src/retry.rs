@@ -21,7 +21,7 @@ use crate::operation::OperationKind;
 /// use rockset_apikeys::{Client, RetryPolicy};
 ///
 /// let patient = RetryPolicy::default()
-///     .attempts(10)
+///     .max_attempts(10)
 ///     .backoff(Duration::from_millis(500), Duration::from_secs(30));
 /// let client = Client::builder()
 ///     .api_server("http://127.0.0.1:8080")
@@ -66,14 +66,14 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// Retries nothing.
-    pub fn none() -> Self {
-        Self::default().attempts(1)
+    pub fn never() -> Self {
+        Self::default().max_attempts(1)
     }
 
     /// Sets the maximum number of attempts, the first included; defaults to 4.
     ///
     /// At least one attempt is made, even with 0.
-    pub fn attempts(mut self, attempts: u32) -> Self {
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn waits_are_random_below_a_bound_that_doubles_up_to_the_longest() {
         let ms = Duration::from_millis;
-        let policy = RetryPolicy::default().attempts(6).backoff(ms(125), ms(500));
+        let policy = RetryPolicy::default().max_attempts(6).backoff(ms(125), ms(500));
         let waits = |policy: &RetryPolicy| -> Vec<Duration> {
             let budget = RetryBudget::default();
             let mut retries = Retries::new(policy, &budget, OperationKind::Read);

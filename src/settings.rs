@@ -177,7 +177,7 @@ pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error
     if name.trim().is_empty() || !name.chars().all(is_printable) {
         return Err(Error::rejected(format!(
             "the application {:?} is empty or has characters that are not printable ASCII; call \
-             `application` with a name such as \"my-app/1.0\"",
+             `app_name` with a name such as \"my-app/1.0\"",
             redaction::text(name, None)
         )));
     }

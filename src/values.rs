@@ -33,7 +33,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// # How keys stay secret
 ///
 /// `{:?}` shows nothing of the value, and there is no `Display`: only
-/// [`expose_secret`](Self::expose_secret) and [`secret`](Self::secret) return it. Serializing a
+/// [`expose_secret`](Self::expose_secret) and [`full_key`](Self::full_key) return it. Serializing a
 /// full key fails, unless [`ExposeSecrets`] says that it is wanted; an identifier serializes.
 /// Comparing two values takes the same time wherever they differ.
 ///
@@ -60,10 +60,10 @@ impl ApiKeyValue {
     /// ```
     /// use rockset_apikeys::ApiKeyValue;
     ///
-    /// assert_eq!(ApiKeyValue::from("aB3dE5fG7h").secret(), Some("aB3dE5fG7h"));
-    /// assert_eq!(ApiKeyValue::from("aB3dE5").secret(), None);
+    /// assert_eq!(ApiKeyValue::from("aB3dE5fG7h").full_key(), Some("aB3dE5fG7h"));
+    /// assert_eq!(ApiKeyValue::from("aB3dE5").full_key(), None);
     /// ```
-    pub fn secret(&self) -> Option<&str> {
+    pub fn full_key(&self) -> Option<&str> {
         (self.identifier() != self.expose_secret()).then(|| self.expose_secret())
     }
 
@@ -104,7 +104,7 @@ impl Eq for ApiKeyValue {}
 
 impl Serialize for ApiKeyValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.secret().is_some() && !IS_EXPOSED.get() {
+        if self.full_key().is_some() && !IS_EXPOSED.get() {
             return Err(S::Error::custom(
                 "an API key is not serialized by accident; wrap the value in `ExposeSecrets`, or \
                  serialize the key's identifier",
@@ -155,7 +155,7 @@ impl<T: Serialize> Serialize for ExposeSecrets<T> {
 /// A point in time, as the server wrote it.
 ///
 /// The API writes ISO 8601. Other text is kept and does not fail the response; it just has no
-/// [`instant`](Self::instant), and is not sent as an expiry time. Timestamps that a program makes
+/// [`to_jiff`](Self::to_jiff), and is not sent as an expiry time. Timestamps that a program makes
 /// are valid: they are parsed, or come from a `SystemTime` or from the type of that name in
 /// [jiff](crate::jiff), `jiff::Timestamp`.
 ///
@@ -163,7 +163,7 @@ impl<T: Serialize> Serialize for ExposeSecrets<T> {
 /// use rockset_apikeys::{Timestamp, jiff};
 ///
 /// let expiry: Timestamp = "2030-01-01T00:00:00Z".parse()?;
-/// let instant: Option<jiff::Timestamp> = expiry.instant();
+/// let instant: Option<jiff::Timestamp> = expiry.to_jiff();
 /// assert_eq!(instant.map(|instant| instant.as_second()), Some(1_893_456_000));
 /// assert!("tomorrow".parse::<Timestamp>().is_err());
 ///
@@ -182,7 +182,7 @@ impl Timestamp {
     ///
     /// `None` if the server sent something that is not a date and time with an offset, or a time
     /// within the last 26 hours of the year 9999, for which jiff has no instant.
-    pub fn instant(&self) -> Option<JiffTimestamp> {
+    pub fn to_jiff(&self) -> Option<JiffTimestamp> {
         self.0.parse().ok()
     }
 
@@ -267,7 +267,7 @@ impl PartialOrd for Timestamp {
 
 impl Ord for Timestamp {
     fn cmp(&self, other: &Self) -> Ordering {
-        match (self.instant(), other.instant()) {
+        match (self.to_jiff(), other.to_jiff()) {
             (Some(one), Some(other)) => one.cmp(&other),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
@@ -278,7 +278,7 @@ impl Ord for Timestamp {
 
 impl Hash for Timestamp {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.instant() {
+        match self.to_jiff() {
             Some(instant) => instant.hash(state),
             None => self.0.hash(state),
         }

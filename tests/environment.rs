@@ -145,7 +145,7 @@ async fn loopback_servers_are_reached_without_the_environments_proxies() {
         let builder =
             || Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
         let settings = || reqwest::Client::builder().pool_max_idle_per_host(2);
-        [builder().build().unwrap(), builder().http_client(settings).build().unwrap()]
+        [builder().build().unwrap(), builder().reqwest_builder(settings).build().unwrap()]
     });
     for client in clients {
         assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
@@ -291,7 +291,7 @@ fn a_blocking_call_in_a_forked_process_is_an_error() {
     match fork::fork().unwrap() {
         Fork::Child => {
             let is_error = call().is_err_and(|error| {
-                error.is_rejected() && error.to_string().contains("this process was forked")
+                error.is_invalid_input() && error.to_string().contains("this process was forked")
             });
             // Without the test harness, which the child has none of.
             std::process::exit(if is_error { 0 } else { 1 });

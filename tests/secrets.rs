@@ -23,7 +23,7 @@ use rockset_apikeys::types::{CreateApiKeyRequest, UpdateApiKeyRequest};
 use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Error, RetryPolicy, reqwest};
 use script::{Script, Step};
 use serde_json::json;
-use support::{OPERATIONS, client_of};
+use support::{OPERATIONS, client_for};
 use tokio::sync::Mutex as Turn;
 #[cfg(target_os = "linux")]
 use {memory::Memory, zeroize::Zeroizing};
@@ -143,14 +143,14 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
     }
     for step in steps {
         let server = Script::play([step.clone()]).await;
-        let policy = RetryPolicy::default().attempts(2).backoff(Duration::ZERO, Duration::ZERO);
+        let policy = RetryPolicy::default().max_attempts(2).backoff(Duration::ZERO, Duration::ZERO);
         let builder = Client::builder()
             .api_server(&server.url)
             .api_key(CLIENT_KEY)
             .attempt_timeout(Duration::from_millis(100))
             .retry_policy(policy)
             // Would log all traffic; the client turns it off.
-            .http_client(|| reqwest::Client::builder().no_proxy().connection_verbose(true));
+            .reqwest_builder(|| reqwest::Client::builder().no_proxy().connection_verbose(true));
         let settings = format!("{builder:?} {builder:#?}");
         let client = builder.build().unwrap();
         for &id in &*OPERATIONS {
@@ -174,7 +174,7 @@ async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown() {
     let key = "CLIENTcanary0123456789";
     let headers = format!("x-{key}: 1\r\nlocation: https://{key}.example\r\n");
     let server = Script::play([Step::response(302, &headers, "")]).await;
-    let client = client_of(&server.url, key);
+    let client = client_for(&server.url, key);
     for &id in &*OPERATIONS {
         let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
         assert!(!text.contains("canary"), "{id}: {text}");
@@ -211,7 +211,7 @@ async fn no_piece_of_a_key_is_shown_however_the_server_cuts_or_escapes_it() {
                 Step::Send(cut[..cut.len() - 1].into()),
             ] {
                 let server = Script::play([step.clone()]).await;
-                let client = client_of(&server.url, key);
+                let client = client_for(&server.url, key);
                 let text = formatted(&client, "get_api_key").await;
                 let text = text + &formatted_generated(&client, "get_api_key").await;
                 assert!(text.contains("the key"), "{step:?}: {text}");
@@ -234,7 +234,7 @@ async fn trace_ids_are_shown() {
     ] {
         let body = json!({ "trace_id": id, "error_id": id, "query_id": id }).to_string();
         let server = Script::play([Step::response(500, "", body)]).await;
-        let error = client_of(&server.url, NEW_KEY).list_api_keys().await.unwrap_err();
+        let error = client_for(&server.url, NEW_KEY).list_api_keys().await.unwrap_err();
         assert!(error.to_string().contains(&format!("trace id {id}")), "{error}");
         let details = error.details().unwrap();
         for shown in [&details.trace_id, &details.error_id, &details.query_id] {

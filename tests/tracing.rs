@@ -114,11 +114,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Telemetry {
     }
 }
 
-fn client_of(url: &str) -> Client {
+fn client_for(url: &str) -> Client {
     let policy = RetryPolicy::default().backoff(Duration::from_millis(2), Duration::MAX);
     let builder = Client::builder().api_server(url).api_key("CLIENTcanary");
     let builder = builder.attempt_timeout(Duration::from_millis(500));
-    builder.retry_policy(policy.attempts(3).jitter(false)).build().unwrap()
+    builder.retry_policy(policy.max_attempts(3).jitter(false)).build().unwrap()
 }
 
 /// Calls this operation of a server that plays these steps. Returns the telemetry, and the
@@ -128,7 +128,7 @@ async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetr
     let port = server.url.rsplit_once(':').unwrap().1.parse().unwrap();
     let telemetry = Telemetry::default();
     let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
-    let _ = call(&client_of(&server.url), operation).await;
+    let _ = call(&client_for(&server.url), operation).await;
     (telemetry, port)
 }
 
@@ -188,7 +188,7 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_nam
     let telemetry = Telemetry::default();
     let recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let call = client_of(&format!("http://{free}")).get_api_key("my-app").user("owner@me.com");
+    let call = client_for(&format!("http://{free}")).get_api_key("my-app").user("owner@me.com");
     call.await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "connect");
     telemetry.assert_shows_none_of(&["canary", "my-app", "owner@me.com"]);
@@ -196,7 +196,7 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_nam
 
     let telemetry = Telemetry::default();
     let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
-    client_of("http://127.0.0.1:1").get_api_key("..").await.unwrap_err();
+    client_for("http://127.0.0.1:1").get_api_key("..").await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "rejected");
 }
 
@@ -214,7 +214,7 @@ async fn the_span_of_a_call_that_is_dropped_does_not_look_like_a_success() {
     let server = Script::play([Step::Hang(Vec::new())]).await;
     let telemetry = Telemetry::default();
     let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
-    let mut call = client_of(&server.url).get_api_key("my-app").send();
+    let mut call = client_for(&server.url).get_api_key("my-app").send();
     let poll = std::future::poll_fn(|context| {
         assert!(call.as_mut().poll(context).is_pending());
         std::task::Poll::Ready(())
@@ -260,7 +260,7 @@ async fn a_calls_span_is_a_child_of_the_callers_and_does_not_change_it() {
     let _turn = TURN.lock().await;
     let server = Script::play([Step::status(404)]).await;
     let telemetry = Telemetry::default();
-    let client = client_of(&server.url);
+    let client = client_for(&server.url);
     {
         let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
         let work = async { client.get_api_key("my-app").await.unwrap_err() };
@@ -294,7 +294,7 @@ async fn a_calls_span_is_a_child_of_the_callers_and_does_not_change_it() {
 async fn a_blocking_calls_span_is_a_child_of_the_callers() {
     let _turn = TURN.lock().await;
     let server = Script::play([Step::status(404)]).await;
-    let client = client_of(&server.url);
+    let client = client_for(&server.url);
     let telemetry = Telemetry::default();
     let kept = telemetry.clone();
     let call = move || {

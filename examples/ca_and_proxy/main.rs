@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::builder()
         .api_server("https://keys.example.com")
         .api_key(server.admin_key().clone())
-        .application("inventory/1.0")
+        .app_name("inventory/1.0")
         .default_header("x-team", "payments")
         .root_certificate(company.certificate)
         .proxy(company.proxy)

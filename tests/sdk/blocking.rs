@@ -23,7 +23,7 @@ fn with_runtime<T>(start: impl Future<Output = T>) -> WithRuntime<T> {
     WithRuntime { value: runtime.block_on(start), _runtime: runtime }
 }
 
-fn client_of(url: &str, key: &str) -> Client {
+fn client_for(url: &str, key: &str) -> Client {
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
     Client::builder().api_server(url).api_key(key).retry_policy(policy).build().unwrap()
 }
@@ -45,7 +45,7 @@ fn all_operations_work_without_async() {
     let server = with_runtime(async {
         Server::builder().user("dev@me.com", Role::Member).start().await.unwrap()
     });
-    let client = client_of(server.value.url(), server.value.admin_key().expose_secret());
+    let client = client_for(server.value.url(), server.value.admin_key().expose_secret());
 
     let created = client.create_api_key("my app/ü").role("read-only").send_blocking().unwrap();
     assert_eq!(created.key.expose_secret().len(), 64);
@@ -69,28 +69,28 @@ fn blocking_calls_have_the_retries_timeouts_and_limits_of_awaited_ones() {
         let down = Step::response(503, "retry-after: 0\r\n", "");
         let response = Step::response(200, "", success(id).to_string());
         let script = with_runtime(Script::play([down.clone(), down.clone(), response]));
-        call(&client_of(&script.value.url, "k"), id).unwrap();
+        call(&client_for(&script.value.url, "k"), id).unwrap();
         assert_eq!(script.value.requests().len(), 3, "{id}");
 
         let script = with_runtime(Script::play([down]));
-        let error = call(&client_of(&script.value.url, "k"), id).unwrap_err();
+        let error = call(&client_for(&script.value.url, "k"), id).unwrap_err();
         assert_eq!((error.attempts(), error.is_retryable()), (4, true), "{id}: {error:?}");
     }
     let script = with_runtime(Script::play([Step::Hang(Vec::new())]));
-    let client = client_of(&script.value.url, "k");
+    let client = client_for(&script.value.url, "k");
     let timeout = Duration::from_millis(50);
     let error = client.list_api_keys().timeout(timeout).send_blocking().unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
 
     let script = with_runtime(Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]));
-    let error = client_of(&script.value.url, "k").list_api_keys().send_blocking().unwrap_err();
+    let error = client_for(&script.value.url, "k").list_api_keys().send_blocking().unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("limit"), "{error:?}");
 }
 
 #[test]
 fn consecutive_blocking_calls_share_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = client_of(&format!("http://{}", listener.local_addr().unwrap()), "k");
+    let client = client_for(&format!("http://{}", listener.local_addr().unwrap()), "k");
     let server = thread::spawn(move || {
         let (connection, _) = listener.accept().unwrap();
         let (mut reader, mut writer) = (BufReader::new(&connection), &connection);
@@ -114,7 +114,7 @@ fn consecutive_blocking_calls_share_a_connection() {
 #[test]
 fn threads_can_share_a_client_for_blocking_calls() {
     let server = with_runtime(async { Server::start().await.unwrap() });
-    let client = client_of(server.value.url(), server.value.admin_key().expose_secret());
+    let client = client_for(server.value.url(), server.value.admin_key().expose_secret());
     thread::scope(|scope| {
         for thread in 0..8 {
             let client = &client;
@@ -133,7 +133,7 @@ fn threads_can_share_a_client_for_blocking_calls() {
 #[test]
 fn a_blocking_call_in_async_code_is_rejected_and_sends_nothing() {
     let script = with_runtime(Script::play([Step::status(404)]));
-    let client = client_of(&script.value.url, "k");
+    let client = client_for(&script.value.url, "k");
     let assert_rejected = |error: Error| {
         assert_eq!((error.status(), error.attempts()), (None, 0), "{error:?}");
         let text = error.to_string();
@@ -164,7 +164,7 @@ fn a_blocking_call_in_async_code_is_rejected_and_sends_nothing() {
 #[test]
 fn a_blocking_call_works_where_the_runtime_permits_blocking() {
     let script = with_runtime(Script::play([Step::status(404)]));
-    let client = client_of(&script.value.url, "k");
+    let client = client_for(&script.value.url, "k");
     let call = move || client.get_api_key("my-app").send_blocking().unwrap_err();
     let single = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let multi = Runtime::new().unwrap();
@@ -180,10 +180,10 @@ fn a_blocking_call_works_where_the_runtime_permits_blocking() {
 #[test]
 fn a_call_in_futures_executor_or_in_an_unconstrained_future_is_an_error_and_sends_nothing() {
     let server = with_runtime(Script::play([Step::status(500)]));
-    let client = client_of(&server.value.url, "k");
+    let client = client_for(&server.value.url, "k");
     let rejected = |outcome: Result<(), Error>| {
         let error = outcome.unwrap_err();
-        assert!(error.is_rejected(), "{error}");
+        assert!(error.is_invalid_input(), "{error}");
         assert!(error.to_string().contains("would block the async runtime"), "{error}");
     };
     let call = || call(&client, "create_api_key");
@@ -216,7 +216,7 @@ fn a_call_in_the_destructor_of_a_thread_local_value_works_or_is_an_error() {
     }
 
     let server = with_runtime(async { Server::start().await.unwrap() });
-    let client = client_of(server.value.url(), server.value.admin_key().expose_secret());
+    let client = client_for(server.value.url(), server.value.admin_key().expose_secret());
     // Values are dropped in the reverse order of their first use.
     for (is_first_used_before_a_call, is_used_later) in [(true, true), (false, true), (true, false)]
     {
@@ -239,7 +239,7 @@ fn a_call_in_the_destructor_of_a_thread_local_value_works_or_is_an_error() {
         match outcomes.recv().unwrap() {
             Ok(keys) => assert_eq!(keys, 1),
             Err(error) => {
-                assert!(error.is_rejected() && error.attempts() == 0, "{error}");
+                assert!(error.is_invalid_input() && error.attempts() == 0, "{error}");
                 assert!(error.to_string().contains("this thread is ending"), "{error}");
             }
         }

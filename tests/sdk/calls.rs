@@ -7,7 +7,7 @@ use rockset_apikeys_server::{Fault, Server};
 use tokio::net::TcpListener;
 
 use crate::script::{Script, Step};
-use crate::support::{client_of, success};
+use crate::support::{client_for, success};
 
 fn keys(headers: &str) -> Step {
     Step::response(200, headers, success("list_api_keys").to_string())
@@ -16,9 +16,9 @@ fn keys(headers: &str) -> Step {
 #[tokio::test]
 async fn a_call_has_a_retry_policy_of_its_own() {
     let server = Script::play([Step::status(503)]).await;
-    let client = client_of(&server.url, "k");
+    let client = client_for(&server.url, "k");
     assert_eq!(client.list_api_keys().await.unwrap_err().attempts(), 1);
-    let policy = RetryPolicy::default().attempts(3).backoff(Duration::ZERO, Duration::ZERO);
+    let policy = RetryPolicy::default().max_attempts(3).backoff(Duration::ZERO, Duration::ZERO);
     let error = client.list_api_keys().retry_policy(policy).await.unwrap_err();
     assert_eq!(error.attempts(), 3);
 }
@@ -39,7 +39,7 @@ async fn a_header_of_a_call_is_in_its_requests_alone() {
     assert!(requests[1].contains("x-team: all\r\n") && !requests[1].contains("x-more"));
 
     let server = Script::play([Step::status(404)]).await;
-    let client = client_of(&server.url, "k");
+    let client = client_for(&server.url, "k");
     client.create_api_key("n").header("x-more", "1").await.unwrap_err();
     client.list_api_keys().header("x-more", "1").await.unwrap_err();
     client.get_api_key("n").header("x-more", "1").await.unwrap_err();
@@ -57,7 +57,7 @@ async fn a_header_of_a_call_is_in_its_requests_alone() {
         let error = client.list_api_keys().header(name, value).await.unwrap_err();
         let beginning = format!("list_api_keys: the header {name:?} from `header` {reason}");
         assert!(error.to_string().starts_with(&beginning), "{error}");
-        assert!(error.is_rejected() && !error.to_string().contains("CANARY"), "{error}");
+        assert!(error.is_invalid_input() && !error.to_string().contains("CANARY"), "{error}");
     }
     assert_eq!(server.requests().len(), 5);
 }
@@ -96,7 +96,7 @@ async fn a_report_has_the_last_response_and_the_effort() {
     let headers = "x-trace-id: 4bf92f35\r\nx-more: 1\r\n";
     let server = Script::play([Step::status(503), keys(headers)]).await;
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
-    let client = client_of(&server.url, "clients-key");
+    let client = client_for(&server.url, "clients-key");
     let call = client.list_api_keys().retry_policy(policy).with_report();
     let (keys, report) = call.timeout(Duration::from_secs(30)).await.unwrap();
     assert_eq!((keys.len(), report.attempts()), (1, 2));
@@ -109,7 +109,7 @@ async fn a_report_has_the_last_response_and_the_effort() {
 #[tokio::test]
 async fn an_errors_report_has_the_last_response_too() {
     let server = Server::start().await.unwrap();
-    let client = client_of(server.url(), server.admin_key().expose_secret());
+    let client = client_for(server.url(), server.admin_key().expose_secret());
     let error = client.get_api_key("lost").await.unwrap_err();
     let report = error.report().unwrap();
     assert_eq!((report.status(), report.attempts()), (Some(StatusCode::NOT_FOUND), 1));
@@ -133,7 +133,7 @@ async fn a_report_holds_nothing_secret() {
     for status in [200, 404] {
         let body = success("list_api_keys").to_string();
         let server = Script::play([Step::response(status, &echoes, body)]).await;
-        let client = client_of(&server.url, "clients-key");
+        let client = client_for(&server.url, "clients-key");
         let report = match client.list_api_keys().with_report().await {
             Ok((_, report)) => report,
             Err(error) => error.report().unwrap().clone(),
@@ -148,10 +148,10 @@ async fn a_report_holds_nothing_secret() {
 #[tokio::test]
 async fn every_error_has_a_kind() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let client = client_of(&format!("http://{closed}"), "k");
+    let client = client_for(&format!("http://{closed}"), "k");
     assert_eq!(client.list_api_keys().await.unwrap_err().kind(), ErrorKind::Connect);
-    assert_eq!(client.get_api_key("").await.unwrap_err().kind(), ErrorKind::Rejected);
-    assert_eq!(Client::builder().build().unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!(client.get_api_key("").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Client::builder().build().unwrap_err().kind(), ErrorKind::InvalidInput);
     let cut = b"HTTP/1.1 200 -\r\ncontent-length: 99\r\n\r\n".to_vec();
     for (step, kind) in [
         (Step::Hang(Vec::new()), ErrorKind::Timeout),
@@ -164,7 +164,7 @@ async fn every_error_has_a_kind() {
         (Step::status(204), ErrorKind::Response(StatusCode::NO_CONTENT)),
     ] {
         let server = Script::play([step.clone()]).await;
-        let client = client_of(&server.url, "k");
+        let client = client_for(&server.url, "k");
         let call = client.list_api_keys().timeout(Duration::from_millis(300));
         assert_eq!(call.await.unwrap_err().kind(), kind, "{step:?}");
     }
@@ -187,13 +187,13 @@ async fn clients_share_a_budget_that_they_are_given() {
 async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
     let body = success("create_api_key").to_string();
     let server = Script::play([Step::response(200, "", body)]).await;
-    let client = client_of(&server.url, "k");
+    let client = client_for(&server.url, "k");
     let time = "2030-01-01T00:00:00Z";
     let timestamp: Timestamp = time.parse().unwrap();
     let system = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
     client.create_api_key("n").expiry_time(time).await.unwrap();
     client.create_api_key("n").expiry_time(system).await.unwrap();
-    client.create_api_key("n").expiry_time(timestamp.instant().unwrap()).await.unwrap();
+    client.create_api_key("n").expiry_time(timestamp.to_jiff().unwrap()).await.unwrap();
     client.update_api_key("n").expiry_time(timestamp).await.unwrap();
     for request in server.requests() {
         assert!(request.contains(&format!(r#""expiry_time":"{time}""#)), "{request}");
@@ -213,7 +213,7 @@ async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
     ] {
         let error = call.await.unwrap_err();
         let beginning = format!("create_api_key: the expiry time is not valid: {reason}");
-        assert!(error.is_rejected() && error.to_string().starts_with(&beginning), "{error}");
+        assert!(error.is_invalid_input() && error.to_string().starts_with(&beginning), "{error}");
     }
     for received in [serde_json::json!("yesterday"), serde_json::json!({ "seconds": 1 })] {
         let received: Timestamp = serde_json::from_value(received).unwrap();
@@ -221,6 +221,6 @@ async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
         assert!(error.to_string().contains("is not a date and time"), "{error}");
     }
     let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
-    assert!(client.update_api_key("n").expiry_time(late).await.unwrap_err().is_rejected());
+    assert!(client.update_api_key("n").expiry_time(late).await.unwrap_err().is_invalid_input());
     assert_eq!(server.requests().len(), count);
 }

@@ -16,7 +16,7 @@ use crate::support::success;
 /// Builds a client that retries nothing.
 fn client(server: &str, credentials: Credentials) -> Client {
     let builder = Client::builder().api_server(server).credentials(credentials);
-    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+    builder.retry_policy(RetryPolicy::never()).build().unwrap()
 }
 
 /// Replaces a file in one step.
@@ -160,7 +160,7 @@ async fn a_source_without_a_first_key_is_an_error_and_sends_nothing() {
         let client = client(&server.url, credentials);
         let call = client.create_api_key("my-app").timeout(Duration::from_millis(100));
         let error = call.await.unwrap_err();
-        assert!(error.is_rejected() && !error.is_ambiguous(), "{error}");
+        assert!(error.is_invalid_input() && !error.is_ambiguous(), "{error}");
         assert!(error.to_string().contains(text), "{error}");
         let source = std::error::Error::source(&error).map(ToString::to_string);
         assert_eq!(source.unwrap_or_default(), cause);
@@ -204,7 +204,7 @@ async fn a_client_with_another_key_shares_connections_and_settings() {
     let error = admin.with_api_key("").unwrap_err();
     assert!(error.to_string().contains("from `with_api_key` is empty"), "{error}");
 
-    let policy = RetryPolicy::default().attempts(20).backoff(Duration::ZERO, Duration::ZERO);
+    let policy = RetryPolicy::default().max_attempts(20).backoff(Duration::ZERO, Duration::ZERO);
     let server = Script::play([Step::status(500)]).await;
     let builder = Client::builder().api_server(&server.url).api_key("one").retry_policy(policy);
     let one = builder.build().unwrap();

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::script::{Script, Step};
-use crate::support::{Contract, OPERATIONS, call, client_of, message};
+use crate::support::{Contract, OPERATIONS, call, client_for, message};
 
 /// Calls this operation of a server that sends this response. Returns the error.
 async fn error_of(id: &str, status: u16, media: &str, body: &str) -> Error {
     let headers = format!("content-type: {media}\r\n");
     let server = Script::play([Step::response(status, &headers, body)]).await;
-    call(&client_of(&server.url, "k"), id).await.expect_err("an error")
+    call(&client_for(&server.url, "k"), id).await.expect_err("an error")
 }
 
 async fn error_of_json(id: &str, status: u16, body: &Value) -> Error {
@@ -53,7 +53,7 @@ async fn each_predicate_is_true_for_its_statuses_only() {
         ("rate_limited", Error::is_rate_limited, &[429]),
         ("timeout", Error::is_timeout, &[408, 504]),
         ("connect", Error::is_connect, &[]),
-        ("rejected", Error::is_rejected, &[]),
+        ("rejected", Error::is_invalid_input, &[]),
         ("ambiguous", Error::is_ambiguous, &[]),
         ("retryable", Error::is_retryable, &[408, 429, 500, 502, 503, 504]),
         ("server_error", Error::is_server_error, &[500, 501, 502, 503, 504]),
@@ -136,7 +136,7 @@ async fn a_response_that_is_cut_off_keeps_its_status() {
         ("", None, "the connection failed"),
     ] {
         let server = Script::play([Step::Send(head.into())]).await;
-        let error = client_of(&server.url, "k").list_api_keys().await.unwrap_err();
+        let error = client_for(&server.url, "k").list_api_keys().await.unwrap_err();
         assert_eq!(error.status().map(|it| it.as_u16()), status, "{error}");
         assert_eq!(error.to_string(), format!("list_api_keys: {text}"));
         assert_eq!(error.is_retryable(), status != Some(403), "{error}");
@@ -150,7 +150,7 @@ async fn a_body_over_the_limit_fails_without_waiting_for_its_end() {
     for (status, head) in [(200, "connection: close"), (503, "transfer-encoding: chunked")] {
         let head = format!("HTTP/1.1 {status} -\r\n{head}\r\n\r\n5000000\r\n");
         let server = Script::play([Step::Flood(head.into())]).await;
-        let error = client_of(&server.url, "k").list_api_keys().await.unwrap_err();
+        let error = client_for(&server.url, "k").list_api_keys().await.unwrap_err();
         assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
         if status == 200 {
             assert!(error.source().unwrap().to_string().contains("4194304 bytes"), "{error:?}");
@@ -161,7 +161,7 @@ async fn a_body_over_the_limit_fails_without_waiting_for_its_end() {
     let server = Script::play([Step::response(200, "", body)]).await;
     let limited = |limit| {
         let builder = Client::builder().api_server(&server.url).api_key("k");
-        builder.retry_policy(RetryPolicy::none()).max_response_bytes(limit).build().unwrap()
+        builder.retry_policy(RetryPolicy::never()).max_response_bytes(limit).build().unwrap()
     };
     limited(body.len()).list_api_keys().await.unwrap();
     limited(body.len() - 1).list_api_keys().await.unwrap_err();
@@ -179,7 +179,7 @@ async fn a_key_that_the_server_echoes_is_redacted() {
     for body in bodies {
         for status in [401, 418] {
             let server = Script::play([Step::response(status, "", &body)]).await;
-            let error = client_of(&server.url, key).list_api_keys().await.unwrap_err();
+            let error = client_for(&server.url, key).list_api_keys().await.unwrap_err();
             let details = error.details().unwrap();
             let message = details.message.as_ref().unwrap();
             // The excerpt may end within the placeholder.
@@ -195,7 +195,7 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
     let elsewhere = Script::play([Step::response(200, "", r#"{"data": []}"#)]).await;
     let location = format!("location: {}/elsewhere\r\n", elsewhere.url);
     let server = Script::play([Step::response(307, &location, "")]).await;
-    let error = client_of(&server.url, "k").list_api_keys().await.unwrap_err();
+    let error = client_for(&server.url, "k").list_api_keys().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "list_api_keys: 307 Temporary Redirect: redirects to 127.0.0.1, which is not followed"
@@ -215,7 +215,7 @@ async fn display_is_one_line_with_the_operation_and_the_servers_message() {
     assert_eq!(error.to_string(), "list_api_keys: 500 Internal Server Error");
 
     let server = Script::play([Step::status(204)]).await;
-    let error = client_of(&server.url, "k").delete_api_key("my-app").await.unwrap_err();
+    let error = client_for(&server.url, "k").delete_api_key("my-app").await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "delete_api_key \"my-app\": 204 No Content, which the contract does not document; it may \
@@ -223,7 +223,7 @@ async fn display_is_one_line_with_the_operation_and_the_servers_message() {
     );
 
     let server = Script::play([Step::status(404)]).await;
-    let client = client_of(&server.url, "k");
+    let client = client_for(&server.url, "k");
     let error = client.get_api_key("a\nb").user("admin@me.com").await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with(r#"get_api_key "a\nb" of user "admin@me.com": 404"#), "{text}");
@@ -234,7 +234,7 @@ async fn a_failed_connection_is_a_connect_error_with_its_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
+    let error = client_for(&server, "k").list_api_keys().await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable() && !error.is_timeout(), "{error}");
     assert_eq!(error.status(), None);
     let reason = "connection refused (is the server running?)";
@@ -261,7 +261,7 @@ async fn debug_is_the_text_and_then_the_causes_one_per_line() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = client_of(&server, "k").list_api_keys().await.unwrap_err();
+    let error = client_for(&server, "k").list_api_keys().await.unwrap_err();
     let text = format!("{error:?}");
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[..3], [&*error.to_string(), "", "Caused by:"], "{text}");

@@ -7,7 +7,7 @@ use rockset_apikeys::types::{
 };
 use rockset_apikeys::{Client, Error, ErrorType, KeyState};
 
-use crate::support::{Contract, OPERATIONS, call, client_of};
+use crate::support::{Contract, OPERATIONS, call, client_for};
 
 /// Names with characters that are special in URLs or regular expressions.
 const SPECIAL_NAMES: [&str; 12] = [
@@ -32,7 +32,7 @@ fn key(name: &str) -> ApiKey {
 #[tokio::test]
 async fn each_operation_has_a_mock_that_takes_the_contracts_types() {
     let server = MockServer::start_async().await;
-    let client = client_of(&server.base_url(), "k");
+    let client = client_for(&server.base_url(), "k");
 
     let request: CreateApiKeyRequest = CreateApiKeyRequest::builder()
         .name("my key")
@@ -93,7 +93,7 @@ async fn each_operation_has_a_mock_that_takes_the_contracts_types() {
 #[tokio::test]
 async fn names_and_users_match_exactly_what_the_client_sends() {
     let server = MockServer::start_async().await;
-    let client = client_of(&server.base_url(), "k");
+    let client = client_for(&server.base_url(), "k");
     for wanted in SPECIAL_NAMES {
         let mut by_name = server.get_api_key(|when, then| {
             when.user("self").name(wanted);
@@ -124,7 +124,7 @@ async fn names_and_users_match_exactly_what_the_client_sends() {
 #[tokio::test]
 async fn a_mocked_error_arrives_with_its_type_and_message() {
     let server = MockServer::start_async().await;
-    let client = client_of(&server.base_url(), "k");
+    let client = client_for(&server.base_url(), "k");
     let error = ErrorModel {
         message: Some("gone".to_owned()),
         type_: Some(ErrorType::NotFound),
@@ -145,7 +145,7 @@ async fn a_mocked_error_arrives_with_its_type_and_message() {
 fn assert_unmatched(error: &Error, request: &str) {
     assert!(error.to_string().ends_with(&format!("no mock matches {request}")), "{error}");
     for is_true in [
-        Error::is_rejected,
+        Error::is_invalid_input,
         Error::is_bad_request,
         Error::is_unauthorized,
         Error::is_forbidden,
@@ -202,7 +202,7 @@ async fn a_request_that_no_mock_matches_is_an_error_of_its_own() {
 fn of_several_mocks_that_match_the_first_one_responds() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = MockServer::start();
-    let client = client_of(&server.base_url(), "k");
+    let client = client_for(&server.base_url(), "k");
     let get = || runtime.block_on(client.get_api_key("n").into_future());
     // One of httpmock's own, after typed ones.
     server.list_api_keys(|_, then| {

@@ -132,9 +132,9 @@ async fn the_error_after_the_last_attempt_has_the_number_of_attempts() {
     let server = Script::play([Step::response(503, "", r#"{"message": "overloaded"}"#)]).await;
     for (policy, attempts) in [
         (RetryPolicy::default(), 4),
-        (RetryPolicy::default().attempts(2), 2),
-        (RetryPolicy::default().attempts(0), 1),
-        (RetryPolicy::none(), 1),
+        (RetryPolicy::default().max_attempts(2), 2),
+        (RetryPolicy::default().max_attempts(0), 1),
+        (RetryPolicy::never(), 1),
     ] {
         let policy = policy.backoff(Duration::ZERO, Duration::ZERO);
         let before = server.requests().len();
@@ -189,7 +189,7 @@ async fn a_server_without_tls_is_tried_once_and_the_error_asks_whether_http_was_
 #[tokio::test]
 async fn an_unknown_host_is_named() {
     let builder = Client::builder().api_server("http://keys.invalid").allow_http(true);
-    let client = builder.api_key("k").retry_policy(RetryPolicy::none()).build().unwrap();
+    let client = builder.api_key("k").retry_policy(RetryPolicy::never()).build().unwrap();
     let error = client.list_api_keys().await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable(), "{error:?}");
     let text = "list_api_keys: cannot connect to http://keys.invalid: unknown host";
@@ -201,7 +201,10 @@ async fn a_name_that_no_url_can_carry_is_rejected_before_sending() {
     let server = Script::play([Step::status(500)]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let error = client.delete_api_key("n".repeat(70_000)).await.unwrap_err();
-    assert!(error.is_rejected() && !error.is_ambiguous() && error.attempts() == 0, "{error:?}");
+    assert!(
+        error.is_invalid_input() && !error.is_ambiguous() && error.attempts() == 0,
+        "{error:?}"
+    );
     assert!(error.to_string().contains("too long") && error.to_string().len() < 200, "{error}");
     assert!(server.requests().is_empty());
 
@@ -361,7 +364,7 @@ async fn every_timeout_ends_a_call_that_gets_no_complete_response() {
     let timeouts: [(&str, Set); 3] = [
         ("timeout", |builder, timeout| builder.timeout(timeout)),
         ("attempt_timeout", |builder, timeout| {
-            builder.attempt_timeout(timeout).retry_policy(RetryPolicy::none())
+            builder.attempt_timeout(timeout).retry_policy(RetryPolicy::never())
         }),
         ("timeout of the call", |builder, _| builder),
     ];
@@ -395,7 +398,7 @@ async fn making_a_connection_may_take_5_seconds_unless_set() {
     let _queued = TcpStream::connect(address).await.unwrap();
     let builder = || without_backoff(&format!("http://{address}"));
     for (builder, seconds) in [(builder(), 5), (builder().connect_timeout(7 * SECOND), 7)] {
-        let client = builder.retry_policy(RetryPolicy::none()).build().unwrap();
+        let client = builder.retry_policy(RetryPolicy::never()).build().unwrap();
         // The clock now jumps to the next timeout.
         tokio::time::pause();
         let start = tokio::time::Instant::now();
@@ -410,7 +413,7 @@ async fn making_a_connection_may_take_5_seconds_unless_set() {
 async fn an_attempt_may_take_20_seconds_and_a_call_60_unless_set() {
     type Set = fn(ClientBuilder) -> ClientBuilder;
     let settings: [(Set, Duration); 2] = [
-        (|builder| builder.retry_policy(RetryPolicy::none()), 20 * SECOND),
+        (|builder| builder.retry_policy(RetryPolicy::never()), 20 * SECOND),
         (|builder| builder.attempt_timeout(Duration::from_secs(3600)), 60 * SECOND),
     ];
     for (set, timeout) in settings {
@@ -563,7 +566,7 @@ async fn a_success_refills_a_tenth_of_a_retry_and_an_error_response_nothing() {
         let settle = |count| std::iter::repeat_n(settled.clone(), count);
         let steps = fail(21).chain(settle(9)).chain(fail(1)).chain(settle(1)).chain(fail(3));
         let server = Script::play(steps.collect::<Vec<_>>()).await;
-        let policy = RetryPolicy::default().attempts(2).backoff(Duration::ZERO, Duration::ZERO);
+        let policy = RetryPolicy::default().max_attempts(2).backoff(Duration::ZERO, Duration::ZERO);
         let client = without_backoff(&server.url).retry_policy(policy).build().unwrap();
         let mut requests = Vec::new();
         // The budget is used up by ten calls. Nine tenths are not enough for a retry, ten are.

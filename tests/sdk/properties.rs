@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::script::{Script, Step};
-use crate::support::{OPERATIONS, call, client_of, success};
+use crate::support::{OPERATIONS, call, client_for, success};
 
 /// A client and its server, shared by all cases of a test.
 struct Stage {
@@ -23,7 +23,7 @@ impl Stage {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let server = runtime.block_on(Script::play([Step::Reset]));
-        let client = client_of(&server.url, "k");
+        let client = client_for(&server.url, "k");
         Self { runtime, server, client }
     }
 }
@@ -163,7 +163,7 @@ proptest! {
         let times = texts.clone().map(|text| text.parse::<Timestamp>().unwrap());
         for index in [0, 1] {
             prop_assert_eq!(times[index].as_str(), &texts[index]);
-            prop_assert_eq!(times[index].instant(), Some(instant(index)));
+            prop_assert_eq!(times[index].to_jiff(), Some(instant(index)));
         }
         prop_assert_eq!(times[0].cmp(&times[1]), instant(0).cmp(&instant(1)));
         prop_assert_eq!(&Timestamp::from(instant(0)), &times[0]);

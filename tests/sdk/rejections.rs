@@ -5,7 +5,7 @@ use std::time::Duration;
 use httpmock::MockServer;
 use rockset_apikeys::{Client, Error, Region};
 
-use crate::support::client_of;
+use crate::support::client_for;
 
 fn rejection(result: Result<impl std::fmt::Debug, Error>) -> String {
     let error = result.expect_err("a rejection");
@@ -136,7 +136,7 @@ async fn names_and_users_that_are_invalid_path_segments_are_rejected_before_send
             then.status(200);
         })
         .await;
-    let client = client_of(&server.base_url(), "k");
+    let client = client_for(&server.base_url(), "k");
     for bad in ["", ".", ".."] {
         let name = [
             rejection(client.create_api_key(bad).await),

@@ -5,11 +5,11 @@ use std::error::Error as _;
 use rockset_apikeys::{ApiKey, Error, KeyState};
 
 use crate::script::{Script, Step};
-use crate::support::client_of;
+use crate::support::client_for;
 
 async fn get(headers: &str, body: impl AsRef<[u8]>) -> Result<ApiKey, Error> {
     let server = Script::play([Step::response(200, headers, body)]).await;
-    client_of(&server.url, "k").get_api_key("n").await
+    client_for(&server.url, "k").get_api_key("n").await
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn run_rejects_an_invalid_request_and_sends_nothing() {
     ] {
         let send = || request.clone().send();
         let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
-        assert!(error.is_rejected() && error.attempts() == 0, "{error:?}");
+        assert!(error.is_invalid_input() && error.attempts() == 0, "{error:?}");
         assert_eq!(error.to_string(), text);
     }
     assert_eq!(server.requests().len(), 0);
@@ -121,7 +121,7 @@ fn run_works_without_async() {
     let response = client.run_blocking(&operations::LIST_API_KEYS, send).unwrap();
     assert_eq!(response.data.len(), 1);
     let within = runtime.block_on(async { client.run_blocking(&operations::LIST_API_KEYS, send) });
-    assert!(within.unwrap_err().is_rejected());
+    assert!(within.unwrap_err().is_invalid_input());
 }
 
 #[tokio::test]

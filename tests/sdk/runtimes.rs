@@ -10,7 +10,7 @@ use rockset_apikeys_server::Server;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::script::{Script, Step};
-use crate::support::{OPERATIONS, client_of};
+use crate::support::{OPERATIONS, client_for};
 
 /// Starts a server in a runtime of its own, which outlives those of the clients.
 fn server() -> (Runtime, Server) {
@@ -21,7 +21,7 @@ fn server() -> (Runtime, Server) {
 
 /// Makes a client that retries nothing, so that no failure is hidden.
 fn client(server: &Server) -> Client {
-    client_of(server.url(), server.admin_key().expose_secret())
+    client_for(server.url(), server.admin_key().expose_secret())
 }
 
 #[test]
@@ -60,14 +60,14 @@ fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Script::play([Step::status(500)]));
     let client = Client::builder().api_server(&server.url).api_key("k");
-    let client = client.retry_policy(RetryPolicy::none()).build().unwrap();
+    let client = client.retry_policy(RetryPolicy::never()).build().unwrap();
     for &id in &*OPERATIONS {
         let call = pin!(crate::support::call(&client, id));
         let Poll::Ready(outcome) = call.poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("{id} waits outside a runtime");
         };
         let error = outcome.unwrap_err();
-        assert!(error.is_rejected() && error.attempts() == 0, "{id}: {error:?}");
+        assert!(error.is_invalid_input() && error.attempts() == 0, "{id}: {error:?}");
         assert!(error.to_string().contains("no tokio runtime"), "{error}");
     }
     assert!(server.requests().is_empty());
@@ -77,11 +77,11 @@ fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
 fn a_call_in_a_runtime_without_timers_is_an_error_and_sends_nothing() {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Script::play([Step::status(500)]));
-    let client = client_of(&server.url, "k");
+    let client = client_for(&server.url, "k");
     let without_timers = Builder::new_current_thread().enable_io().build().unwrap();
     for &id in &*OPERATIONS {
         let error = without_timers.block_on(crate::support::call(&client, id)).unwrap_err();
-        assert!(error.is_rejected() && error.attempts() == 0, "{id}: {error:?}");
+        assert!(error.is_invalid_input() && error.attempts() == 0, "{id}: {error:?}");
         assert!(error.to_string().contains("has no timers"), "{error}");
     }
     assert!(server.requests().is_empty());

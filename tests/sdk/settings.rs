@@ -31,10 +31,10 @@ async fn request(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Stri
 async fn the_user_agent_is_the_application_and_this_crate() {
     let text = request(|builder| builder).await;
     assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
-    let text = request(|builder| builder.application("key-rotation/2.1")).await;
+    let text = request(|builder| builder.app_name("key-rotation/2.1")).await;
     assert!(text.contains(&format!("user-agent: key-rotation/2.1 {PRODUCT}\r\n")), "{text}");
     for application in ["", " ", "two\nlines", "ü"] {
-        let error = builder("http://127.0.0.1:1").application(application).build().unwrap_err();
+        let error = builder("http://127.0.0.1:1").app_name(application).build().unwrap_err();
         let text = format!("the application {application:?} is empty or has characters");
         assert!(error.to_string().starts_with(&text), "{error}");
     }
@@ -127,7 +127,7 @@ async fn names_below_localhost_are_this_machine_whatever_dns_says() {
     let named = server.url.replace("http://127.0.0.1", "keys.localhost");
     let elsewhere = "192.0.2.1:0".parse().unwrap();
     let http = move || reqwest::Client::builder().resolve("keys.localhost", elsewhere);
-    let client = builder(&named).http_client(http).build().unwrap();
+    let client = builder(&named).reqwest_builder(http).build().unwrap();
     client.list_api_keys().await.unwrap();
     assert_eq!(server.requests().len(), 1);
 }
@@ -141,8 +141,9 @@ async fn base_http_settings_apply_and_safety_settings_always_win() {
             ("x-own".parse().unwrap(), HeaderValue::from_static("1")),
         ]);
         let http = reqwest::Client::builder;
-        builder
-            .http_client(move || http().default_headers(headers.clone()).http1_title_case_headers())
+        builder.reqwest_builder(move || {
+            http().default_headers(headers.clone()).http1_title_case_headers()
+        })
     })
     .await;
     assert!(text.contains("x-own: 1\r\n"), "{text}");
@@ -156,20 +157,20 @@ async fn base_http_settings_apply_and_safety_settings_always_win() {
     let elsewhere = Script::play([keys()]).await;
     let location = format!("location: {}/stolen\r\n", elsewhere.url);
     let server = Script::play([Step::response(302, &location, "")]).await;
-    let client = builder(&server.url).http_client(unsafe_settings).build().unwrap();
+    let client = builder(&server.url).reqwest_builder(unsafe_settings).build().unwrap();
     let error = client.list_api_keys().await.unwrap_err();
     assert_eq!(error.status().map(|status| status.as_u16()), Some(302));
     assert_eq!(elsewhere.requests().len(), 0, "the redirect was not followed");
 
     let server = Script::play([Step::Hang(Vec::new())]).await;
     let limited =
-        builder(&server.url).http_client(unsafe_settings).timeout(Duration::from_millis(50));
+        builder(&server.url).reqwest_builder(unsafe_settings).timeout(Duration::from_millis(50));
     let start = Instant::now();
     let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
     assert!(error.is_timeout() && start.elapsed() < Duration::from_secs(10), "{error:?}");
 
     let server = Script::play([Step::Flood(b"HTTP/1.1 200 OK\r\n\r\n".into())]).await;
-    let limited = builder(&server.url).http_client(unsafe_settings).max_response_bytes(1 << 16);
+    let limited = builder(&server.url).reqwest_builder(unsafe_settings).max_response_bytes(1 << 16);
     let error = limited.build().unwrap().list_api_keys().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("limit of 65536 bytes"), "{cause}");

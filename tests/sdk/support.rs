@@ -17,9 +17,9 @@ pub static OPERATIONS: LazyLock<Vec<&str>> =
     LazyLock::new(|| operations::ALL.iter().map(|operation| operation.id()).collect());
 
 /// Builds a client that retries nothing.
-pub fn client_of(server: &str, key: &str) -> Client {
+pub fn client_for(server: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(server).api_key(key);
-    builder.retry_policy(RetryPolicy::none()).build().expect("a client")
+    builder.retry_policy(RetryPolicy::never()).build().expect("a client")
 }
 
 /// Calls an operation.

@@ -9,7 +9,7 @@ use rockset_apikeys::{ApiKey, Client, Error, KeyState, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::support::contract::entries;
-use crate::support::{Contract, OPERATIONS, client_of};
+use crate::support::{Contract, OPERATIONS, client_for};
 
 const KEY: &str = "the-clients-key";
 
@@ -39,7 +39,7 @@ impl Recorder {
     }
 
     fn client(&self) -> Client {
-        client_of(&self.server.base_url(), KEY)
+        client_for(&self.server.base_url(), KEY)
     }
 
     /// Checks the last request against the contract's operation: its method, path, parameters,
@@ -256,7 +256,7 @@ async fn any_name_is_sent_as_one_path_segment() {
 async fn the_path_of_the_api_server_is_a_prefix() {
     let recorder = Recorder::start(true).await;
     for server in ["/prefix", "/prefix/"] {
-        let client = client_of(&recorder.server.url(server), KEY);
+        let client = client_for(&recorder.server.url(server), KEY);
         client.list_api_keys().await.unwrap();
         let target = "/prefix/v1/orgs/self/users/self/apikeys";
         let last = recorder.last.lock().unwrap().take().unwrap();

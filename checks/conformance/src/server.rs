@@ -152,7 +152,7 @@ async fn too_many_requests(exchanges: &mut Vec<Exchange>) -> Result<()> {
     let server = Server::builder().rate_limit(NonZeroU32::MIN).start().await?;
     let recorder = Recorder::start(Behind::Server(server.url().to_owned())).await?;
     let client = Client::builder().api_server(&recorder.url).api_key(server.admin_key().clone());
-    let client = client.retry_policy(RetryPolicy::none()).build()?;
+    let client = client.retry_policy(RetryPolicy::never()).build()?;
     client.list_api_keys().await?;
     let error = client.list_api_keys().await.err();
     ensure!(error.is_some_and(|error| error.is_rate_limited()), "the second request succeeds");

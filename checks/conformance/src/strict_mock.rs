@@ -34,8 +34,8 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     // A check that cannot fail shows nothing.
     for (name, request) in wrong_requests(&recorder.url)? {
         request.send().await?;
-        let is_rejected = is_allowed(&last(&recorder)?).is_err();
-        outcome.check(format!("Prism rejects {name}"), is_rejected);
+        let is_invalid_input = is_allowed(&last(&recorder)?).is_err();
+        outcome.check(format!("Prism rejects {name}"), is_invalid_input);
     }
     let contract = Contract::load();
     for operation in contract.operations() {
@@ -75,7 +75,7 @@ fn is_allowed(exchange: &Exchange) -> Result<()> {
 }
 
 fn builder(url: &str) -> ClientBuilder {
-    Client::builder().api_server(url).api_key("any").retry_policy(RetryPolicy::none())
+    Client::builder().api_server(url).api_key("any").retry_policy(RetryPolicy::never())
 }
 
 /// Starts Prism on a free port, and waits until it responds.

@@ -65,7 +65,7 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let by_python = run(tools.python_script("parity.py", PYTHON_CLIENT).await?).await?;
     let by_javascript = run(tools.node_script("parity.mjs", JAVASCRIPT_CLIENT).await?).await?;
     let client = Client::builder().api_server(&recorder.url).api_key("any");
-    let client = client.retry_policy(RetryPolicy::none()).build()?;
+    let client = client.retry_policy(RetryPolicy::never()).build()?;
     for call in &calls {
         call.make(&client).await?.with_context(|| format!("our client, {call:?}"))?;
     }

@@ -36,7 +36,7 @@ impl Stage {
         let client = Client::builder()
             .api_server(format!("http://{}", listener.local_addr().unwrap()))
             .api_key(KEY)
-            .retry_policy(RetryPolicy::none())
+            .retry_policy(RetryPolicy::never())
             .max_response_bytes(1 << 16)
             .timeout(Duration::from_secs(5))
             .build()

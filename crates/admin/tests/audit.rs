@@ -73,7 +73,7 @@ async fn each_kind_is_found() {
     let temporary = client.with_api_key(temporary.key).unwrap();
     temporary.create_api_key("orphan").role("member").await.unwrap();
     client.delete_api_key("temporary").await.unwrap();
-    let other = server.client_of("dev@me.com").unwrap();
+    let other = server.client_for("dev@me.com").unwrap();
     other.create_api_key("by-dev").await.unwrap();
     other.create_api_key("given").role("member").created_by(ADMIN).await.unwrap();
     clock.advance(SignedDuration::from_hours(24 * 60));

@@ -70,7 +70,7 @@ impl Flags {
         };
         let identifier = key.identifier().to_owned();
         let application = concat!("rockset-apikeys-cli/", env!("CARGO_PKG_VERSION"));
-        let builder = Client::builder().api_server(server).api_key(key).application(application);
+        let builder = Client::builder().api_server(server).api_key(key).app_name(application);
         let client = builder.allow_http(self.allow_http).build().map_err(|error| {
             invalid(format!("the key from {key_source}, the server from {server_source}: {error}"))
         })?;

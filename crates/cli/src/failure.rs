@@ -34,7 +34,7 @@ impl From<Code> for ExitCode {
 
 impl From<&Error> for Code {
     fn from(error: &Error) -> Self {
-        if error.is_rejected() {
+        if error.is_invalid_input() {
             Self::Usage
         } else if error.is_ambiguous() {
             Self::Ambiguous

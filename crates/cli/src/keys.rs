@@ -392,7 +392,7 @@ impl Reveal {
         self.destination.check(globals.format)?;
         let call = config.client.get_api_key(&self.name).user(&self.user.user).reveal(true);
         let key = call.await?;
-        if key.key.secret().is_none() {
+        if key.key.full_key().is_none() {
             let message = "the server did not return the full value; nothing was written";
             return Err(Failure::new(Code::Failed, message));
         }

@@ -74,7 +74,7 @@ pub(crate) fn keys(format: Format, keys: &[ApiKey]) -> Result<Code, Failure> {
 pub(crate) fn key(format: Format, key: &ApiKey, include_key: bool) -> Result<Code, Failure> {
     let mut fields = KEY.into_iter().zip(values(key)).collect::<Vec<_>>();
     if include_key {
-        fields.push(("key", json!(key.key.secret())));
+        fields.push(("key", json!(key.key.full_key())));
     }
     record(format, &fields)
 }
@@ -227,7 +227,7 @@ fn fitted(text: &str, width: usize) -> String {
 
 /// Returns a time to the minute, in UTC.
 fn minute(time: &Timestamp) -> String {
-    let instant = time.instant();
+    let instant = time.to_jiff();
     instant.map_or_else(|| time.as_str().to_owned(), |it| it.strftime("%Y-%m-%d %H:%M").to_string())
 }
 

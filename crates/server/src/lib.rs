@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | start a server | [`Server::start`], [`Server::start_blocking`], [`Server::builder`] |
 //! | call it | [`Server::client`], or a client of your own with [`Server::url`] and a key |
-//! | add users with other roles | [`ServerBuilder::user`], [`Server::client_of`], [`Server::key`] |
+//! | add users with other roles | [`ServerBuilder::user`], [`Server::client_for`], [`Server::key`] |
 //! | make requests fail, wait, or lose their response | [`Server::inject`] with a [`Fault`] |
 //! | let keys expire without waiting | [`ServerBuilder::clock`] with a [`Clock`] |
 //! | reach a limit | [`ServerBuilder::rate_limit`], [`ServerBuilder::keys_per_user`] |
@@ -26,7 +26,7 @@
 //!     let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await?;
 //!     server.client().create_api_key("my-app").await?;
 //!
-//!     let client = server.client_of("dev@me.com").ok_or("no such user")?;
+//!     let client = server.client_for("dev@me.com").ok_or("no such user")?;
 //!     assert_eq!(client.list_api_keys().await?.len(), 1);
 //!     assert!(client.create_api_key("my-app").await.unwrap_err().is_forbidden());
 //!     Ok(())
@@ -230,7 +230,7 @@ impl Server {
 
     /// Returns a client with the first key of a user; `None` for a user whom the configuration does
     /// not name.
-    pub fn client_of(&self, user: &str) -> Option<Client> {
+    pub fn client_for(&self, user: &str) -> Option<Client> {
         self.user(user).map(|user| user.client.clone())
     }
 

@@ -87,7 +87,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn suspended(&self) -> Finding {
-        let expired = self.key.expiry_time.as_ref().and_then(|time| time.instant());
+        let expired = self.key.expiry_time.as_ref().and_then(|time| time.to_jiff());
         let expired = expired.filter(|time| *time <= self.now);
         let evidence = match expired {
             Some(time) => format!("expired at {time:.0} and is kept"),
@@ -116,7 +116,7 @@ impl Subject<'_> {
                 ..self.finding(Kind::NoExpiry, Severity::Medium, evidence)
             });
         };
-        let left = expiry.instant()?.duration_since(self.now);
+        let left = expiry.to_jiff()?.duration_since(self.now);
         (left <= signed(policy.expiry_notice)).then(|| Finding {
             precision_seconds: Some(DATE_PRECISION.as_secs()),
             fix: self.successor(),
@@ -141,7 +141,7 @@ impl Subject<'_> {
         let last = self.key.last_access_time.as_ref();
         let (is_long, evidence) = match last {
             Some(time) => {
-                let unused = self.now.duration_since(time.instant()?);
+                let unused = self.now.duration_since(time.to_jiff()?);
                 if unused <= signed(policy.max_unused) {
                     return None;
                 }
@@ -170,7 +170,7 @@ impl Subject<'_> {
     }
 
     fn newer_generation(&self, newer: &str, policy: &Policy) -> Finding {
-        let expiry = self.key.expiry_time.as_ref().and_then(|time| time.instant());
+        let expiry = self.key.expiry_time.as_ref().and_then(|time| time.to_jiff());
         let left = expiry.map(|time| time.duration_since(self.now));
         let severity = match left {
             Some(left) if left <= signed(policy.expiry_notice) => Severity::Low,
@@ -189,7 +189,7 @@ impl Subject<'_> {
 
     /// Returns how long ago the key was created.
     fn created(&self) -> Option<SignedDuration> {
-        Some(self.now.duration_since(self.key.created_at.as_ref()?.instant()?))
+        Some(self.now.duration_since(self.key.created_at.as_ref()?.to_jiff()?))
     }
 
     fn finding(&self, kind: Kind, severity: Severity, evidence: String) -> Finding {

@@ -50,7 +50,7 @@ impl NewKey {
 
     /// Whether the key is the one that a create since this time has made.
     pub(super) fn fits(&self, key: &ApiKey, since: jiff::Timestamp) -> bool {
-        let created_at = key.created_at.as_ref().and_then(Timestamp::instant);
+        let created_at = key.created_at.as_ref().and_then(Timestamp::to_jiff);
         let is_owner = self
             .user
             .as_ref()
@@ -60,7 +60,7 @@ impl NewKey {
             && millisecond(&key.expiry_time) == millisecond(&self.expiry_time)
             && key.state == Some(KeyState::Active)
             && created_at.is_some_and(|time| time >= since)
-            && key.key.secret().is_some()
+            && key.key.full_key().is_some()
             && is_owner
             && is_creator
     }
@@ -69,7 +69,7 @@ impl NewKey {
 /// A server may keep no more of a time than its milliseconds.
 fn millisecond(time: &Option<Timestamp>) -> Option<Result<i64, &str>> {
     let time = time.as_ref()?;
-    Some(time.instant().map(|instant| instant.as_millisecond()).ok_or_else(|| time.as_str()))
+    Some(time.to_jiff().map(|instant| instant.as_millisecond()).ok_or_else(|| time.as_str()))
 }
 
 /// A key from [`create_or_adopt`].
@@ -102,7 +102,7 @@ pub struct Created {
 /// let server = Server::start().await?;
 /// server.inject(Fault::drop_connection(), 1);
 /// let created = create_or_adopt(&server.client(), &NewKey::new("my-app").role("member")).await?;
-/// assert!(created.is_adopted && created.key.key.secret().is_some());
+/// assert!(created.is_adopted && created.key.key.full_key().is_some());
 /// # Ok(())
 /// # }
 /// ```

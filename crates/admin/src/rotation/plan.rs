@@ -103,8 +103,8 @@ impl Rotation {
             (Some(lifetime), _) => SignedDuration::try_from(lifetime).ok(),
             (None, None) => return Ok(None),
             (None, Some(expiry)) => {
-                let created_at = old.created_at.as_ref().and_then(Timestamp::instant);
-                let lifetime = |created_at| Some(expiry.instant()?.duration_since(created_at));
+                let created_at = old.created_at.as_ref().and_then(Timestamp::to_jiff);
+                let lifetime = |created_at| Some(expiry.to_jiff()?.duration_since(created_at));
                 created_at.and_then(lifetime).filter(SignedDuration::is_positive)
             }
         };
@@ -208,7 +208,7 @@ impl Plan {
 
     pub(super) fn check_state(&mut self, old: &ApiKey) {
         let is_active = old.state == Some(KeyState::Active);
-        let expiry = old.expiry_time.as_ref().and_then(Timestamp::instant);
+        let expiry = old.expiry_time.as_ref().and_then(Timestamp::to_jiff);
         let found = match &old.state {
             Some(_) if expiry.is_some_and(|expiry| expiry <= self.now) => {
                 Err("expired; create another key".to_owned())

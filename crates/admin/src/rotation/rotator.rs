@@ -246,7 +246,7 @@ impl Rotator {
     async fn check_permission(&self, client: &Client, plan: &mut Plan) -> Result<(), Error> {
         let revealed = client.get_api_key(&plan.old).user(&plan.user).reveal(true).await;
         let found = match revealed {
-            Ok(key) if key.key.secret().is_some() => Ok("permitted".to_owned()),
+            Ok(key) if key.key.full_key().is_some() => Ok("permitted".to_owned()),
             Ok(_) => Err("the server returns no full value".to_owned()),
             Err(error) if error.is_forbidden() => Err(error.to_string()),
             Err(error) => return Err(error.into()),

@@ -97,7 +97,7 @@ impl Rotator {
             call.state(KeyState::Suspended).await?;
         }
         let new = new_key(entry);
-        let since = entry.started_at.instant().unwrap_or(jiff::Timestamp::MAX);
+        let since = entry.started_at.to_jiff().unwrap_or(jiff::Timestamp::MAX);
         let mut lost = None;
         for _ in 0..CREATE_ATTEMPTS {
             // A run before this one, or the attempt before, may have created it.
@@ -141,7 +141,7 @@ impl Rotator {
     async fn reveal(&self, entry: &Entry) -> Result<ApiKeyValue, Error> {
         let key = self.look_up(entry, &entry.new, true).await?.0;
         let key = key.filter(|key| key.created_at == entry.new_created_at);
-        key.map(|key| key.key).filter(|value| value.secret().is_some()).ok_or_else(|| {
+        key.map(|key| key.key).filter(|value| value.full_key().is_some()).ok_or_else(|| {
             // Up to the test the old key is untouched, so nothing is lost.
             let is_early = entry.step <= Step::Test;
             let kind = if is_early { Kind::RolledBack } else { Kind::Unfinished };
@@ -240,7 +240,7 @@ impl Rotator {
                 return Err(error.into());
             }
         }
-        entry.suspend_at = end.instant().map(|end| after(end, delay));
+        entry.suspend_at = end.to_jiff().map(|end| after(end, delay));
         Ok(Next::Step(Step::Suspend))
     }
 
@@ -269,7 +269,7 @@ impl Rotator {
     async fn hold(&self, entry: &mut Entry, skips: bool) -> Result<Next, Error> {
         let (Some(_), now) = self.old(entry).await? else { return Ok(Next::Step(Step::Done)) };
         if skips {
-            let suspended_at = entry.suspended_at.as_ref().and_then(Timestamp::instant);
+            let suspended_at = entry.suspended_at.as_ref().and_then(Timestamp::to_jiff);
             let recorded = suspended_at.map(|at| after(at, self.settings.last_access_delay));
             entry.delete_at = recorded.or(entry.delete_at.take());
         }
@@ -332,7 +332,7 @@ impl Rotator {
         if old.is_none() {
             return refuse("is deleted");
         }
-        let expiry = entry.old_expiry_time.as_ref().and_then(Timestamp::instant);
+        let expiry = entry.old_expiry_time.as_ref().and_then(Timestamp::to_jiff);
         if expiry.is_some_and(|expiry| expiry <= now) {
             return refuse("has expired");
         }
@@ -343,7 +343,7 @@ impl Rotator {
         if entry.reached > Step::Create || entry.is_suspended_first {
             self.restore(entry).await?;
         }
-        let since = entry.started_at.instant().unwrap_or(jiff::Timestamp::MAX);
+        let since = entry.started_at.to_jiff().unwrap_or(jiff::Timestamp::MAX);
         if let Some(key) = self.look_up(entry, &entry.new, true).await?.0 {
             let is_ours = match &entry.new_created_at {
                 Some(_) => key.created_at == entry.new_created_at,
@@ -406,5 +406,5 @@ fn new_key(entry: &Entry) -> NewKey {
 }
 
 fn is_before(now: jiff::Timestamp, time: &Option<Timestamp>) -> bool {
-    time.as_ref().and_then(Timestamp::instant).is_some_and(|time| now < time)
+    time.as_ref().and_then(Timestamp::to_jiff).is_some_and(|time| now < time)
 }

@@ -59,7 +59,7 @@ async fn check(troubles: &[Trouble], manner: Manner) -> Ended {
     let world = World { is_own_key: manner.is_own_key, ..World::start().await };
     let rotation = rotation().compromised(manner.is_compromised);
     let once = Client::builder().api_server(world.server.url());
-    let once = once.api_key(world.server.admin_key().clone()).retry_policy(RetryPolicy::none());
+    let once = once.api_key(world.server.admin_key().clone()).retry_policy(RetryPolicy::never());
     let once = once.build().unwrap();
     let mut last = Ended::default();
     for trouble in troubles {

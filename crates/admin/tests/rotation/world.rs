@@ -28,7 +28,7 @@ impl World {
         let builder = Server::builder().clock(&clock).user(DEV, Role::Member);
         let server = builder.start().await.unwrap();
         let expiry = clock.now() + SignedDuration::from_hours(90 * 24);
-        let dev = server.client_of(DEV).unwrap();
+        let dev = server.client_for(DEV).unwrap();
         let old = dev.create_api_key("my-app").role("member").expiry_time(expiry).await.unwrap();
         Self {
             server,
@@ -79,7 +79,7 @@ impl World {
 
     /// Moves the clock to the end of the entry's wait.
     pub fn wait_for(&self, entry: &Entry) {
-        let until = entry.waits_until().unwrap().instant().unwrap();
+        let until = entry.waits_until().unwrap().to_jiff().unwrap();
         self.clock.advance(until.duration_since(self.clock.now()).max(SignedDuration::ZERO));
     }
 

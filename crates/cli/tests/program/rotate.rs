@@ -308,7 +308,7 @@ fn keys_of_other_users_are_rotated_and_standard_output_is_a_sink() {
     let started = stage.rotate(&["a", "--user", USER, "--out", "-", "--expires-in", "1d"]);
     let key = stage.setup.client().get_api_key("a.r2").user(USER).reveal(true);
     let key = key.send_blocking().unwrap();
-    assert_eq!(key.expiry_time.unwrap().instant(), Some(whole_second(stage.clock.now()) + DAY));
+    assert_eq!(key.expiry_time.unwrap().to_jiff(), Some(whole_second(stage.clock.now()) + DAY));
     assert_eq!(started.done(), format!("{}\n", key.key.expose_secret()));
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Contract, client_of};
+use crate::support::{Contract, client_for};
 
 const MEMBER: &str = "dev@me.com";
 const READER: &str = "audit@me.com";
@@ -25,7 +25,7 @@ async fn server() -> Server {
 }
 
 fn client_with(server: &Server, key: &ApiKeyValue) -> Client {
-    client_of(server.url(), key.expose_secret())
+    client_for(server.url(), key.expose_secret())
 }
 
 fn client_of_user(server: &Server, user: &str) -> Client {
@@ -94,7 +94,7 @@ async fn a_key_lives_from_creation_to_deletion() {
     assert_eq!(created.role.as_deref(), Some("read-only"));
     assert_eq!(created.created_by.as_deref(), Some(ADMIN));
     assert_eq!(created.created_by_apikey_name.as_deref(), Some("initial"));
-    assert!(created.created_at.unwrap().instant().is_some());
+    assert!(created.created_at.unwrap().to_jiff().is_some());
 
     let keys = client.list_api_keys().await.unwrap();
     let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
@@ -108,7 +108,7 @@ async fn a_key_lives_from_creation_to_deletion() {
 
     client_with(&server, &created.key).list_api_keys().await.unwrap();
     let key = client.get_api_key("my key/ü").user(ADMIN).await.unwrap();
-    assert!(key.last_access_time.unwrap().instant().is_some());
+    assert!(key.last_access_time.unwrap().to_jiff().is_some());
 
     let key = client.update_api_key("my key/ü").state(KeyState::Suspended).await.unwrap();
     assert_eq!(key.state, Some(KeyState::Suspended));
@@ -644,12 +644,12 @@ async fn the_servers_clients_have_the_keys_of_their_users() {
     server.client().create_api_key("k").await.unwrap();
     assert_eq!(server.client().list_api_keys().user(MEMBER).await.unwrap().len(), 1);
     for (user, created) in [(ADMIN, true), (MEMBER, true), (READER, false)] {
-        let client = server.client_of(user).unwrap();
+        let client = server.client_for(user).unwrap();
         let own = client.list_api_keys().await.unwrap();
         assert_eq!(own[0].created_by.as_deref(), Some(user));
         assert_eq!(client.create_api_key("k2").await.is_ok(), created, "{user}");
     }
-    assert!(server.client_of("nobody@me.com").is_none());
+    assert!(server.client_for("nobody@me.com").is_none());
 }
 
 #[tokio::test]

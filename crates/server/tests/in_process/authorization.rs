@@ -120,7 +120,7 @@ async fn every_caller_may_do_what_the_matrix_says_and_no_more() {
 
 fn client(server: &Server, key: &ApiKeyValue) -> Client {
     let builder = Client::builder().api_server(server.url()).api_key(key.clone());
-    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+    builder.retry_policy(RetryPolicy::never()).build().unwrap()
 }
 
 /// Waits until the server has authenticated the first request with this key.

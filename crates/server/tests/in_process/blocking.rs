@@ -19,7 +19,7 @@ fn a_server_with_a_thread_of_its_own_serves_blocking_calls() {
     let client = server.client();
     client.create_api_key("my-app").send_blocking().unwrap();
     assert_eq!(client.list_api_keys().send_blocking().unwrap().len(), 2);
-    let member = server.client_of(MEMBER).unwrap();
+    let member = server.client_for(MEMBER).unwrap();
     assert!(member.list_api_keys().user(ADMIN).send_blocking().unwrap_err().is_forbidden());
 }
 

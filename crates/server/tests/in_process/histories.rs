@@ -95,9 +95,9 @@ fn is_linearizable(history: &[Call]) -> bool {
     search(history, 0, None, &mut HashSet::new())
 }
 
-fn client_of(server: &Server, key: &str) -> Client {
+fn client_for(server: &Server, key: &str) -> Client {
     let builder = Client::builder().api_server(server.url()).api_key(key);
-    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+    builder.retry_policy(RetryPolicy::never()).build().unwrap()
 }
 
 /// Two servers on one database, and the clock of the calls' order.
@@ -115,7 +115,8 @@ impl Servers {
         let first = Server::builder().database(&url).start().await.unwrap();
         let second = Server::builder().database(&url).start().await.unwrap();
         let servers = [first, second];
-        let administrator = |server: &Server| client_of(server, server.admin_key().expose_secret());
+        let administrator =
+            |server: &Server| client_for(server, server.admin_key().expose_secret());
         Self {
             administrators: servers.each_ref().map(administrator),
             servers,
@@ -139,7 +140,7 @@ impl Servers {
                 let created = client.create_api_key(name).await;
                 let created = created.map(|created| {
                     let value = created.key.expose_secret();
-                    let clients = self.servers.each_ref().map(|server| client_of(server, value));
+                    let clients = self.servers.each_ref().map(|server| client_for(server, value));
                     keys.lock().unwrap().push((requested, clients));
                 });
                 (Create(requested), created)

@@ -10,7 +10,7 @@ use rockset_apikeys_server::{ADMIN, Role, Server};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::support::{Contract, client_of};
+use crate::support::{Contract, client_for};
 
 const MEMBER: &str = "dev@me.com";
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ fn limit(number: u32) -> NonZeroU32 {
 }
 
 fn client(server: &Server, user: &str) -> Client {
-    client_of(server.url(), server.key(user).unwrap().expose_secret())
+    client_for(server.url(), server.key(user).unwrap().expose_secret())
 }
 
 #[tokio::test]

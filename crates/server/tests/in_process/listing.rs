@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::client_of;
+use crate::support::client_for;
 
 /// Its keys are inserted by the tests.
 const OWNER: &str = "owner@me.com";
@@ -49,7 +49,7 @@ fn name(number: usize) -> String {
 async fn a_listing_has_every_key_once_in_the_order_of_creation() {
     let folder = tempfile::tempdir().unwrap();
     let (server, database) = start(&folder).await;
-    let admin = client_of(server.url(), server.admin_key().expose_secret());
+    let admin = client_for(server.url(), server.admin_key().expose_secret());
     for keys in [0, 1, 2, 63, 64, 65, 127, 128, 129, 192, 1000] {
         database.execute("DELETE FROM api_keys WHERE owner = ?", [OWNER]).unwrap();
         if keys > 0 {
@@ -113,7 +113,7 @@ async fn a_listing_is_complete_although_keys_are_deleted_while_it_is_read() {
     let delete = "DELETE FROM api_keys WHERE owner = ? AND id % 2 = 0";
     database.busy_timeout(Duration::ZERO).unwrap();
     database.execute(delete, [OWNER]).unwrap();
-    let admin = client_of(server.url(), server.admin_key().expose_secret());
+    let admin = client_for(server.url(), server.admin_key().expose_secret());
     admin.create_api_key("new").created_by(OWNER).await.unwrap();
     let body = read_body(connection).await.expect("a complete listing");
     let body: Value = serde_json::from_str(&body).unwrap();
@@ -140,7 +140,7 @@ async fn a_listing_whose_database_fails_is_cut_off() {
     let connection = request_listing(&server).await;
     database.execute_batch("DROP TABLE api_keys").unwrap();
     assert_eq!(read_body(connection).await, None);
-    let admin = client_of(server.url(), server.admin_key().expose_secret());
+    let admin = client_for(server.url(), server.admin_key().expose_secret());
     let error = admin.list_api_keys().user(ADMIN).await.unwrap_err();
     assert!(error.status().is_some_and(|status| status.is_server_error()), "{error}");
 }

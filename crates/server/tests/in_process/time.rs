@@ -9,7 +9,7 @@ use rockset_apikeys_server::{ADMIN, Clock, Server, ServerBuilder};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::client_of;
+use crate::support::client_for;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Within this, what the server keeps in memory is in the database.
@@ -32,7 +32,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
         let server = builder(folder.path().join("keys.db"), &clock).start().await.unwrap();
-        let admin = client_of(server.url(), server.admin_key().expose_secret());
+        let admin = client_for(server.url(), server.admin_key().expose_secret());
         Self { folder, clock, server: Some(server), admin }
     }
 
@@ -47,7 +47,7 @@ impl Stage {
     }
 
     fn client(&self, key: &str) -> Client {
-        client_of(self.server.as_ref().unwrap().url(), key)
+        client_for(self.server.as_ref().unwrap().url(), key)
     }
 
     /// Waits until this number of a key is not null in the database, and not 0.
@@ -68,7 +68,7 @@ impl Stage {
     }
 
     async fn last_access(&self, name: &str) -> Option<Timestamp> {
-        self.admin.get_api_key(name).await.unwrap().last_access_time?.instant()
+        self.admin.get_api_key(name).await.unwrap().last_access_time?.to_jiff()
     }
 
     async fn assert_expired(&self, name: &str, key: &Client) {
@@ -164,7 +164,7 @@ async fn an_expired_key_stays_so_after_a_restart_with_an_earlier_clock() {
     stage.clock.advance(-HOUR);
     let file = stage.folder.path().join("keys.db");
     let server = builder(file, &stage.clock).start().await.unwrap();
-    stage.admin = client_of(server.url(), server.key(ADMIN).unwrap().expose_secret());
+    stage.admin = client_for(server.url(), server.key(ADMIN).unwrap().expose_secret());
     stage.server = Some(server);
     let key = stage.client(key.expose_secret());
     stage.assert_expired("k", &key).await;

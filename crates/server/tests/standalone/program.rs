@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A client that does not retry.
-pub fn client_of(url: &str, key: &str) -> Client {
+pub fn client_for(url: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(url).api_key(key);
-    builder.retry_policy(RetryPolicy::none()).build().unwrap()
+    builder.retry_policy(RetryPolicy::never()).build().unwrap()
 }
 
 /// A folder for a server, in memory where the system has a place for that: servers sync often, and
@@ -139,7 +139,7 @@ impl Program {
     }
 
     pub fn client(&self, key: &str) -> Client {
-        client_of(&self.url, key)
+        client_for(&self.url, key)
     }
 
     pub fn address(&self) -> SocketAddr {

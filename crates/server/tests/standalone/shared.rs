@@ -7,7 +7,7 @@ use rockset_apikeys::{ApiKey, Client, Error, KeyState};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
-use crate::program::{Program, client_of, run, temporary_folder};
+use crate::program::{Program, client_for, run, temporary_folder};
 
 const UNLIMITED: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
 
@@ -213,7 +213,7 @@ async fn creates_that_wait_for_the_write_lock_are_dropped_with_their_clients() {
     let mut leaving = JoinSet::new();
     for number in 0..8 {
         // Each has a connection of its own, which is closed with the client.
-        let client = client_of(&server.url, &admin_key);
+        let client = client_for(&server.url, &admin_key);
         leaving.spawn(async move {
             let create = client.create_api_key(format!("key-{number}")).into_future();
             tokio::time::timeout(Duration::from_millis(500), create).await.is_err()
