@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         && let Some(details) = error.details()
     {
         println!("{error}");
-        println!("status {:?}, type {:?}", error.status(), details.type_);
+        println!("{:?}, type {:?}", error.kind(), details.type_);
         println!("trace id {:?}", details.trace_id);
     }
     Ok(())

@@ -56,7 +56,7 @@ mod tests {
         });
 
         let error = is_usable(&client_for(&server), "my-app").await.unwrap_err();
-        assert!(error.is_server_error() && error.is_retryable());
+        assert!(error.is_retryable());
         assert!(error.to_string().contains("try later"));
     }
 }

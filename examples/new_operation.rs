@@ -15,8 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let request = client.generated().list_api_keys().user("self");
     let response = client.run(&operations::LIST_API_KEYS, || request.clone().send()).await?;
 
-    let trace = response.headers().get("x-trace-id").and_then(|value| value.to_str().ok());
-    println!("{}, trace id {}", response.status(), trace.unwrap_or("unknown"));
+    println!("{}", response.status());
     for key in &response.data {
         println!("{}", key.name);
     }

@@ -24,6 +24,7 @@ fn main() {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::ensure_key;
+    use rockset_apikeys::{ErrorKind, StatusCode};
     use rockset_apikeys_server::{Fault, Role, Server};
 
     #[tokio::test]
@@ -60,6 +61,7 @@ mod tests {
         let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await.unwrap();
         let client = server.client_for("dev@me.com").unwrap();
 
-        assert!(ensure_key(&client, "my-app").await.unwrap_err().is_forbidden());
+        let error = ensure_key(&client, "my-app").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Response(StatusCode::FORBIDDEN));
     }
 }

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::coop;
 
 use crate::error::Error;
-use crate::operation::Operation;
+use crate::wire::runtime::Operation;
 
 /// Runs a call to its end on this thread.
 pub(crate) fn wait<T>(
@@ -25,7 +25,7 @@ pub(crate) fn wait<T>(
     }
     let runtime = runtime().map_err(|error| {
         let reason = "the thread that drives blocking calls cannot be started; nothing was sent";
-        Error::rejected_because(format!("{}: {reason}", operation.id()), error)
+        Error::invalid_input_because(format!("{}: {reason}", operation.id()), error)
     })?;
     let _context = runtime.enter();
     block_on(call)

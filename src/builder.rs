@@ -9,18 +9,17 @@ use reqwest::redirect::Policy;
 // Renamed, because the reference shows only the last part of a path.
 use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 
-use crate::call::Settings;
+use crate::call::Defaults;
+use crate::call::retry::{RetryBudget, RetryPolicy};
 use crate::client::Client;
 use crate::credentials::Credentials;
 use crate::env;
 use crate::error::Error;
 use crate::generated::{self, AUTHENTICATION_HEADER};
-use crate::hook::{AttemptHeaders, Hook};
-use crate::pool::Pools;
 use crate::region::Region;
-use crate::retry::{RetryBudget, RetryPolicy};
 use crate::settings::{self, Sourced, SourcedSettings};
 use crate::values::ApiKeyValue;
+use crate::wire::{AttemptHeaders, HttpClients, Wire};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -132,7 +131,6 @@ impl Client {
 /// | a call, with all attempts and waits | 60 s | [`timeout`], or [`Call::timeout`] for one call |
 /// | the body of a response | 4 MiB | [`max_response_bytes`] |
 /// | attempts, and the waits between them | 4; up to 200, 400 and 800 ms | [`retry_policy`] |
-/// | retries while calls fail | 10, and one more per minute | [`retry_budget`] |
 ///
 /// [`connect_timeout`]: Self::connect_timeout
 /// [`attempt_timeout`]: Self::attempt_timeout
@@ -140,13 +138,11 @@ impl Client {
 /// [`Call::timeout`]: crate::Call::timeout
 /// [`max_response_bytes`]: Self::max_response_bytes
 /// [`retry_policy`]: Self::retry_policy
-/// [`retry_budget`]: Self::retry_budget
 ///
 /// # HTTP
 ///
-/// The application's name for the `User-Agent`, default headers, a proxy and root certificates have
-/// a setter each. [`reqwest_builder`](Self::reqwest_builder) takes base reqwest settings, for options not
-/// listed here. Safety settings always win: no redirects, the timeouts, the limit on bodies, the
+/// [`reqwest_builder`](Self::reqwest_builder) sets proxies, certificates and everything else that
+/// reqwest can do. Safety settings always win: no redirects, the timeouts, the body limit, the
 /// retries, and the header that authenticates.
 #[must_use]
 pub struct ClientBuilder {
@@ -158,14 +154,10 @@ pub struct ClientBuilder {
     attempt_timeout: Duration,
     timeout: Duration,
     retry_policy: RetryPolicy,
-    retry_budget: RetryBudget,
     max_response_bytes: usize,
     user_agent: Result<HeaderValue, Error>,
     default_headers: Result<HeaderMap, Error>,
     attempt_headers: Option<AttemptHeaders>,
-    proxy: Option<Result<reqwest::Proxy, Error>>,
-    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-    root_certificates: Result<Vec<reqwest::Certificate>, Error>,
     reqwest_builder: Option<Box<dyn Fn() -> ReqwestClientBuilder + Send + Sync>>,
 }
 
@@ -179,14 +171,10 @@ impl ClientBuilder {
             attempt_timeout: ATTEMPT_TIMEOUT,
             timeout: TIMEOUT,
             retry_policy: RetryPolicy::default(),
-            retry_budget: RetryBudget::default(),
             max_response_bytes: MAX_RESPONSE_BYTES,
             user_agent: settings::user_agent(None),
             default_headers: Ok(HeaderMap::new()),
             attempt_headers: None,
-            proxy: None,
-            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-            root_certificates: Ok(Vec::new()),
             reqwest_builder: None,
         }
     }
@@ -318,14 +306,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many retries are made while calls fail; see the [default](RetryBudget::default).
-    ///
-    /// Clients with the same budget share it.
-    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
-        self.retry_budget = budget;
-        self
-    }
-
     /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB.
     ///
     /// Larger responses fail.
@@ -353,7 +333,7 @@ impl ClientBuilder {
     pub fn default_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let header = settings::header("`default_header`", name.as_ref(), value.as_ref());
         self.default_headers = self.default_headers.and_then(|mut headers| {
-            let (name, value) = header.map_err(Error::rejected)?;
+            let (name, value) = header.map_err(Error::invalid_input)?;
             headers.insert(name, value);
             Ok(headers)
         });
@@ -390,55 +370,34 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the http or https URL of a proxy for all requests.
+    /// Sets a function that returns base settings for the HTTP client, such as proxies.
     ///
-    /// The URL has a user name and a password if the proxy needs them:
-    /// `http://user:password@host:3128`.
+    /// It can use all options of [`reqwest`](crate::reqwest). The client calls it once, and again if
+    /// it is used in more than one tokio runtime, because connections do not outlive their runtime.
     ///
-    /// By default the client uses the proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`,
-    /// `ALL_PROXY` and `NO_PROXY`), except for servers on this machine. A proxy reads plain
-    /// `http://`, so [`allow_http`](Self::allow_http) is then needed for servers on this machine,
-    /// too.
-    pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
-        self.proxy = Some(settings::proxy(url.as_ref()));
-        self
-    }
-
-    /// Adds trusted certificates in PEM to those of the system.
+    /// By default the client uses the proxies in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY`, and keeps idle connections for 8 seconds.
     ///
-    /// An example is the certificate of a company's own authority. Several can be in one text.
-    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
-        let added = settings::root_certificates(pem.as_ref());
-        self.root_certificates = self.root_certificates.and_then(|mut certificates| {
-            certificates.extend(added?);
-            Ok(certificates)
-        });
-        self
-    }
-
-    /// Sets base settings of the HTTP client, for options not listed here.
-    ///
-    /// The function returns a `reqwest::ClientBuilder` of the re-exported
-    /// [`reqwest`](crate::reqwest). It is called for each tokio runtime in which the client is
-    /// used: connections do not outlive the runtime that made them. Without base settings, idle
-    /// connections are kept for 8 seconds.
-    ///
-    /// Safety settings always win: redirects are not followed, retries and timeouts are this
-    /// builder's, requests authenticate with its key and have its `User-Agent`, and traffic is not
-    /// logged. Servers on this machine are reached without the proxies of these settings, but
-    /// through one of [`proxy`](Self::proxy).
+    /// Safety settings always win: redirects are not followed, retries and timeouts are those of
+    /// this builder, requests have its key and `User-Agent`, traffic is not logged, and servers on
+    /// localhost are called without a proxy.
     ///
     /// ```
     /// use rockset_apikeys::{Client, reqwest};
     ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let proxy = reqwest::Proxy::all("http://user:password@proxy.example.com:3128")?;
     /// let client = Client::builder()
-    ///     .api_server("http://127.0.0.1:8080")
+    ///     .api_server("https://keys.example.com")
     ///     .api_key("...")
-    ///     .reqwest_builder(|| reqwest::Client::builder().pool_max_idle_per_host(2))
+    ///     .reqwest_builder(move || reqwest::Client::builder().proxy(proxy.clone()))
     ///     .build()?;
-    /// # Ok::<(), rockset_apikeys::Error>(())
+    /// # Ok(())
+    /// # }
     /// ```
+    ///
+    /// Add the certificate of a company's own authority in the same way, with
+    /// `reqwest::ClientBuilder::tls_certs_merge`.
     pub fn reqwest_builder(
         mut self,
         settings: impl Fn() -> ReqwestClientBuilder + Send + Sync + 'static,
@@ -456,20 +415,19 @@ impl ClientBuilder {
     /// timeout is zero; and if TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let credentials = self.credentials.ok_or_else(|| {
-            Error::rejected(
+            Error::invalid_input(
                 "there is no API key; call `api_key`, or start with `ClientBuilder::from_env()`, \
                  which reads ROCKSET_APIKEY and ROCKSET_APISERVER",
             )
         })??;
         let Sourced { source, value: server } = self.api_server.ok_or_else(|| {
-            Error::rejected(
+            Error::invalid_input(
                 "there is no API server; call `api_server` with a host or URL such as \
                  http://127.0.0.1:8080, or set ROCKSET_APISERVER or the profile's `apiserver`",
             )
         })?;
         let server = server?;
-        // A proxy takes requests for this machine off it first.
-        let is_local = settings::is_loopback(&server) && self.proxy.is_none();
+        let is_local = settings::is_loopback(&server);
         let has_own_tls = self.reqwest_builder.is_some();
         settings::check_transport(&server, &source, is_local, self.allow_http, has_own_tls)?;
         let timeouts = [
@@ -478,7 +436,7 @@ impl ClientBuilder {
             ("timeout", self.timeout),
         ];
         if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
-            return Err(Error::rejected(format!(
+            return Err(Error::invalid_input(format!(
                 "`{name}` is zero, so no call can succeed; give it a duration such as \
                  `Duration::from_secs(5)`"
             )));
@@ -492,12 +450,10 @@ impl ClientBuilder {
         let base = self.reqwest_builder.unwrap_or_else(|| {
             Box::new(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT))
         });
-        // A proxy is another machine: it cannot reach this one's loopback address.
+        // No proxy can reach this loopback address.
         let loopback = is_local.then(|| server.domain().map(str::to_owned));
-        let proxy = self.proxy.transpose()?;
         #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-        let (root_certificates, is_plain) =
-            (self.root_certificates?, is_local && server.scheme() == "http");
+        let is_plain = is_local && server.scheme() == "http";
         let (default_headers, user_agent) = (self.default_headers?, self.user_agent?);
         let (connect_timeout, attempt_timeout) = (self.connect_timeout, self.attempt_timeout);
         let make = move || {
@@ -508,17 +464,10 @@ impl ClientBuilder {
                     http = http.resolve_to_addrs(name, &settings::LOOPBACK);
                 }
             }
-            if let Some(proxy) = &proxy {
-                http = http.proxy(proxy.clone());
-            }
+            // Reading the platform's certificates takes milliseconds.
             #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-            {
-                let certificates = root_certificates.iter().cloned();
-                http = match is_plain {
-                    // Reading the system's takes milliseconds.
-                    true => http.tls_certs_only(certificates),
-                    false => http.tls_certs_merge(certificates),
-                };
+            if is_plain {
+                http = http.tls_certs_only([]);
             }
             http.default_headers(default_headers.clone())
                 .user_agent(user_agent.clone())
@@ -531,15 +480,15 @@ impl ClientBuilder {
                 .connection_verbose(false)
                 .build()
         };
-        let pools = Pools::new(Box::new(make))
-            .map_err(|error| Error::rejected_because("the HTTP client cannot be set up", error))?;
+        let (http, first) = HttpClients::new(Box::new(make)).map_err(|error| {
+            Error::invalid_input_because("cannot set up the HTTP client", error)
+        })?;
 
-        let http = pools.any();
         let path = server.path().trim_end_matches('/').to_owned();
         let mut roomy_url = server.clone();
         roomy_url.set_path(&"-".repeat(200));
-        let hook = Hook {
-            pools: Arc::new(pools),
+        let wire = Wire {
+            http: Arc::new(http),
             path,
             roomy_url,
             header: AUTHENTICATION_HEADER,
@@ -549,16 +498,15 @@ impl ClientBuilder {
             max_response_bytes: self.max_response_bytes,
         };
         let base_url = server.as_str().trim_end_matches('/');
-        let generated = generated::Client::new_with_client(base_url, http, hook);
-        let settings = Settings {
+        let generated = generated::Client::new_with_client(base_url, first, wire);
+        let defaults = Defaults {
             server,
             credentials,
             timeout: self.timeout,
-            max_response_bytes: self.max_response_bytes,
             retry_policy: self.retry_policy,
-            retry_budget: self.retry_budget,
+            retry_budget: RetryBudget::default(),
         };
-        Ok(Client::new(generated, settings))
+        Ok(Client::new(generated, defaults))
     }
 }
 

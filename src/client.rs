@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use reqwest::header::HeaderMap;
 
-use crate::call::{self, Options, Settings, Subject};
+use crate::call::{self, Defaults, Options, Subject};
 use crate::credentials::Credentials;
 use crate::error::Error;
 // Renamed, because the reference shows only the last part of a path.
 use crate::generated::{Client as GeneratedClient, Error as GeneratedError};
-use crate::generated::{ClientInfo, ErrorBody, ResponseValue};
-use crate::hook::Hook;
-use crate::operation::Operation;
+use crate::generated::{ErrorBody, ResponseValue};
 use crate::values::ApiKeyValue;
+use crate::wire::Wire;
+use crate::wire::runtime::Operation;
 
 /// A client of the API-keys API, with a method for each of its five operations.
 ///
@@ -40,16 +40,16 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     generated: GeneratedClient,
-    settings: Settings,
+    defaults: Defaults,
 }
 
 impl Client {
-    pub(crate) fn new(generated: GeneratedClient, settings: Settings) -> Self {
-        Self(Arc::new(Inner { generated, settings }))
+    pub(crate) fn new(generated: GeneratedClient, defaults: Defaults) -> Self {
+        Self(Arc::new(Inner { generated, defaults }))
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
+    pub(crate) fn defaults(&self) -> &Defaults {
+        &self.0.defaults
     }
 
     /// Returns a client with another key.
@@ -70,27 +70,21 @@ impl Client {
     /// ```
     pub fn with_api_key(&self, key: impl Into<ApiKeyValue>) -> Result<Self, Error> {
         let credentials = Credentials::fixed("`with_api_key`", key.into())?;
-        let hook = self.hook().with_authorization(Arc::clone(credentials.authorization()));
-        let settings = Settings { credentials, ..self.settings().clone() };
-        Ok(Self::new(self.with_hook(hook), settings))
+        let authorization = Arc::clone(credentials.authorization());
+        let wire = Wire { authorization, ..self.generated().inner.clone() };
+        let defaults = Defaults { credentials, ..self.defaults().clone() };
+        Ok(self.with(wire, defaults))
     }
 
-    /// Returns a client whose requests have these headers, too.
-    pub(crate) fn with_headers(&self, headers: &HeaderMap) -> Self {
-        if headers.is_empty() {
-            return self.clone();
-        }
-        let hook = self.hook().with_headers(headers);
-        Self::new(self.with_hook(hook), self.settings().clone())
+    /// Returns a client that also sends these headers.
+    pub(crate) fn with_headers(&self, headers: HeaderMap) -> Self {
+        let wire = Wire { headers, ..self.generated().inner.clone() };
+        self.with(wire, self.defaults().clone())
     }
 
-    fn hook(&self) -> &Hook {
-        self.generated().inner()
-    }
-
-    fn with_hook(&self, hook: Hook) -> GeneratedClient {
-        let generated = self.generated();
-        GeneratedClient::new_with_client(&generated.baseurl, generated.client().clone(), hook)
+    fn with(&self, wire: Wire, defaults: Defaults) -> Self {
+        let GeneratedClient { baseurl, client, .. } = self.generated();
+        Self::new(GeneratedClient::new_with_client(baseurl, client.clone(), wire), defaults)
     }
 
     /// Returns the URL of the API server, without a trailing slash.
@@ -153,28 +147,8 @@ impl Client {
         F: Future<Output = Result<ResponseValue<T>, GeneratedError<ErrorBody>>>,
     {
         let options = Options::default();
-        let sent = call::run(self.settings(), operation, Subject::default(), &options, send);
+        let sent = call::run(self.defaults(), operation, Subject::default(), &options, send);
         Ok(*sent.await?.response)
-    }
-
-    /// Runs a generated request as [`run`](Self::run) does, without async.
-    ///
-    /// Blocks the thread until the call ends.
-    ///
-    /// # Errors
-    ///
-    /// As for [`run`](Self::run), and as for [`Call::send_blocking`](crate::Call::send_blocking)
-    /// when called from async code.
-    #[cfg(feature = "blocking")]
-    pub fn run_blocking<T, F>(
-        &self,
-        operation: &'static Operation,
-        send: impl Fn() -> F,
-    ) -> Result<ResponseValue<T>, Error>
-    where
-        F: Future<Output = Result<ResponseValue<T>, GeneratedError<ErrorBody>>>,
-    {
-        crate::blocking::wait(operation, self.run(operation, send))
     }
 }
 

@@ -17,10 +17,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::authorization::Authorization;
 use crate::error::Error;
 use crate::generated::AUTHENTICATION_PREFIX;
 use crate::values::ApiKeyValue;
+use crate::wire::Authorization;
 
 /// How long a source may take to give a key.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Credentials {
         let name = format!("the file {}", path.display());
         let key = read(&path).map_err(|error| {
             let reason = "cannot be read; check its path and permissions";
-            Error::rejected_because(format!("{name} with the API key {reason}"), error)
+            Error::invalid_input_because(format!("{name} with the API key {reason}"), error)
         })?;
         let credentials = Self::new(name, Kind::File(path));
         credentials.replace(key)?;
@@ -149,8 +149,9 @@ impl Credentials {
             Kind::Function(ask) => timeout(time(), ask()).await.unwrap_or_else(|it| Err(it.into())),
         };
         let name = &self.0.name;
-        let asked = asked
-            .map_err(|error| Error::rejected_because(format!("{name} gives no API key"), error));
+        let asked = asked.map_err(|error| {
+            Error::invalid_input_because(format!("{name} gives no API key"), error)
+        });
         match asked.and_then(|key| self.replace(key)) {
             Err(error) if self.0.authorization.current().is_some() => {
                 let cause = error.source();
@@ -161,10 +162,14 @@ impl Credentials {
         }
     }
 
-    /// Whether the source now gives another key than the one that the server rejected.
+    /// Returns whether the key may change.
+    pub(crate) fn can_change(&self) -> bool {
+        !matches!(self.0.kind, Kind::Fixed)
+    }
+
+    /// Returns whether the source now gives another key than the one that the server rejected.
     pub(crate) async fn has_another(&self, left: impl Fn() -> Duration) -> bool {
-        let can_change = !matches!(self.0.kind, Kind::Fixed);
-        can_change && self.refresh(left).await.is_ok() && !self.0.authorization.is_invalid_input()
+        self.can_change() && self.refresh(left).await.is_ok() && !self.0.authorization.is_rejected()
     }
 
     fn replace(&self, key: ApiKeyValue) -> Result<(), Error> {
@@ -186,10 +191,10 @@ pub(crate) fn authorization(source: &str, key: &ApiKeyValue) -> Result<HeaderVal
     let key = key.expose_secret();
     if key.is_empty() {
         let reason = format!("the API key from {source} is empty; set it to the client's key");
-        return Err(Error::rejected(reason));
+        return Err(Error::invalid_input(reason));
     }
     if let Some(position) = key.chars().position(|char| !char.is_ascii_graphic()) {
-        return Err(Error::rejected(format!(
+        return Err(Error::invalid_input(format!(
             "the API key from {source} is not valid: character {} of {} is not printable ASCII; \
              check for a pasted space or newline",
             position + 1,
@@ -198,7 +203,7 @@ pub(crate) fn authorization(source: &str, key: &ApiKeyValue) -> Result<HeaderVal
     }
     let text = Zeroizing::new([AUTHENTICATION_PREFIX, key].concat().into_bytes());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|error| {
-        Error::rejected_because(format!("the API key from {source} is not valid"), error)
+        Error::invalid_input_because(format!("the API key from {source} is not valid"), error)
     })?;
     value.set_sensitive(true);
     Ok(value)

@@ -19,12 +19,12 @@ pub(crate) fn read() -> Result<SourcedSettings, Error> {
         (Some(key), None) => Credentials::fixed(API_KEY, key.into())?,
         (None, Some(file)) => Credentials::from_file(file)?,
         (Some(_), Some(_)) => {
-            return Err(Error::rejected(format!(
+            return Err(Error::invalid_input(format!(
                 "{API_KEY} and {API_KEY_FILE} are both set; unset one of them"
             )));
         }
         (None, None) => {
-            return Err(Error::rejected(format!(
+            return Err(Error::invalid_input(format!(
                 "{API_KEY} is not set; set it to the client's key, or call `api_key` on \
                  `Client::builder()`"
             )));
@@ -40,12 +40,12 @@ pub(crate) fn read() -> Result<SourcedSettings, Error> {
 fn variable(name: &str, to: &str) -> Result<Option<String>, Error> {
     match env::var(name) {
         Ok(value) if value.is_empty() => {
-            Err(Error::rejected(format!("{name} is set but empty; set it to {to}")))
+            Err(Error::invalid_input(format!("{name} is set but empty; set it to {to}")))
         }
         Ok(value) => Ok(Some(value)),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => {
-            Err(Error::rejected(format!("{name} is not Unicode; set it to {to}")))
+            Err(Error::invalid_input(format!("{name} is not Unicode; set it to {to}")))
         }
     }
 }

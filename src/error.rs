@@ -1,30 +1,27 @@
-//! The error of calls and of settings, as callers see it. What is retried is decided in `retry`.
+//! The error of calls and of settings, as callers see it. `wire` makes the failure in it.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::iter;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 
-use crate::connect::Reason;
-use crate::generated::ErrorBody;
-use crate::operation::{Operation, OperationKind};
-use crate::report::CallReport;
-use crate::retry::Outcome;
+use crate::call::report::CallReport;
+use crate::call::retry;
+use crate::generated::{Error as Failure, ErrorBody};
+use crate::wire::runtime::{Operation, OperationKind};
 
 type Source = Box<dyn StdError + Send + Sync>;
 
 /// The error of a call, or of setting up a client.
 ///
-/// Either the input or a setting was invalid, so nothing was sent
-/// ([`is_invalid_input`](Self::is_invalid_input)), or a call failed: classify it with the `is_*` methods.
+/// [`kind`](Self::kind) classifies it; the `is_*` methods answer the questions that most programs
+/// ask.
 ///
-/// `Display` is one line: the operation, what went wrong, and the trace id that finds the request
-/// in the server's log, if there is one. It does not repeat the [`source`](StdError::source).
-/// `Debug` adds the causes, one per line, for `unwrap` and for `fn main() -> Result<(), Error>`:
+/// `Display` prints one line: the operation, the cause, and the trace ID to look up in the server
+/// log. It does not repeat the [`source`](StdError::source). `Debug` adds the causes, one per line,
+/// for `unwrap` and for `fn main() -> Result<(), Error>`:
 ///
 /// ```text
 /// Error: list_api_keys: cannot connect to http://127.0.0.1:8080: connection refused (is the server
@@ -57,12 +54,12 @@ type Source = Box<dyn StdError + Send + Sync>;
 pub struct Error(Repr);
 
 enum Repr {
-    Rejected(Box<Rejected>),
+    InvalidInput(Box<InvalidInput>),
     Failed(Box<Failed>),
 }
 
 /// Invalid input or settings: nothing was sent.
-struct Rejected {
+struct InvalidInput {
     reason: String,
     source: Option<Source>,
 }
@@ -74,107 +71,13 @@ pub(crate) struct Failed {
     /// The owner, unless it is the caller.
     pub(crate) user: Option<String>,
     pub(crate) report: CallReport,
+    pub(crate) retry_after: Option<Duration>,
     /// Whether an attempt may have been applied.
     pub(crate) is_ambiguous: bool,
-    /// Whether only the retry budget forbade a retry.
+    /// Whether only the retry budget prevented a retry.
     pub(crate) is_budget_used_up: bool,
-    /// How the last attempt failed.
-    pub(crate) failure: Failure,
-}
-
-/// How an attempt failed.
-pub(crate) enum Failure {
-    /// No connection was made to this server.
-    Connect { server: String, reason: Reason, source: reqwest::Error },
-    /// The time ran out.
-    Timeout(Source),
-    /// The connection failed before a response arrived.
-    Connection(reqwest::Error),
-    /// The connection failed within the body of a success.
-    CutOff { status: StatusCode, source: reqwest::Error },
-    /// A success whose body is invalid. The details have the beginning of its text.
-    Body { status: StatusCode, details: ErrorBody, source: Source },
-    /// An error response, or one with a status that the contract does not document.
-    Response {
-        status: StatusCode,
-        headers: HeaderMap,
-        retry_after: Option<Duration>,
-        details: ErrorBody,
-    },
-}
-
-impl Failure {
-    pub(crate) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Connect { reason, .. } => {
-                Outcome::NotConnected { is_permanent: reason.is_permanent() }
-            }
-            Self::Timeout(_) => Outcome::NoResponse { timeout: true },
-            Self::Connection(_) => Outcome::NoResponse { timeout: false },
-            Self::CutOff { source, .. } => Outcome::NoResponse { timeout: source.is_timeout() },
-            Self::Body { status, .. } => Outcome::Response { status: *status, retry_after: None },
-            Self::Response { status, retry_after, .. } => {
-                Outcome::Response { status: *status, retry_after: *retry_after }
-            }
-        }
-    }
-
-    pub(crate) fn status(&self) -> Option<StatusCode> {
-        match self {
-            Self::CutOff { status, .. }
-            | Self::Body { status, .. }
-            | Self::Response { status, .. } => Some(*status),
-            Self::Connect { .. } | Self::Timeout(_) | Self::Connection(_) => None,
-        }
-    }
-
-    /// The status and the headers of the response, as far as there are any.
-    pub(crate) fn response(&self) -> Option<(StatusCode, &HeaderMap)> {
-        static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
-        let headers = match self {
-            Self::Response { headers, .. } => headers,
-            _ => &NONE,
-        };
-        Some((self.status()?, headers))
-    }
-
-    pub(crate) fn details(&self) -> Option<&ErrorBody> {
-        match self {
-            Self::Response { details, .. } | Self::Body { details, .. } => Some(details),
-            _ => None,
-        }
-    }
-
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Connect { source, .. }
-            | Self::Connection(source)
-            | Self::CutOff { source, .. } => Some(source),
-            Self::Timeout(source) | Self::Body { source, .. } => Some(&**source),
-            Self::Response { .. } => None,
-        }
-    }
-}
-
-/// The attempt before one that had no time to end.
-pub(crate) struct Earlier(pub(crate) Failure);
-
-impl fmt::Display for Earlier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the attempt before: {}", self.0)
-    }
-}
-
-impl fmt::Debug for Earlier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl StdError for Earlier {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
-    }
+    /// The failure of the last attempt.
+    pub(crate) failure: Box<Failure<ErrorBody>>,
 }
 
 impl Failed {
@@ -199,84 +102,66 @@ impl Failed {
 }
 
 impl Error {
-    pub(crate) fn rejected(reason: impl Into<String>) -> Self {
-        let rejected = Rejected { reason: reason.into(), source: None };
-        Self(Repr::Rejected(Box::new(rejected)))
+    pub(crate) fn invalid_input(reason: impl Into<String>) -> Self {
+        let invalid = InvalidInput { reason: reason.into(), source: None };
+        Self(Repr::InvalidInput(Box::new(invalid)))
     }
 
-    pub(crate) fn rejected_because(reason: impl Into<String>, source: impl Into<Source>) -> Self {
-        let rejected = Rejected { reason: reason.into(), source: Some(source.into()) };
-        Self(Repr::Rejected(Box::new(rejected)))
+    pub(crate) fn invalid_input_because(
+        reason: impl Into<String>,
+        source: impl Into<Source>,
+    ) -> Self {
+        let invalid = InvalidInput { reason: reason.into(), source: Some(source.into()) };
+        Self(Repr::InvalidInput(Box::new(invalid)))
     }
 
-    /// A call that was rejected before sending.
+    /// Creates the error of a call that was rejected before sending.
     pub(crate) fn not_sent(operation: &Operation, reason: impl fmt::Display) -> Self {
-        Self::rejected(format!("{}: {reason}; nothing was sent", operation.id()))
+        Self::invalid_input(format!("{}: {reason}; nothing was sent", operation.id()))
+    }
+
+    pub(crate) fn not_sent_because(
+        operation: &Operation,
+        reason: &str,
+        source: impl Into<Source>,
+    ) -> Self {
+        let reason = format!("{}: {reason}; nothing was sent", operation.id());
+        Self::invalid_input_because(reason, source)
     }
 
     pub(crate) fn failed(failed: Failed) -> Self {
         Self(Repr::Failed(Box::new(failed)))
     }
 
-    /// A call whose one attempt got this error response.
-    #[cfg(feature = "httpmock")]
-    pub(crate) fn response(
-        operation: &'static Operation,
-        status: StatusCode,
-        details: ErrorBody,
-    ) -> Self {
-        let headers = HeaderMap::new();
-        let report = CallReport::new(1, Duration::ZERO, Some((status, &headers)), None);
-        let failure = Failure::Response { status, headers, retry_after: None, details };
-        let is_ambiguous = failure.outcome().is_ambiguous(operation.kind());
-        Self::failed(Failed {
-            operation,
-            name: None,
-            user: None,
-            report,
-            is_ambiguous,
-            is_budget_used_up: false,
-            failure,
-        })
-    }
-
     fn call(&self) -> Option<&Failed> {
         match &self.0 {
             Repr::Failed(failed) => Some(failed),
-            Repr::Rejected(_) => None,
+            Repr::InvalidInput(_) => None,
         }
     }
 
-    fn has_status(&self, status: StatusCode) -> bool {
-        self.status() == Some(status)
-    }
-
-    /// Returns the kind of failure, for `match`; the `is_*` methods ask for single ones.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         let Some(call) = self.call() else { return ErrorKind::InvalidInput };
-        match &call.failure {
-            Failure::Connect { .. } => ErrorKind::Connect,
-            Failure::Timeout(_) => ErrorKind::Timeout,
-            Failure::CutOff { source, .. } if source.is_timeout() => ErrorKind::Timeout,
-            Failure::Connection(_) | Failure::CutOff { .. } => ErrorKind::Connection,
-            Failure::Body { .. } => ErrorKind::Decode,
-            Failure::Response { status, .. } => ErrorKind::Response(*status),
+        match &*call.failure {
+            Failure::InvalidRequest(_) | Failure::NotSent(..) => ErrorKind::InvalidInput,
+            Failure::Connect(..) => ErrorKind::Connect,
+            Failure::Timeout(..) => ErrorKind::Timeout,
+            Failure::Connection(..) => ErrorKind::Connection,
+            Failure::Decode { .. } => ErrorKind::Decode,
+            Failure::UnexpectedResponse(response) => ErrorKind::Response(response.status),
+            Failure::ErrorResponse(response) => ErrorKind::Response(response.status),
         }
     }
 
-    /// Returns the status of the last response, or `None` if none arrived.
-    pub fn status(&self) -> Option<StatusCode> {
-        self.call()?.failure.status()
-    }
-
-    /// Returns what the server said about the error, redacted.
+    /// Returns the server's description of the error, redacted.
     ///
-    /// That is the contract's error model, with `message`, `type_`, `trace_id`, `error_id`,
+    /// This is the contract's error model, with `message`, `type_`, `trace_id`, `error_id`,
     /// `query_id`, `line`, `column` and `virtual_instance_rrn`, all optional.
     ///
-    /// `None` if no response arrived. If the body is something else, such as a proxy's HTML page,
-    /// `message` is the beginning of its text; for a redirect, it names the host. If the body of a
-    /// success is invalid, the [`source`](StdError::source) says why.
+    /// `None` if no response arrived. If the body is not the error model (for example, a proxy's
+    /// HTML page), `message` contains its beginning; for a redirect, it names the host. If the body
+    /// of a success is invalid, the [`source`](StdError::source) explains why.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) {
@@ -286,7 +171,7 @@ impl Error {
     ///     && let Some(details) = error.details()
     /// {
     ///     assert_eq!(details.type_, Some(ErrorType::NotFound));
-    ///     println!("{:?}, trace id {:?}", details.message, details.trace_id);
+    ///     println!("{:?}, trace ID {:?}", details.message, details.trace_id);
     /// }
     /// # }
     /// ```
@@ -294,136 +179,99 @@ impl Error {
         self.call()?.failure.details()
     }
 
-    /// Returns the number of attempts; 0 if the call was rejected before sending.
+    /// Returns the number of attempts; 0 if nothing was sent.
     pub fn attempts(&self) -> u32 {
         self.report().map_or(0, CallReport::attempts)
     }
 
-    /// Returns what the call took: attempts, time, and the last response's status and headers.
+    /// Returns the call's metadata: attempts, duration, and the last response's status and headers.
     ///
-    /// `None` if the call was rejected before sending.
+    /// `None` if nothing was sent.
     pub fn report(&self) -> Option<&CallReport> {
         Some(&self.call()?.report)
     }
 
-    /// Returns how long the server asked to wait (`Retry-After`), from its response on.
+    /// Returns how long the server asked to wait (`Retry-After`), counted from its response.
     ///
-    /// The client waits by itself, unless the wait ends after the call's
+    /// The client waits automatically, unless the wait ends after the call's
     /// [`timeout`](crate::ClientBuilder::timeout): then it returns the error at once.
     pub fn retry_after(&self) -> Option<Duration> {
-        match &self.call()?.failure {
-            Failure::Response { retry_after, .. } => *retry_after,
-            _ => None,
-        }
+        self.call()?.retry_after
     }
 
-    /// Returns true if the input or a setting is invalid, so nothing was sent.
+    /// Returns true if an argument or a setting is invalid, so nothing was sent.
     ///
-    /// The text says what to change.
+    /// The message tells how to correct it.
     pub fn is_invalid_input(&self) -> bool {
-        self.call().is_none()
-    }
-
-    /// Returns true for status 400: the server does not accept a value of the request.
-    ///
-    /// The [`details`](Self::details) say which.
-    pub fn is_bad_request(&self) -> bool {
-        self.has_status(StatusCode::BAD_REQUEST)
-    }
-
-    /// Returns true for status 401: the client's key is not valid.
-    ///
-    /// It is mistyped, belongs to another server, or was suspended or deleted, or it expired.
-    pub fn is_unauthorized(&self) -> bool {
-        self.has_status(StatusCode::UNAUTHORIZED)
-    }
-
-    /// Returns true for status 403: the client's key lacks the permission.
-    ///
-    /// Its role or its owner's roles do not allow the operation; only administrators manage the
-    /// keys of other users.
-    pub fn is_forbidden(&self) -> bool {
-        self.has_status(StatusCode::FORBIDDEN)
+        self.kind() == ErrorKind::InvalidInput
     }
 
     /// Returns true for status 404: there is no such key or user.
     ///
     /// If the name is right, the path of the API server's URL may be wrong.
     pub fn is_not_found(&self) -> bool {
-        self.has_status(StatusCode::NOT_FOUND)
+        self.kind() == ErrorKind::Response(StatusCode::NOT_FOUND)
     }
 
     /// Returns true for status 409: the request conflicts with the present state.
     ///
-    /// The user has a key of that name, or the key to activate has expired.
+    /// The user already has a key of that name, or the key to activate has expired.
     pub fn is_conflict(&self) -> bool {
-        self.has_status(StatusCode::CONFLICT)
-    }
-
-    /// Returns true for status 429: too many requests, or a quota is used up.
-    ///
-    /// Wait before the next call, at least [`retry_after`](Self::retry_after).
-    pub fn is_rate_limited(&self) -> bool {
-        self.has_status(StatusCode::TOO_MANY_REQUESTS)
-    }
-
-    /// Returns true for status 500 to 599: the server, or a gateway before it, failed.
-    pub fn is_server_error(&self) -> bool {
-        self.status().is_some_and(|status| status.is_server_error())
+        self.kind() == ErrorKind::Response(StatusCode::CONFLICT)
     }
 
     /// Returns true if the time ran out, here or at the server or a gateway (408, 504).
     ///
     /// [`is_ambiguous`](Self::is_ambiguous) tells whether the request may have been applied.
     pub fn is_timeout(&self) -> bool {
-        match self.call().map(|call| &call.failure) {
-            Some(Failure::Timeout(_)) => true,
-            Some(Failure::Connect { source, .. } | Failure::CutOff { source, .. }) => {
-                source.is_timeout()
+        match self.call().map(|call| &*call.failure) {
+            Some(Failure::Timeout(..)) => true,
+            Some(Failure::Connect(_, _, source)) => source.is_timeout(),
+            Some(Failure::ErrorResponse(response)) => {
+                matches!(response.status, StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT)
             }
-            _ => {
-                self.has_status(StatusCode::REQUEST_TIMEOUT)
-                    || self.has_status(StatusCode::GATEWAY_TIMEOUT)
-            }
+            _ => false,
         }
     }
 
     /// Returns true if the last attempt made no connection.
     ///
-    /// The server is down, its address is wrong, or its certificate is not trusted: the text says
-    /// which, and the [`source`](StdError::source) has the cause.
+    /// The server is down, its address is wrong, or its certificate is not trusted: the message
+    /// tells which, and the [`source`](StdError::source) is the cause.
     pub fn is_connect(&self) -> bool {
-        self.call().is_some_and(|call| matches!(call.failure, Failure::Connect { .. }))
+        self.kind() == ErrorKind::Connect
     }
 
     /// Returns true if the same call may succeed later and is safe to make again.
     ///
-    /// That is so if no complete response arrived, or one with status 408, 429, 500, 502, 503 or
-    /// 504. It is not for a create that is [ambiguous](Self::is_ambiguous), nor for a certificate
-    /// that is not trusted, a server without TLS, or a proxy that wants a password. The client has
-    /// retried already, as far as its [`RetryPolicy`](crate::RetryPolicy), time and budget allowed.
+    /// This is the case if no complete response arrived, or one with status 408, 429, 500, 502, 503
+    /// or 504. It is not for a create that is [ambiguous](Self::is_ambiguous), nor for a certificate
+    /// that is not trusted, a server without TLS, or a proxy that asks for a password. The client
+    /// has already retried as far as its [`RetryPolicy`](crate::RetryPolicy), time and budget
+    /// permit.
     pub fn is_retryable(&self) -> bool {
         self.call().is_some_and(|call| {
             let is_unsafe = call.is_ambiguous && call.operation.kind() == OperationKind::Create;
-            !is_unsafe && call.failure.outcome().is_transient()
+            !is_unsafe && retry::is_transient(&call.failure)
         })
     }
 
     /// Returns true if the request may have been applied although the call failed.
     ///
-    /// An attempt got no complete response, or one that does not tell: a success with an invalid
-    /// body, a 408, or a 5xx other than 501 and a 503 with `Retry-After`. Look at the key before
-    /// anything else. Reads are never ambiguous.
+    /// An attempt got no complete response, or one that leaves it open: a success with an invalid
+    /// body, a 408, or a 5xx other than 501 and a 503 with `Retry-After`. Check the key before you
+    /// continue. Reads are never ambiguous.
     ///
-    /// A delete can be ambiguous and [not found](Self::is_not_found): the retry found no key, maybe
-    /// because an earlier attempt deleted it. So can a create and a [conflict](Self::is_conflict),
-    /// if an earlier attempt got 503 with `Retry-After`, which a gateway may have sent.
+    /// A delete can be ambiguous and [not found](Self::is_not_found): the retry found no key,
+    /// possibly because an earlier attempt deleted it. So can a create and a
+    /// [conflict](Self::is_conflict), if an earlier attempt got 503 with `Retry-After`, which a
+    /// gateway may have sent.
     pub fn is_ambiguous(&self) -> bool {
         self.call().is_some_and(|call| call.is_ambiguous)
     }
 }
 
-/// How a call failed, from [`Error::kind`].
+/// The kind of an [`Error`].
 ///
 /// ```no_run
 /// # async fn example(client: rockset_apikeys::Client) {
@@ -443,7 +291,7 @@ impl Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The input or a setting is invalid, so nothing was sent.
+    /// An argument or a setting is invalid, so nothing was sent.
     InvalidInput,
     /// No connection was made.
     Connect,
@@ -451,7 +299,7 @@ pub enum ErrorKind {
     Timeout,
     /// The connection failed before a complete response arrived.
     Connection,
-    /// A success whose body could not be decoded, or is too large.
+    /// A success whose body is too large or cannot be decoded.
     Decode,
     /// An error response, or one with a status that the contract does not document.
     Response(StatusCode),
@@ -460,7 +308,7 @@ pub enum ErrorKind {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Rejected(rejected) => f.write_str(&rejected.reason),
+            Repr::InvalidInput(invalid) => f.write_str(&invalid.reason),
             Repr::Failed(call) => call.fmt(f),
         }
     }
@@ -484,7 +332,7 @@ impl fmt::Display for Failed {
         if self.is_budget_used_up {
             f.write_str("; the retry budget is used up")?;
         }
-        if let Failure::Response { retry_after: Some(wait), .. } = self.failure {
+        if let Some(wait) = self.retry_after {
             write!(f, "; the server asks to wait {} s", wait.as_secs())?;
         }
         match self.ambiguity() {
@@ -494,24 +342,46 @@ impl fmt::Display for Failed {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Failure<ErrorBody> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect { server, reason, .. } => write!(f, "cannot connect to {server}{reason}"),
-            Self::Timeout(_) => f.write_str("no complete response within the timeout"),
-            Self::Connection(_) => f.write_str("the connection failed"),
-            Self::CutOff { status, .. } => write!(f, "{status}, but the response was cut off"),
-            Self::Body { status, details, .. } => {
+            Self::InvalidRequest(reason) => f.write_str(reason),
+            Self::NotSent(reason, _) => f.write_str(reason),
+            Self::Connect(server, reason, _) => write!(f, "cannot connect to {server}{reason}"),
+            Self::Timeout(..) => f.write_str("no complete response within the timeout"),
+            Self::Connection(None, _) => f.write_str("the connection failed"),
+            Self::Connection(Some(status), _) => {
+                write!(f, "{status}, but the response was cut off")
+            }
+            Self::Decode { status, details, .. } => {
                 write!(f, "{status}, but the response body is invalid")?;
                 write_details(f, details)
             }
-            Self::Response { status, .. } if status.is_success() => {
-                write!(f, "{status}, which the contract does not document")
+            Self::UnexpectedResponse(response) => {
+                write!(f, "{}, which the contract does not document", response.status)
             }
-            Self::Response { status, details, .. } => {
-                write!(f, "{status}")?;
-                write_details(f, details)
+            Self::ErrorResponse(response) => {
+                write!(f, "{}", response.status)?;
+                write_details(f, response)
             }
+        }
+    }
+}
+
+impl fmt::Debug for Failure<ErrorBody> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for Failure<ErrorBody> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::NotSent(_, source)
+            | Self::Connect(_, _, source)
+            | Self::Connection(_, source) => Some(source),
+            Self::Timeout(_, source) | Self::Decode { source, .. } => Some(&**source),
+            Self::InvalidRequest(_) | Self::UnexpectedResponse(_) | Self::ErrorResponse(_) => None,
         }
     }
 }
@@ -571,7 +441,7 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0 {
-            Repr::Rejected(rejected) => rejected.source.as_deref().map(|source| source as _),
+            Repr::InvalidInput(invalid) => invalid.source.as_deref().map(|source| source as _),
             Repr::Failed(call) => call.failure.source(),
         }
     }

@@ -1,51 +1,84 @@
 //! The code that progenitor generates from the contract, `openapi/apikeys.yaml`.
 //!
-//! [`Client::generated`](crate::Client::generated) returns its client, for what
+//! [`Client::generated`](crate::Client::generated) returns its client, for operations that
 //! [`Client`](crate::Client) does not cover. The code follows the generator's ways: not every item
 //! is documented, and a new version of the generator may change it.
 
-// Below is the seam between the generated code and `hook`, which sends its requests.
+// Below is the seam between generated code and `wire`, which sends its requests. Generated code is
+// included as it is; three things differ from what it shows:
 //
-// The only `unwrap` is in the generated `Client::new`, for TLS that cannot be set up. The crate
-// never calls it, and a program has no hook to give it but one that it takes out of a client made
-// here. A client made that way still sends through the hook's HTTP client and to its server.
+// - `progenitor_client` is `wire::runtime`;
+// - `format!` is the macro below: it passes the parts of a URL to `wire`. Code of another shape does
+//   not compile;
+// - `pre`, `exec` and `post` are the methods below instead of those of the trait.
+//
+// The only `unwrap` is in the generated `Client::new`, which nothing calls: outside this crate there
+// is no `Wire` to pass.
 #![allow(missing_docs, clippy::all, clippy::unwrap_used)]
 
-use reqwest::{Request, Response};
-use serde::de::DeserializeOwned;
+use reqwest::Request;
 
-use crate::hook::{self, Hook};
+use crate::values::ApiKeyValue;
+use crate::wire::runtime::{self as progenitor_client, Response};
+
+/// Formats messages like the standard macro, and turns URLs into `reqwest::Url`.
+macro_rules! format {
+    ($url:literal, $client:ident.baseurl, $(encode_path(&$name:ident.to_string()),)*) => {
+        $client
+            .inner
+            .url($url, &[$((stringify!($name), &$name as &dyn ::std::fmt::Display)),*])
+            .map_err(Error::InvalidRequest)?
+    };
+    ($text:literal $(, $value:ident)?) => {{
+        // A URL begins with the server's.
+        const _: () = assert!(!matches!($text.as_bytes(), [b'{', ..]));
+        ::std::format!($text $(, $value)?)
+    }};
+}
 
 include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
 
-impl ClientHooks<Hook> for Client {
-    async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
-        self.inner.prepare(request).map_err(|reason| Error::Custom(reason.to_owned()))
+type Failed = Error<ErrorBody>;
+
+impl Client {
+    async fn pre(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Failed> {
+        self.inner.prepare(request).map_err(|reason| Error::InvalidRequest(reason.to_owned()))
     }
 
     fn exec(
         &self,
         request: Request,
         _: &OperationInfo,
-    ) -> impl Future<Output = reqwest::Result<Response>> {
-        self.inner.send::<ErrorBody>(request)
+    ) -> impl Future<Output = Result<Response, Failed>> {
+        self.inner.send(request)
+    }
+
+    async fn post(&self, _: &Result<Response, Failed>, _: &OperationInfo) -> Result<(), Failed> {
+        Ok(())
     }
 }
 
-/// Decodes a documented response. Generated code calls this in place of the generator's own
-/// function, whose errors quote the body.
-fn decode<T: DeserializeOwned, E>(
-    client: &Client,
-    mut response: Response,
-) -> impl Future<Output = Result<ResponseValue<T>, Error<E>>> {
-    // An `async fn` would have two places for the response.
-    async move {
-        let mut body = bytes::Bytes::new();
-        hook::read(&mut response, &mut body).await.map_err(Error::ResponseBodyError)?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let value = client.inner.decode(&body);
-        let value =
-            value.map_err(|(error, page)| Error::InvalidResponsePayload(page.into(), error))?;
-        Ok(ResponseValue::new(value, status, headers))
+impl types::ApiKey {
+    /// Creates a key with the given name and value, for tests; the other fields are `None`.
+    ///
+    /// ```
+    /// use rockset_apikeys::{ApiKey, KeyState};
+    ///
+    /// let mut key = ApiKey::new("my-app", "aB3dE5");
+    /// key.state = Some(KeyState::Suspended);
+    /// assert_ne!(key, ApiKey::new("my-app", "aB3dE5"));
+    /// ```
+    pub fn new(name: impl Into<String>, key: impl Into<ApiKeyValue>) -> Self {
+        Self {
+            name: name.into(),
+            key: key.into(),
+            created_at: None,
+            created_by: None,
+            created_by_apikey_name: None,
+            expiry_time: None,
+            last_access_time: None,
+            role: None,
+            state: None,
+        }
     }
 }

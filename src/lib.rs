@@ -47,7 +47,7 @@
 //! | a key that may change while the program runs | [`Credentials`] |
 //! | settings and the report of one call | [`Call`], [`CallReport`] |
 //! | what can go wrong, and what to do then | [`Error`], [`ErrorKind`] |
-//! | which requests are retried, and when | [`RetryPolicy`], [`RetryBudget`] |
+//! | which requests are retried, and when | [`RetryPolicy`] |
 //! | how keys stay secret | [`ApiKeyValue`] |
 //! | the fields of keys and errors | [`types`] |
 //! | calls without async, and their tests | `Call::send_blocking`, with the feature `blocking` |
@@ -93,7 +93,7 @@
 //! - of the request: `http.request.method`, `url.template`, `server.address`, `server.port`;
 //! - of the outcome: `http.response.status_code` of the last response, `http.request.resend_count`
 //!   if the request was retried, and `error.type` if the call failed: the status, or `connect`,
-//!   `timeout`, `connection`, `body`, `rejected`, or `cancelled` if the call was dropped;
+//!   `timeout`, `connection`, `decode`, `invalid_input`, or `cancelled` if the call was dropped;
 //! - of this API: `rockset.operation`, such as `get_api_key`, and `rockset.trace_id`, which finds
 //!   the request in the server's log;
 //! - for [tracing-opentelemetry](https://docs.rs/tracing-opentelemetry): `otel.name`, `otel.kind`
@@ -139,137 +139,28 @@
 // A client comes from `builder`, which checks each setting with `settings`; `env` and `profile`
 // read settings from outside. `operation`, `path`, `redaction`, `region`, `retry` and `values` are
 // what the others build on.
-mod api_key;
-mod authorization;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod builder;
 mod call;
 mod client;
-mod connect;
 mod credentials;
 mod env;
 mod error;
-mod escape;
 pub mod generated;
-mod hook;
 #[cfg(feature = "httpmock")]
-mod mock_server;
-mod operation;
+pub mod mock;
 mod operations;
-mod path;
-mod pool;
 #[cfg(feature = "profile")]
 mod profile;
-mod redaction;
 mod region;
-mod report;
-mod retry;
-#[cfg(feature = "schemars")]
-mod schemas;
 mod settings;
-mod span;
 mod values;
-
-/// Typed mocks of an API server, for tests; generated from the contract.
-///
-/// [`MockServerExt`](mock::MockServerExt) gives [`MockServer`](mock::MockServer), a server of
-/// [httpmock](https://docs.rs/httpmock)'s mocks, one method per operation. Its first argument,
-/// `when`, has one method per parameter and matches any request unless narrowed; its second,
-/// `then`, one per documented status. Names and users match as the client sends them, whatever
-/// characters they have. A request that no mock matches gets an error that says so.
-///
-/// ```
-/// use rockset_apikeys::mock::{MockServer, MockServerExt};
-/// use rockset_apikeys::types::GetApiKeyResponse;
-/// use rockset_apikeys::{ApiKey, Client, KeyState};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut key = ApiKey::new("my key", "aB3dE5");
-/// key.state = Some(KeyState::Suspended);
-///
-/// let server = MockServer::start_async().await;
-/// let mock = server.get_api_key(|when, then| {
-///     when.user("admin@me.com").name("my key");
-///     then.ok(&GetApiKeyResponse { data: key });
-/// });
-///
-/// let client = Client::builder().api_server(server.base_url()).api_key("any").build()?;
-/// let key = client.get_api_key("my key").user("admin@me.com").await?;
-/// assert_eq!(key.state, Some(KeyState::Suspended));
-/// mock.assert_calls(1);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Error responses
-///
-/// An error response takes the contract's error model. [`RetryPolicy::never`] makes one attempt, so
-/// that a test of a 503 has no waits:
-///
-/// ```
-/// use rockset_apikeys::mock::{MockServer, MockServerExt};
-/// use rockset_apikeys::types::ErrorModel;
-/// use rockset_apikeys::{Client, ErrorType, RetryPolicy};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let server = MockServer::start_async().await;
-/// let (message, type_) = (Some("no such key".to_owned()), Some(ErrorType::NotFound));
-/// server.get_api_key(|when, then| {
-///     when.name("lost");
-///     then.not_found(&ErrorModel { message, type_, ..ErrorModel::default() });
-/// });
-/// server.list_api_keys(|_, then| {
-///     then.service_unavailable(&ErrorModel::default());
-/// });
-///
-/// let builder = Client::builder().api_server(server.base_url()).api_key("any");
-/// let client = builder.retry_policy(RetryPolicy::never()).build()?;
-///
-/// let error = client.get_api_key("lost").await.unwrap_err();
-/// assert!(error.is_not_found() && !error.is_retryable());
-/// let text = "get_api_key \"lost\": 404 Not Found: no such key (NOTFOUND)";
-/// assert_eq!(error.to_string(), text);
-///
-/// let error = client.list_api_keys().await.unwrap_err();
-/// assert!(error.is_server_error() && error.is_retryable());
-/// assert_eq!(error.to_string(), "list_api_keys: 503 Service Unavailable");
-/// # Ok(())
-/// # }
-/// ```
-#[cfg(feature = "httpmock")]
-#[allow(missing_docs, rustdoc::redundant_explicit_links, clippy::all)]
-pub mod mock {
-    include!(concat!(env!("OUT_DIR"), "/mock.rs"));
-
-    use crate::generated::ErrorBody;
-    pub use crate::mock_server::MockServer;
-
-    /// Makes the error of a call, to test what a program does with it.
-    ///
-    /// It is the error of one attempt that got this status and message.
-    ///
-    /// ```
-    /// use rockset_apikeys::generated::operations;
-    /// use rockset_apikeys::{StatusCode, mock};
-    ///
-    /// let error = mock::error(&operations::GET_API_KEY, StatusCode::NOT_FOUND, "no such key");
-    /// assert!(error.is_not_found() && !error.is_ambiguous());
-    /// assert_eq!(error.to_string(), "get_api_key: 404 Not Found: no such key");
-    /// ```
-    pub fn error(
-        operation: &'static crate::Operation,
-        status: crate::StatusCode,
-        message: impl Into<String>,
-    ) -> crate::Error {
-        let message = Some(message.into());
-        crate::Error::response(operation, status, ErrorBody { message, ..ErrorBody::default() })
-    }
-}
+mod wire;
 
 pub use builder::ClientBuilder;
+pub use call::report::CallReport;
+pub use call::retry::RetryPolicy;
 pub use client::Client;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind};
@@ -279,14 +170,12 @@ pub use generated::enums::{ErrorType, KeyState};
 pub use generated::types::{self, ApiKey};
 /// The date and time library, for [`Timestamp`].
 pub use jiff;
-pub use operation::{Operation, OperationKind};
 pub use operations::{
-    Call, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, UpdateApiKey, WithReport,
+    Call, CreateApiKey, DeleteApiKey, GetApiKey, ListApiKeys, Request, UpdateApiKey, WithReport,
 };
-pub use region::{ParseRegionError, Region};
-pub use report::CallReport;
+pub use region::Region;
 /// The HTTP library, for [`ClientBuilder::reqwest_builder`].
 pub use reqwest;
 pub use reqwest::StatusCode;
-pub use retry::{RetryBudget, RetryPolicy};
 pub use values::{ApiKeyValue, ExposeSecrets, Timestamp};
+pub use wire::runtime::{Operation, OperationKind};

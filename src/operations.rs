@@ -12,6 +12,8 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::call::report::CallReport;
+use crate::call::retry::RetryPolicy;
 use crate::call::{self, Attempt, Options, Sent, Subject};
 use crate::client::Client;
 use crate::error::Error;
@@ -22,12 +24,10 @@ use crate::generated::types::{
     ListApiKeysResponse, UpdateApiKeyRequest, UpdateApiKeyResponse, builder,
 };
 use crate::generated::{Client as Generated, DEFAULT_USER};
-use crate::operation::Operation;
-use crate::path;
-use crate::report::CallReport;
-use crate::retry::RetryPolicy;
 use crate::settings;
 use crate::values::Timestamp;
+use crate::wire;
+use crate::wire::runtime::Operation;
 
 /// A call of an operation: a builder with setters, to be awaited or sent.
 ///
@@ -168,30 +168,52 @@ impl<R: Request> IntoFuture for Call<R> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let client = self.client.with_headers(&self.options.headers);
-            let subject = self.request.subject();
-            let send = || self.request.send(client.generated());
-            let sent = call::run(client.settings(), R::OPERATION, subject, &self.options, send);
+            let Self { mut client, options, request } = self;
+            if !options.headers.is_empty() {
+                client = client.with_headers(options.headers.clone());
+            }
+            let send = || request.send(client.generated());
+            let (defaults, subject) = (client.defaults(), request.subject());
+            let sent = call::run(defaults, R::OPERATION, subject, &options, send);
             Ok(R::output(sent.await?, &client))
         })
     }
 }
 
-/// What differs between the operations.
+/// A request of one operation: the bound for code that is generic over calls.
+///
+/// The crate implements it for each operation; other crates cannot.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rockset_apikeys::{Call, Error, Request};
+///
+/// async fn quick<R: Request>(call: Call<R>) -> Result<R::Output, Error> {
+///     call.timeout(Duration::from_secs(1)).await
+/// }
+/// ```
 pub trait Request: Send + Sync + Sized + 'static {
+    /// The value that the call returns.
+    type Output: Send + 'static;
+
+    #[doc(hidden)]
     type Body: Send;
-    type Output;
+    #[doc(hidden)]
     const OPERATION: &'static Operation;
 
-    /// What an error says about the key and its owner.
+    /// Returns the key and its owner for the error message.
+    #[doc(hidden)]
     fn subject(&self) -> Subject<'_>;
 
-    /// Makes and sends the generated request, for one attempt.
+    /// Creates and sends the generated request, for one attempt.
+    #[doc(hidden)]
     fn send<'a>(
         &'a self,
         client: &'a Generated,
     ) -> impl Future<Output = Attempt<Self::Body>> + Send;
 
+    #[doc(hidden)]
     fn output(sent: Sent<Self::Body>, client: &Client) -> Self::Output;
 }
 
@@ -213,7 +235,7 @@ impl<R: Request> Request for WithReport<R> {
     }
 
     fn output(sent: Sent<R::Body>, client: &Client) -> Self::Output {
-        let report = sent.report(client.settings());
+        let report = sent.report(client.defaults());
         (R::output(sent, client), report)
     }
 }
@@ -251,7 +273,7 @@ impl Client {
     pub fn create_api_key(&self, name: impl Into<String>) -> Call<CreateApiKey> {
         let name = name.into();
         // No URL could name the key later.
-        let invalid = path::check("name", &name).err();
+        let invalid = wire::check_segment("name", &name).err();
         let mut call = self.call(CreateApiKey { name, body: CreateApiKeyRequest::builder() });
         call.options.invalid = invalid;
         call

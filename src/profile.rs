@@ -35,13 +35,13 @@ pub(crate) fn read(name: Option<&str>) -> Result<SourcedSettings, Error> {
     let place = file.display();
     let text = fs::read_to_string(&file).map(Zeroizing::new).map_err(|error| {
         let reason = "cannot be read; check that the file exists, or use `Client::builder()`";
-        Error::rejected_because(format!("the profiles in {place} {reason}"), error)
+        Error::invalid_input_because(format!("the profiles in {place} {reason}"), error)
     })?;
     warn_of_wide_mode(&file);
     let mut profiles: Profiles = serde_norway::from_str(&text).map_err(|error| {
         // The parser's own text may quote a key.
         let line = error.location().map_or_else(String::new, |it| format!(" line {}:", it.line()));
-        Error::rejected(format!(
+        Error::invalid_input(format!(
             "{place}:{line} the form is not valid; write `current: NAME` and `keys: {{NAME: \
              {{apikey: TEXT, apiserver: TEXT}}}}`"
         ))
@@ -51,16 +51,15 @@ pub(crate) fn read(name: Option<&str>) -> Result<SourcedSettings, Error> {
         [] => "add one below `keys`".to_owned(),
         names => format!("call `from_profile` with one of: {}", names.join(", ")),
     };
-    let name = name
-        .or(profiles.current.as_deref())
-        .ok_or_else(|| Error::rejected(format!("{place} has no `current` profile; {advice}")))?;
-    let profile = profiles
-        .keys
-        .remove(name)
-        .ok_or_else(|| Error::rejected(format!("{place} has no profile {name:?}; {advice}")))?;
+    let name = name.or(profiles.current.as_deref()).ok_or_else(|| {
+        Error::invalid_input(format!("{place} has no `current` profile; {advice}"))
+    })?;
+    let profile = profiles.keys.remove(name).ok_or_else(|| {
+        Error::invalid_input(format!("{place} has no profile {name:?}; {advice}"))
+    })?;
     let source = |field| format!("`keys.{name}.{field}` in {place}");
     let key = profile.apikey.ok_or_else(|| {
-        Error::rejected(format!("{} is missing; set it to the client's key", source("apikey")))
+        Error::invalid_input(format!("{} is missing; set it to the client's key", source("apikey")))
     })?;
     Ok(SourcedSettings {
         credentials: Credentials::fixed(source("apikey"), key)?,
@@ -71,7 +70,7 @@ pub(crate) fn read(name: Option<&str>) -> Result<SourcedSettings, Error> {
 fn path() -> Result<PathBuf, Error> {
     let home = env::home_dir().filter(|home| home.is_absolute());
     let home = home.ok_or_else(|| {
-        Error::rejected("the home directory, which holds the profiles, is unknown; set HOME")
+        Error::invalid_input("the home directory, which holds the profiles, is unknown; set HOME")
     })?;
     Ok(home.join(FILE))
 }

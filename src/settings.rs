@@ -14,7 +14,7 @@ use reqwest::header::{
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::generated::AUTHENTICATION_HEADER;
-use crate::redaction;
+use crate::wire::redaction;
 
 const PRODUCT: &str = concat!("rockset-apikeys/", env!("CARGO_PKG_VERSION"));
 
@@ -78,9 +78,10 @@ pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
             parsed => parsed,
         }
     } else {
-        return Err(Error::rejected(text("is neither a URL nor a host with a dot or a port")));
+        return Err(Error::invalid_input(text("is neither a URL nor a host with a dot or a port")));
     };
-    let url = url.map_err(|error| Error::rejected_because(text("is not a valid URL"), error))?;
+    let url =
+        url.map_err(|error| Error::invalid_input_because(text("is not a valid URL"), error))?;
     let reason = if !matches!(url.scheme(), "http" | "https") {
         "is neither http nor https"
     } else if !url.username().is_empty() || url.password().is_some() {
@@ -93,7 +94,7 @@ pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
     } else {
         return Ok(url);
     };
-    Err(Error::rejected(text(reason)))
+    Err(Error::invalid_input(text(reason)))
 }
 
 /// Whether the text begins with a host. A single word may be a key that was passed in place of a
@@ -126,14 +127,14 @@ pub(crate) fn check_transport(
 ) -> Result<(), Error> {
     let url = quoted(server.as_str());
     if server.scheme() == "http" && !is_local && !allow_http {
-        return Err(Error::rejected(format!(
+        return Err(Error::invalid_input(format!(
             "the API server {url} from {source} would receive the key unencrypted; use https, or \
              permit it with `allow_http`"
         )));
     }
     let tls = cfg!(any(feature = "rustls-no-provider", feature = "native-tls")) || has_own_tls;
     if server.scheme() == "https" && !tls {
-        return Err(Error::rejected(format!(
+        return Err(Error::invalid_input(format!(
             "the API server {url} from {source} is https, and this build has no TLS; enable the \
              feature `rustls` or `native-tls` of rockset-apikeys"
         )));
@@ -147,7 +148,7 @@ pub(crate) fn check_transport(
 pub(crate) fn check_crypto_provider() -> Result<(), Error> {
     match rustls::crypto::CryptoProvider::get_default() {
         Some(_) => Ok(()),
-        None => Err(Error::rejected(
+        None => Err(Error::invalid_input(
             "rustls has no cryptography; call `CryptoProvider::install_default` of rustls when the \
              program starts, or enable the feature `rustls` of rockset-apikeys",
         )),
@@ -175,14 +176,14 @@ pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error
     let Some(name) = application else { return Ok(HeaderValue::from_static(PRODUCT)) };
     let is_printable = |char: char| char == ' ' || char.is_ascii_graphic();
     if name.trim().is_empty() || !name.chars().all(is_printable) {
-        return Err(Error::rejected(format!(
+        return Err(Error::invalid_input(format!(
             "the application {:?} is empty or has characters that are not printable ASCII; call \
              `app_name` with a name such as \"my-app/1.0\"",
             redaction::text(name, None)
         )));
     }
     HeaderValue::from_str(&format!("{name} {PRODUCT}"))
-        .map_err(|error| Error::rejected_because("the application is not valid", error))
+        .map_err(|error| Error::invalid_input_because("the application is not valid", error))
 }
 
 /// Parses a header.
@@ -212,29 +213,4 @@ pub(crate) fn restrict(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.values_mut().for_each(|value| value.set_sensitive(true));
-}
-
-/// Parses the URL of a proxy.
-pub(crate) fn proxy(url: &str) -> Result<reqwest::Proxy, Error> {
-    let is_http = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    match reqwest::Proxy::all(url) {
-        Ok(proxy) if is_http => Ok(proxy),
-        _ => Err(Error::rejected(format!(
-            "the proxy {} from `proxy` is not an http or https URL; use a URL such as \
-             http://127.0.0.1:3128",
-            quoted(url)
-        ))),
-    }
-}
-
-/// Parses certificates in PEM.
-#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-pub(crate) fn root_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
-    let reason = "the certificate from `root_certificate` is not PEM; pass the contents of a file \
-                  that begins with -----BEGIN CERTIFICATE-----";
-    match reqwest::Certificate::from_pem_bundle(pem) {
-        Ok(certificates) if certificates.is_empty() => Err(Error::rejected(reason)),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(Error::rejected_because(reason, error)),
-    }
 }

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 use jiff::fmt::temporal::Pieces;
 // Renamed, because the reference shows only the last part of a path.
 use jiff::{Error as JiffError, Timestamp as JiffTimestamp};
-use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
@@ -33,14 +32,15 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// # How keys stay secret
 ///
 /// `{:?}` shows nothing of the value, and there is no `Display`: only
-/// [`expose_secret`](Self::expose_secret) and [`full_key`](Self::full_key) return it. Serializing a
-/// full key fails, unless [`ExposeSecrets`] says that it is wanted; an identifier serializes.
-/// Comparing two values takes the same time wherever they differ.
+/// [`expose_secret`](Self::expose_secret) and [`full_key`](Self::full_key) return it. It serializes
+/// as its identifier; wrap it in [`ExposeSecrets`] to serialize the full key. Comparing two values
+/// takes the same time wherever they differ.
 ///
 /// `Debug`, `Display`, log lines and errors of this crate show neither the client's key nor a key
-/// that was created or revealed. If an error response contains a piece of the client's key that is
-/// longer than the identifier, or a word that may be half of a key, `[REDACTED]` takes its place,
-/// also if it is escaped for a URL, HTML or JSON. Hexadecimal ids, such as trace ids, stay.
+/// that was created or revealed. A message in an error response is withheld as a whole (it becomes
+/// `[REDACTED]`) if it contains a piece of the client's key that is longer than the identifier, or a
+/// word that may be half of a key, even if it is escaped for a URL, HTML or JSON. Hexadecimal IDs
+/// (trace IDs, for example) are shown.
 ///
 /// The memory of a value is wiped when it is dropped, and so is that of the `Authorization` header
 /// with its last copy. Buffers of the HTTP and TLS libraries are out of reach and not wiped, nor
@@ -104,31 +104,25 @@ impl Eq for ApiKeyValue {}
 
 impl Serialize for ApiKeyValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.full_key().is_some() && !IS_EXPOSED.get() {
-            return Err(S::Error::custom(
-                "an API key is not serialized by accident; wrap the value in `ExposeSecrets`, or \
-                 serialize the key's identifier",
-            ));
-        }
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(if IS_EXPOSED.get() { &self.0 } else { self.identifier() })
     }
 }
 
 thread_local! {
-    /// Whether `ExposeSecrets` is serializing on this thread.
+    /// Whether full keys are serialized on this thread. A serializer has no place for this.
     static IS_EXPOSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Serializes a value with the full keys in it.
+/// Serializes a value with its full keys.
 ///
-/// Without it, serializing a full [`ApiKeyValue`], or an [`ApiKey`](crate::ApiKey) that has one, is
-/// an error.
+/// Without it, an [`ApiKeyValue`], or an [`ApiKey`](crate::ApiKey) that contains one, serializes as
+/// its identifier.
 ///
 /// ```
 /// use rockset_apikeys::{ApiKey, ExposeSecrets};
 ///
 /// let key = ApiKey::new("my-app", "aB3dE5fG7h");
-/// assert!(serde_json::to_string(&key).is_err());
+/// assert_eq!(serde_json::to_string(&key)?, r#"{"key":"aB3dE5","name":"my-app"}"#);
 /// let secret = serde_json::to_string(&ExposeSecrets(&key))?;
 /// assert_eq!(secret, r#"{"key":"aB3dE5fG7h","name":"my-app"}"#);
 /// # Ok::<(), serde_json::Error>(())
@@ -138,18 +132,23 @@ pub struct ExposeSecrets<T>(pub T);
 
 impl<T: Serialize> Serialize for ExposeSecrets<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// Hides secrets again, after a panic too.
-        struct Restore(bool);
-
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                IS_EXPOSED.set(self.0);
-            }
-        }
-
-        let _restore = Restore(IS_EXPOSED.replace(true));
-        self.0.serialize(serializer)
+        exposing(|| self.0.serialize(serializer))
     }
+}
+
+/// Runs a function that serializes full keys.
+pub(crate) fn exposing<T>(function: impl FnOnce() -> T) -> T {
+    /// Masks keys again, even after a panic.
+    struct Restore(bool);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            IS_EXPOSED.set(self.0);
+        }
+    }
+
+    let _restore = Restore(IS_EXPOSED.replace(true));
+    function()
 }
 
 /// A point in time, as the server wrote it.
@@ -304,5 +303,34 @@ impl<'de> Deserialize<'de> for Timestamp {
             serde_json::Value::String(text) => Self(text),
             other => Self(other.to_string()),
         })
+    }
+}
+
+#[cfg(feature = "schemars")]
+mod schemas {
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+    use super::{ApiKeyValue, Timestamp};
+
+    impl JsonSchema for ApiKeyValue {
+        fn schema_name() -> Cow<'static, str> {
+            "ApiKeyValue".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({ "type": "string", "format": "password" })
+        }
+    }
+
+    impl JsonSchema for Timestamp {
+        fn schema_name() -> Cow<'static, str> {
+            "Timestamp".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({ "type": "string", "format": "date-time" })
+        }
     }
 }

@@ -7,7 +7,7 @@
 #[path = "sdk/log.rs"]
 mod log;
 
-use rockset_apikeys::{Client, ClientBuilder, reqwest};
+use rockset_apikeys::{Client, ClientBuilder, ErrorKind, StatusCode, reqwest};
 use rockset_apikeys_server::Server;
 
 fn from_env(key: Option<&str>, server: Option<&str>) -> Result<Client, String> {
@@ -198,7 +198,8 @@ mod profile {
         let client = from_profile(Some(&file), None).unwrap();
         assert_eq!(client.list_api_keys().await.unwrap().len(), 1);
         let client = from_profile(Some(&file), Some("other")).unwrap();
-        assert!(client.list_api_keys().await.unwrap_err().is_unauthorized());
+        let error = client.list_api_keys().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Response(StatusCode::UNAUTHORIZED));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_pa
 #[allow(clippy::all)]
 pub mod types {
     /// An API key authenticates requests. It belongs to the user who created it.
+    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
-    #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     pub struct ApiKey {
         /// When the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -45,8 +45,8 @@ pub mod types {
         }
     }
     /// The key to create.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKeyRequest {
         /// Email address of the user for whom the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -66,8 +66,8 @@ pub mod types {
         }
     }
     /// The response to a create request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKeyResponse {
         /// The created key, with its full value.
         pub data: ApiKey,
@@ -78,8 +78,8 @@ pub mod types {
         }
     }
     /// The response to a delete request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DeleteApiKeyResponse {
         /// The deleted key.
         pub data: ApiKey,
@@ -90,8 +90,8 @@ pub mod types {
         }
     }
     /// The body of every error response.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct ErrorModel {
         /// Column of the request body where the error is, counted from 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -124,8 +124,8 @@ pub mod types {
         }
     }
     /// The response to a retrieve request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct GetApiKeyResponse {
         /// The key, with its full value if the request asked for it.
         pub data: ApiKey,
@@ -136,8 +136,8 @@ pub mod types {
         }
     }
     /// The response to a list request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ListApiKeysResponse {
         /// The user's keys, oldest first, each with its identifier instead of the full key.
         pub data: ::std::vec::Vec<ApiKey>,
@@ -148,8 +148,8 @@ pub mod types {
         }
     }
     /// The changes. Fields that are left out keep their values.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateApiKeyRequest {
         /// Whether to remove the expiry time, so that the key does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -167,8 +167,8 @@ pub mod types {
         }
     }
     /// The response to an update request. `data` is required: a success without it is of no use.
-    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateApiKeyResponse {
         /// The key after the update.
         pub data: ApiKey,
@@ -897,14 +897,15 @@ pub mod types {
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
-    pub(crate) inner: crate::hook::Hook,
+    pub(crate) inner: crate::wire::Wire,
 }
 impl Client {
     /// Create a new client.
+    ///
     /// `baseurl` is the base URL provided to the internal
     /// `reqwest::Client`, and should include a scheme and hostname,
     /// as well as port and a path stem if applicable.
-    pub fn new(baseurl: &str, inner: crate::hook::Hook) -> Self {
+    pub fn new(baseurl: &str, inner: crate::wire::Wire) -> Self {
         #[cfg(not(target_arch = "wasm32"))]
         let client = {
             let dur = ::std::time::Duration::from_secs(15u64);
@@ -916,18 +917,19 @@ impl Client {
     }
     /// Construct a new client with an existing `reqwest::Client`,
     /// allowing more control over its configuration.
+    ///
     /// `baseurl` is the base URL provided to the internal
     /// `reqwest::Client`, and should include a scheme and hostname,
     /// as well as port and a path stem if applicable.
     pub fn new_with_client(
         baseurl: &str,
         client: reqwest::Client,
-        inner: crate::hook::Hook,
+        inner: crate::wire::Wire,
     ) -> Self {
         Self { baseurl: baseurl.to_string(), client, inner }
     }
 }
-impl ClientInfo<crate::hook::Hook> for Client {
+impl ClientInfo<crate::wire::Wire> for Client {
     fn api_version() -> &'static str {
         "1.0.0"
     }
@@ -937,18 +939,11 @@ impl ClientInfo<crate::hook::Hook> for Client {
     fn client(&self) -> &reqwest::Client {
         &self.client
     }
-    fn inner(&self) -> &crate::hook::Hook {
+    fn inner(&self) -> &crate::wire::Wire {
         &self.inner
     }
 }
-const _: () = {
-    #[allow(dead_code)]
-    fn assert_client_hooks()
-    where
-        Client: ClientHooks<crate::hook::Hook>,
-    {
-    }
-};
+impl ClientHooks<crate::wire::Wire> for &Client {}
 impl Client {
     /// Create an API key
     ///
@@ -1095,9 +1090,12 @@ pub mod builder {
             let body = body
                 .and_then(|v| types::CreateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
-            let url = client
-                .inner
-                .url(&format!("{}/v1/orgs/self/users/self/apikeys", client.inner.path,));
+            let url = format!("{}/v1/orgs/self/users/self/apikeys", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1107,6 +1105,7 @@ pub mod builder {
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
                 .json(&body)
+                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "create_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1114,51 +1113,9 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::generated::decode(client, response).await,
-                400u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                401u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                403u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                404u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                405u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                406u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                408u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                409u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                413u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                415u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                429u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                500u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                501u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                502u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                503u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
                 }
                 _ => Err(Error::UnexpectedResponse(response)),
             }
@@ -1181,7 +1138,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for user failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for user failed".to_string()
             });
             self
         }
@@ -1191,11 +1148,16 @@ pub mod builder {
         ) -> Result<ResponseValue<types::ListApiKeysResponse>, Error<types::ErrorModel>> {
             let Self { client, user } = self;
             let user = user.map_err(Error::InvalidRequest)?;
-            let url = client.inner.url(&format!(
+            let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys",
-                client.inner.path,
-                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
-            ));
+                client.baseurl,
+                encode_path(&user.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1204,6 +1166,7 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
+                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "list_api_keys" };
             client.pre(&mut request, &info).await?;
@@ -1211,48 +1174,9 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::generated::decode(client, response).await,
-                400u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                401u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                403u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                404u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                405u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                406u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                408u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                409u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                415u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                429u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                500u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                501u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                502u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                503u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
                 }
                 _ => Err(Error::UnexpectedResponse(response)),
             }
@@ -1282,7 +1206,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for user failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for user failed".to_string()
             });
             self
         }
@@ -1291,7 +1215,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for name failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for name failed".to_string()
             });
             self
         }
@@ -1313,12 +1237,17 @@ pub mod builder {
             let user = user.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
             let reveal = reveal.map_err(Error::InvalidRequest)?;
-            let url = client.inner.url(&format!(
+            let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.inner.path,
-                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
-            ));
+                client.baseurl,
+                encode_path(&user.to_string()),
+                encode_path(&name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1328,6 +1257,7 @@ pub mod builder {
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
                 .query(&progenitor_client::QueryParam::new("reveal", &reveal))
+                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "get_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1335,48 +1265,9 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::generated::decode(client, response).await,
-                400u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                401u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                403u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                404u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                405u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                406u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                408u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                409u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                415u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                429u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                500u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                501u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                502u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                503u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
                 }
                 _ => Err(Error::UnexpectedResponse(response)),
             }
@@ -1406,7 +1297,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for user failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for user failed".to_string()
             });
             self
         }
@@ -1415,7 +1306,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for name failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for name failed".to_string()
             });
             self
         }
@@ -1449,12 +1340,17 @@ pub mod builder {
             let body = body
                 .and_then(|v| types::UpdateApiKeyRequest::try_from(v).map_err(|e| e.to_string()))
                 .map_err(Error::InvalidRequest)?;
-            let url = client.inner.url(&format!(
+            let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.inner.path,
-                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
-            ));
+                client.baseurl,
+                encode_path(&user.to_string()),
+                encode_path(&name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1464,6 +1360,7 @@ pub mod builder {
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
                 .json(&body)
+                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "update_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1471,51 +1368,9 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::generated::decode(client, response).await,
-                400u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                401u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                403u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                404u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                405u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                406u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                408u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                409u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                413u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                415u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                429u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                500u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                501u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                502u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                503u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
                 }
                 _ => Err(Error::UnexpectedResponse(response)),
             }
@@ -1543,7 +1398,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.user = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for user failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for user failed".to_string()
             });
             self
         }
@@ -1552,7 +1407,7 @@ pub mod builder {
             V: std::convert::TryInto<::std::borrow::Cow<'a, str>>,
         {
             self.name = value.try_into().map_err(|_| {
-                "conversion to `:: std :: string :: String` for name failed".to_string()
+                "conversion to `:: std :: borrow :: Cow < 'a , str >` for name failed".to_string()
             });
             self
         }
@@ -1563,12 +1418,17 @@ pub mod builder {
             let Self { client, user, name } = self;
             let user = user.map_err(Error::InvalidRequest)?;
             let name = name.map_err(Error::InvalidRequest)?;
-            let url = client.inner.url(&format!(
+            let url = format!(
                 "{}/v1/orgs/self/users/{}/apikeys/{}",
-                client.inner.path,
-                crate::path::segment("user", &user).map_err(Error::InvalidRequest)?,
-                crate::path::segment("name", &name).map_err(Error::InvalidRequest)?,
-            ));
+                client.baseurl,
+                encode_path(&user.to_string()),
+                encode_path(&name.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map.append(
+                ::reqwest::header::HeaderName::from_static("api-version"),
+                ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+            );
             #[allow(unused_mut)]
             let mut request = client
                 .client
@@ -1577,6 +1437,7 @@ pub mod builder {
                     ::reqwest::header::ACCEPT,
                     ::reqwest::header::HeaderValue::from_static("application/json"),
                 )
+                .headers(header_map)
                 .build()?;
             let info = OperationInfo { operation_id: "delete_api_key" };
             client.pre(&mut request, &info).await?;
@@ -1584,48 +1445,9 @@ pub mod builder {
             client.post(&result, &info).await?;
             let response = result?;
             match response.status().as_u16() {
-                200u16 => crate::generated::decode(client, response).await,
-                400u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                401u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                403u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                404u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                405u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                406u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                408u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                409u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                415u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                429u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                500u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                501u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                502u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
-                }
-                503u16 => {
-                    Err(Error::ErrorResponse(crate::generated::decode(client, response).await?))
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(Error::ErrorResponse(ResponseValue::from_response(response).await?))
                 }
                 _ => Err(Error::UnexpectedResponse(response)),
             }
@@ -1638,14 +1460,13 @@ pub mod prelude {
 }
 /// The contract's operations.
 pub mod operations {
-    use crate::operation::{Operation, OperationKind};
+    use crate::wire::runtime::{Operation, OperationKind};
     /// `POST /v1/orgs/self/users/self/apikeys`
     pub static CREATE_API_KEY: Operation = Operation {
         id: "create_api_key",
         method: ::reqwest::Method::POST,
         path: "/v1/orgs/self/users/self/apikeys",
         kind: OperationKind::Create,
-        success: 200u16,
     };
     /// `GET /v1/orgs/self/users/{user}/apikeys`
     pub static LIST_API_KEYS: Operation = Operation {
@@ -1653,7 +1474,6 @@ pub mod operations {
         method: ::reqwest::Method::GET,
         path: "/v1/orgs/self/users/{user}/apikeys",
         kind: OperationKind::Read,
-        success: 200u16,
     };
     /// `GET /v1/orgs/self/users/{user}/apikeys/{name}`
     pub static GET_API_KEY: Operation = Operation {
@@ -1661,7 +1481,6 @@ pub mod operations {
         method: ::reqwest::Method::GET,
         path: "/v1/orgs/self/users/{user}/apikeys/{name}",
         kind: OperationKind::Read,
-        success: 200u16,
     };
     /// `POST /v1/orgs/self/users/{user}/apikeys/{name}`
     pub static UPDATE_API_KEY: Operation = Operation {
@@ -1669,7 +1488,6 @@ pub mod operations {
         method: ::reqwest::Method::POST,
         path: "/v1/orgs/self/users/{user}/apikeys/{name}",
         kind: OperationKind::Update,
-        success: 200u16,
     };
     /// `DELETE /v1/orgs/self/users/{user}/apikeys/{name}`
     pub static DELETE_API_KEY: Operation = Operation {
@@ -1677,7 +1495,6 @@ pub mod operations {
         method: ::reqwest::Method::DELETE,
         path: "/v1/orgs/self/users/{user}/apikeys/{name}",
         kind: OperationKind::Delete,
-        success: 200u16,
     };
     /// All operations, in the order of the contract.
     pub static ALL: [&Operation; 5usize] =
@@ -1692,12 +1509,12 @@ pub(crate) const AUTHENTICATION_PREFIX: &str = "ApiKey ";
 pub(crate) const DEFAULT_USER: &str = "self";
 /// The body of an error response.
 pub(crate) type ErrorBody = types::ErrorModel;
-/// The contract's enums. Each keeps values that the contract does not know.
+/// The contract's enums. Each keeps unknown values.
 pub mod enums {
     /// Whether a key authenticates requests.
     #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
-    #[non_exhaustive]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[non_exhaustive]
     pub enum KeyState {
         /// The key authenticates requests.
         #[serde(rename = "ACTIVE")]
@@ -1742,8 +1559,8 @@ pub mod enums {
     }
     /// What went wrong, for programs. The list grew over the years.
     #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
-    #[non_exhaustive]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+    #[non_exhaustive]
     pub enum ErrorType {
         /// The request has no API key, or one that does not authenticate.
         #[serde(rename = "AUTHEXCEPTION")]

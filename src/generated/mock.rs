@@ -13,14 +13,14 @@ pub mod operations {
             Self(
                 inner
                     .method(::httpmock::Method::POST)
-                    .path_matches("^/v1/orgs/self/users/self/apikeys$"),
+                    .path_matches(regex::Regex::new("^/v1/orgs/self/users/self/apikeys$").unwrap()),
             )
         }
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
         pub fn body(self, value: &types::CreateApiKeyRequest) -> Self {
-            Self(self.0.json_body_obj(&crate::ExposeSecrets(value)))
+            Self(self.0.json_body_obj(value))
         }
     }
     pub struct CreateApiKeyThen(::httpmock::Then);
@@ -36,7 +36,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -44,7 +44,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -52,7 +52,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -60,7 +60,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -68,7 +68,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -76,7 +76,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -84,7 +84,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -92,7 +92,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -100,7 +100,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn payload_too_large(self, value: &types::ErrorModel) -> Self {
@@ -108,7 +108,7 @@ pub mod operations {
                 self.0
                     .status(413u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -116,7 +116,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -124,7 +124,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -132,7 +132,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -140,7 +140,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -148,7 +148,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -156,7 +156,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
     }
@@ -164,16 +164,18 @@ pub mod operations {
     impl ListApiKeysWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
             Self(
-                inner
-                    .method(::httpmock::Method::GET)
-                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys$"),
+                inner.method(::httpmock::Method::GET).path_matches(
+                    regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys$").unwrap(),
+                ),
             )
         }
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
         pub fn user(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys$", value);
+            let re =
+                regex::Regex::new(&format!("^/v1/orgs/self/users/{}/apikeys$", value.to_string()))
+                    .unwrap();
             Self(self.0.path_matches(re))
         }
     }
@@ -190,7 +192,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -198,7 +200,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -206,7 +208,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -214,7 +216,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -222,7 +224,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -230,7 +232,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -238,7 +240,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -246,7 +248,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -254,7 +256,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -262,7 +264,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -270,7 +272,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -278,7 +280,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -286,7 +288,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -294,7 +296,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -302,28 +304,34 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
     }
     pub struct GetApiKeyWhen(::httpmock::When);
     impl GetApiKeyWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
-            Self(
-                inner
-                    .method(::httpmock::Method::GET)
-                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
-            )
+            Self(inner.method(::httpmock::Method::GET).path_matches(
+                regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
+            ))
         }
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
         pub fn user(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys/.*$", value);
+            let re = regex::Regex::new(&format!(
+                "^/v1/orgs/self/users/{}/apikeys/.*$",
+                value.to_string()
+            ))
+            .unwrap();
             Self(self.0.path_matches(re))
         }
         pub fn name(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/.*/apikeys/{}$", value);
+            let re = regex::Regex::new(&format!(
+                "^/v1/orgs/self/users/.*/apikeys/{}$",
+                value.to_string()
+            ))
+            .unwrap();
             Self(self.0.path_matches(re))
         }
         pub fn reveal<T>(self, value: T) -> Self
@@ -350,7 +358,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -358,7 +366,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -366,7 +374,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -374,7 +382,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -382,7 +390,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -390,7 +398,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -398,7 +406,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -406,7 +414,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -414,7 +422,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -422,7 +430,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -430,7 +438,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -438,7 +446,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -446,7 +454,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -454,7 +462,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -462,32 +470,38 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
     }
     pub struct UpdateApiKeyWhen(::httpmock::When);
     impl UpdateApiKeyWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
-            Self(
-                inner
-                    .method(::httpmock::Method::POST)
-                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
-            )
+            Self(inner.method(::httpmock::Method::POST).path_matches(
+                regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
+            ))
         }
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
         pub fn user(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys/.*$", value);
+            let re = regex::Regex::new(&format!(
+                "^/v1/orgs/self/users/{}/apikeys/.*$",
+                value.to_string()
+            ))
+            .unwrap();
             Self(self.0.path_matches(re))
         }
         pub fn name(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/.*/apikeys/{}$", value);
+            let re = regex::Regex::new(&format!(
+                "^/v1/orgs/self/users/.*/apikeys/{}$",
+                value.to_string()
+            ))
+            .unwrap();
             Self(self.0.path_matches(re))
         }
         pub fn body(self, value: &types::UpdateApiKeyRequest) -> Self {
-            Self(self.0.json_body_obj(&crate::ExposeSecrets(value)))
+            Self(self.0.json_body_obj(value))
         }
     }
     pub struct UpdateApiKeyThen(::httpmock::Then);
@@ -503,7 +517,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -511,7 +525,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -519,7 +533,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -527,7 +541,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -535,7 +549,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -543,7 +557,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -551,7 +565,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -559,7 +573,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -567,7 +581,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn payload_too_large(self, value: &types::ErrorModel) -> Self {
@@ -575,7 +589,7 @@ pub mod operations {
                 self.0
                     .status(413u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -583,7 +597,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -591,7 +605,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -599,7 +613,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -607,7 +621,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -615,7 +629,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -623,28 +637,34 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
     }
     pub struct DeleteApiKeyWhen(::httpmock::When);
     impl DeleteApiKeyWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
-            Self(
-                inner
-                    .method(::httpmock::Method::DELETE)
-                    .path_matches("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$"),
-            )
+            Self(inner.method(::httpmock::Method::DELETE).path_matches(
+                regex::Regex::new("^/v1/orgs/self/users/[^/]*/apikeys/[^/]*$").unwrap(),
+            ))
         }
         pub fn into_inner(self) -> ::httpmock::When {
             self.0
         }
         pub fn user(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/{}/apikeys/.*$", value);
+            let re = regex::Regex::new(&format!(
+                "^/v1/orgs/self/users/{}/apikeys/.*$",
+                value.to_string()
+            ))
+            .unwrap();
             Self(self.0.path_matches(re))
         }
         pub fn name(self, value: &str) -> Self {
-            let re = crate::path::pattern("^/v1/orgs/self/users/.*/apikeys/{}$", value);
+            let re = regex::Regex::new(&format!(
+                "^/v1/orgs/self/users/.*/apikeys/{}$",
+                value.to_string()
+            ))
+            .unwrap();
             Self(self.0.path_matches(re))
         }
     }
@@ -661,7 +681,7 @@ pub mod operations {
                 self.0
                     .status(200u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_request(self, value: &types::ErrorModel) -> Self {
@@ -669,7 +689,7 @@ pub mod operations {
                 self.0
                     .status(400u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unauthorized(self, value: &types::ErrorModel) -> Self {
@@ -677,7 +697,7 @@ pub mod operations {
                 self.0
                     .status(401u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn forbidden(self, value: &types::ErrorModel) -> Self {
@@ -685,7 +705,7 @@ pub mod operations {
                 self.0
                     .status(403u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_found(self, value: &types::ErrorModel) -> Self {
@@ -693,7 +713,7 @@ pub mod operations {
                 self.0
                     .status(404u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn method_not_allowed(self, value: &types::ErrorModel) -> Self {
@@ -701,7 +721,7 @@ pub mod operations {
                 self.0
                     .status(405u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_acceptable(self, value: &types::ErrorModel) -> Self {
@@ -709,7 +729,7 @@ pub mod operations {
                 self.0
                     .status(406u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn request_timeout(self, value: &types::ErrorModel) -> Self {
@@ -717,7 +737,7 @@ pub mod operations {
                 self.0
                     .status(408u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn conflict(self, value: &types::ErrorModel) -> Self {
@@ -725,7 +745,7 @@ pub mod operations {
                 self.0
                     .status(409u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn unsupported_media_type(self, value: &types::ErrorModel) -> Self {
@@ -733,7 +753,7 @@ pub mod operations {
                 self.0
                     .status(415u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn too_many_requests(self, value: &types::ErrorModel) -> Self {
@@ -741,7 +761,7 @@ pub mod operations {
                 self.0
                     .status(429u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn internal_server_error(self, value: &types::ErrorModel) -> Self {
@@ -749,7 +769,7 @@ pub mod operations {
                 self.0
                     .status(500u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn not_implemented(self, value: &types::ErrorModel) -> Self {
@@ -757,7 +777,7 @@ pub mod operations {
                 self.0
                     .status(501u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn bad_gateway(self, value: &types::ErrorModel) -> Self {
@@ -765,7 +785,7 @@ pub mod operations {
                 self.0
                     .status(502u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
         pub fn service_unavailable(self, value: &types::ErrorModel) -> Self {
@@ -773,7 +793,7 @@ pub mod operations {
                 self.0
                     .status(503u16)
                     .header("content-type", "application/json")
-                    .json_body_obj(&crate::ExposeSecrets(value)),
+                    .json_body_obj(value),
             )
         }
     }

@@ -1,91 +1,79 @@
-//! The files of the crate use each other as `docs/architecture.md` says, and in no circle.
+//! The files of the crate use each other as `docs/architecture.md` lists them: only downwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-type Uses = BTreeMap<String, BTreeSet<String>>;
-
-fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The code of a file, without comments and tests.
-fn code(file: &str) -> String {
-    let text = read(file);
-    let code = text.split("#[cfg(test)]").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// What each file uses of the others: the modules after `crate::`.
-fn uses() -> Uses {
-    let lib = code("src/lib.rs");
-    let mut files = vec![("generated".to_owned(), code("src/generated/apikeys.rs"))];
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        match name.strip_suffix(".rs") {
-            Some("lib") | None => {}
-            Some(file) => files.push((file.to_owned(), code(&format!("src/{name}")))),
-        }
-    }
-    let modules: BTreeSet<_> = files.iter().map(|(file, _)| file.clone()).collect();
-    let mut uses = Uses::new();
-    for (file, code) in files {
-        let used = code.split("crate::").skip(1).filter_map(|rest| {
-            let end = rest.find(|char: char| !char.is_alphanumeric() && char != '_');
-            let name = &rest[..end.unwrap_or(rest.len())];
-            if modules.contains(name) {
-                return Some(name.to_owned());
+/// Returns the code of each file below `src`, without comments and tests. The keys are paths without
+/// an ending: `call/retry`, and `call` for `call/mod.rs`.
+fn files() -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut directories = vec![root().join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap();
+            if path.is_dir() {
+                directories.push(path);
+            } else if let Some(name) = name.strip_suffix(".rs").filter(|name| *name != "lib") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let code = lines.collect::<Vec<_>>().join("\n");
+                // The copy of the generated code belongs to the file that includes it.
+                let file = name.split("generated/").next().filter(|rest| !rest.is_empty());
+                let file = file.map_or("generated", |name| name.trim_end_matches("/mod"));
+                *files.entry(file.to_owned()).or_default() += &*code;
             }
-            // A type that the crate re-exports: `pub use module::{Type, …};`.
-            let shown = lib.split("pub use ").skip(1).find(|item| {
-                let item = item.split(';').next().unwrap_or_default();
-                item.split(|char: char| !char.is_alphanumeric()).any(|word| word == name)
-            });
-            shown?.split("::").next().map(str::to_owned)
-        });
-        uses.entry(file.clone()).or_default().extend(used.filter(|used| *used != file));
-    }
-    uses
-}
-
-/// The rows of the table of files: each file, and those that it uses.
-fn documented() -> Uses {
-    let text = read("docs/architecture.md");
-    let rows = text.lines().filter_map(|line| {
-        let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        let file = cells.get(1)?.strip_prefix('`')?.strip_suffix(".rs`")?;
-        let used = cells.get(3)?.split(", ").filter(|cell| !cell.is_empty() && *cell != "–");
-        Some((file.to_owned(), used.map(|it| it.trim_matches('`').to_owned()).collect()))
-    });
-    rows.collect()
-}
-
-#[test]
-fn the_files_use_each_other_as_documented() {
-    let (uses, documented) = (uses(), documented());
-    for (file, used) in &uses {
-        assert_eq!(
-            Some(used),
-            documented.get(file),
-            "{file}.rs: what it uses, what the table says"
-        );
-    }
-    let gone: Vec<_> = documented.keys().filter(|file| !uses.contains_key(*file)).collect();
-    assert!(gone.is_empty(), "the table has files that do not exist: {gone:?}");
-}
-
-#[test]
-fn no_files_use_each_other_in_a_circle() {
-    let mut uses = uses();
-    assert!(uses["call"].contains("generated"), "the test reads what the files use");
-    while !uses.is_empty() {
-        let ground: Vec<_> = uses.keys().filter(|file| uses[*file].is_empty()).cloned().collect();
-        assert!(!ground.is_empty(), "these files use each other in a circle: {uses:?}");
-        for file in ground {
-            uses.remove(&file);
-            uses.values_mut().for_each(|used| used.retain(|it| *it != file));
         }
     }
+    files
+}
+
+/// Returns the file that a path names, such as `call::retry::Next`.
+fn file_of<'a>(files: &'a BTreeMap<String, String>, path: &str) -> Option<&'a str> {
+    let end = path.find(|char: char| !char.is_alphanumeric() && !"_:".contains(char));
+    let names: Vec<_> = path[..end.unwrap_or(path.len())].split("::").collect();
+    let prefixes = (1..=names.len()).rev().map(|count| names[..count].join("/"));
+    prefixes.filter_map(|prefix| files.get_key_value(&prefix)).map(|(name, _)| &**name).next()
+}
+
+/// Returns the files that this one uses: by `crate::` paths, and a directory's modules by name.
+fn used<'a>(files: &'a BTreeMap<String, String>, file: &str, code: &str) -> Vec<&'a str> {
+    let paths = code.split("crate::").skip(1).map(str::to_owned);
+    let children = files.keys().filter_map(|other| other.strip_prefix(&format!("{file}/")));
+    let children = children.filter(|child| code.contains(&format!("{child}::")));
+    let paths = paths.chain(children.map(|child| format!("{file}::{child}")));
+    let used = paths.filter_map(|path| file_of(files, &path.replace('/', "::")));
+    used.filter(|used| *used != file).collect()
+}
+
+#[test]
+fn files_use_only_files_below_them() {
+    let files = files();
+    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let listed: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `src/")?.split_once(".rs` |"))
+        .map(|(file, _)| file.trim_end_matches("/mod"))
+        .collect();
+    let place = |file: &str| {
+        let place = listed.iter().position(|listed| *listed == file);
+        place.unwrap_or_else(|| panic!("docs/architecture.md does not list {file}"))
+    };
+    for listed in &listed {
+        assert!(files.contains_key(*listed), "docs/architecture.md lists {listed}");
+    }
+    let mut arrows = 0;
+    for (file, code) in &files {
+        for used in used(&files, file, code) {
+            assert!(place(file) < place(used), "{file} uses {used}, which is listed above it");
+            arrows += 1;
+        }
+    }
+    assert!(arrows > files.len(), "the test finds the uses");
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::script::{Script, Step};
-use crate::support::{OPERATIONS, call, client_for, success};
+use crate::support::{OPERATIONS, call, client_for, status_of, success};
 
 /// A client and its server, shared by all cases of a test.
 struct Stage {
@@ -180,7 +180,7 @@ proptest! {
             let response = Step::response(status, "", body.to_string());
             let (outcome, _) = outcome_of(response, async |client| call(client, id).await);
             if let Err(error) = outcome {
-                prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
+                prop_assert_eq!(status_of(&error), Some(status));
                 prop_assert!(!error.to_string().contains('\n'));
             } else {
                 prop_assert_eq!(status, 200);
@@ -192,7 +192,7 @@ proptest! {
     fn any_error_body_keeps_the_status(body: Vec<u8>, status in 400..=599_u16) {
         let response = Step::response(status, "", &body);
         let (outcome, _) = outcome_of(response, async |client| client.list_api_keys().await);
-        prop_assert_eq!(outcome.unwrap_err().status().map(|it| it.as_u16()), Some(status));
+        prop_assert_eq!(status_of(&outcome.unwrap_err()), Some(status));
     }
 
     #[test]
@@ -212,7 +212,7 @@ proptest! {
         let response = Step::response(status, "", json!(body).to_string());
         let (outcome, _) = outcome_of(response, async |client| client.list_api_keys().await);
         let error = outcome.unwrap_err();
-        prop_assert_eq!(error.status().map(|it| it.as_u16()), Some(status));
+        prop_assert_eq!(status_of(&error), Some(status));
         let details = error.details().unwrap();
         prop_assert_eq!(details.message.as_deref(), Some(message.as_str()));
         prop_assert_eq!(details.line, Some(line));

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use rockset_apikeys::{ApiKey, Error, KeyState};
 
 use crate::script::{Script, Step};
-use crate::support::client_for;
+use crate::support::{client_for, status_of};
 
 async fn get(headers: &str, body: impl AsRef<[u8]>) -> Result<ApiKey, Error> {
     let server = Script::play([Step::response(200, headers, body)]).await;
@@ -80,7 +80,7 @@ async fn a_success_with_an_invalid_body_is_an_error_with_its_cause() {
     ];
     for (name, body, cause) in rows {
         let error = get("content-type: application/json\r\n", body).await.expect_err(name);
-        assert_eq!(error.status().map(|it| it.as_u16()), Some(200), "{name}");
+        assert_eq!(status_of(&error), Some(200), "{name}");
         let page = if name == "HTML" { ": <html>" } else { "" };
         let text = format!("get_api_key \"n\": 200 OK, but the response body is invalid{page}");
         assert_eq!(error.to_string(), text, "{name}");

@@ -68,7 +68,7 @@ fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
         };
         let error = outcome.unwrap_err();
         assert!(error.is_invalid_input() && error.attempts() == 0, "{id}: {error:?}");
-        assert!(error.to_string().contains("no tokio runtime"), "{error}");
+        assert!(error.to_string().contains("not in a tokio runtime"), "{error}");
     }
     assert!(server.requests().is_empty());
 }

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use rockset_apikeys::generated::operations;
-use rockset_apikeys::{Client, Error, KeyState, RetryPolicy};
+use rockset_apikeys::{Client, Error, ErrorKind, KeyState, RetryPolicy, StatusCode};
 use serde_json::{Value, json};
 
 #[path = "support/contract.rs"]
@@ -38,6 +38,14 @@ pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
 pub fn success(id: &str) -> Value {
     let key = json!({ "name": "my-app", "key": "abcdef" });
     json!({ "data": if id == "list_api_keys" { json!([key]) } else { key } })
+}
+
+pub const UNAUTHORIZED: ErrorKind = ErrorKind::Response(StatusCode::UNAUTHORIZED);
+pub const FORBIDDEN: ErrorKind = ErrorKind::Response(StatusCode::FORBIDDEN);
+
+/// Returns the status of the last response.
+pub fn status_of(error: &Error) -> Option<u16> {
+    Some(error.report()?.status()?.as_u16())
 }
 
 /// Returns the server's message.

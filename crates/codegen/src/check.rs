@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use openapiv3::{Operation, Parameter, ReferenceOr, Response, Schema};
 use yaml_serde::{Value, from_value};
 
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+use crate::prepare::METHODS;
+
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
 /// Reads the contract and finds mistakes that would otherwise surface far from their cause: as a

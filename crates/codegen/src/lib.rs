@@ -1,16 +1,15 @@
-//! Turns the contract into Rust: reads and checks it, gives it to the generator with the settings
-//! below, and adds what the generator does not make.
+//! Generates Rust from the contract: reads and checks it, passes it to progenitor with the settings
+//! below, and adds open enums and the table of operations.
 //!
-//! `build.rs` and `cargo xtask regen` call it, so a build and the checked-in copy cannot differ. The
-//! modules: `check` reads and checks the contract, `prepare` simplifies it for
-//! the generator, `unsupported` rejects what the client cannot do, `open_enum` and `table` make
-//! enums and the table of operations, `edit` has the edits of the generated syntax tree.
+//! `build.rs` and `cargo xtask regen` call it, so a build and the checked-in copy cannot differ.
+//! Generated code is not edited. It runs with the client's own types in place of
+//! `progenitor_client`, and with the client's own `format!`: see `src/generated.rs` of the client.
 
 mod check;
-mod edit;
 pub mod names;
 mod open_enum;
 mod prepare;
+mod reduce;
 mod table;
 mod unsupported;
 
@@ -18,9 +17,10 @@ use std::panic;
 use std::path::Path;
 
 use openapiv3::OpenAPI;
-use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypePatch};
+use proc_macro2::TokenStream;
+use progenitor::{GenerationSettings, Generator, InterfaceStyle, TypePatch};
 use quote::quote;
-use syn::File;
+use yaml_serde::Value;
 
 use open_enum::OpenEnum;
 
@@ -47,52 +47,45 @@ pub fn code(contract: &Path) -> Result<Code, String> {
 fn generate(text: &str) -> Result<Code, String> {
     let mut document = check::read(text)?;
     prepare::prepare(&mut document, &OWN_TYPES)?;
-    let spec: OpenAPI = serde_path_to_error::deserialize(document)
-        .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
+    let spec = spec(document.clone())?;
     unsupported::check(&spec)?;
     let enums = OpenEnum::all(&spec)?;
     let table = table::code(&spec)?;
-    let settings = settings(&enums);
+    let settings = settings(&enums)?;
 
-    let client = without_panic(|| Generator::new(&settings).generate_tokens(&spec))?;
+    let reduced = self::spec(reduce::reduced(&document))?;
+    let client = client(settings.clone(), &reduced)?;
     let enums = enums.iter().map(OpenEnum::definition);
-    let mut client: File = syn::parse2(quote! {
+    let client = source(quote! {
         #client
 
         #table
 
-        /// The contract's enums. Each keeps values that the contract does not know.
+        /// The contract's enums. Each keeps unknown values.
         pub mod enums {
             #(#enums)*
         }
-    })
-    .map_err(invalid_rust)?;
-    edit::derive_schemas_with_feature(&mut client);
-    edit::borrow_texts(&mut client);
-    let urls = spec.operations().count();
-    edit::encode_path_segments(&mut client, table::path_segments(&spec) + urls)?;
-    edit::without_api_version(&mut client, urls)?;
-    edit::decode_without_quoting(&mut client, table::json_responses(&spec))?;
-
+    })?;
     let mock = without_panic(|| Generator::new(&settings).httpmock(&spec, "crate"))?;
-    let mut mock: File = syn::parse2(mock).map_err(invalid_rust)?;
-    edit::encode_mocked_segments(&mut mock, table::path_segments(&spec))?;
-    edit::expose_mocked_keys(&mut mock, table::json_bodies(&spec))?;
-    edit::use_own_mock_server(&mut mock, 1)?;
-
-    Ok(Code { client: source(client), mock: source(mock) })
+    // The crate's server rejects requests that no mock matches; httpmock's responds with 404.
+    let mock = source(mock)?.replace("::httpmock::MockServer", "MockServer");
+    Ok(Code { client, mock })
 }
 
-fn settings(enums: &[OpenEnum]) -> GenerationSettings {
+fn spec(document: Value) -> Result<OpenAPI, String> {
+    serde_path_to_error::deserialize(document)
+        .map_err(|error| format!("{}: {}", error.path(), error.inner()))
+}
+
+fn settings(enums: &[OpenEnum]) -> Result<GenerationSettings, String> {
     let mut settings = GenerationSettings::new();
     settings
         .with_interface(InterfaceStyle::Builder)
-        .with_hooks(HooksMode::Expected)
-        .with_inner_type(quote!(crate::hook::Hook))
-        .with_derive("schemars::JsonSchema")
-        .with_derive("PartialEq")
-        // A response may get another field; its type's constructor is in the crate.
-        .with_patch("ApiKey", TypePatch::default().with_attr("#[non_exhaustive]"));
+        .with_inner_type(quote!(crate::wire::Wire))
+        .with_derive("PartialEq");
+    let borrowed = format!("{{ type: string, format: {} }}", reduce::BORROWED);
+    let borrowed = yaml_serde::from_str(&borrowed).map_err(|error| error.to_string())?;
+    settings.with_conversion(borrowed, "::std::borrow::Cow<'a, str>", [].into_iter());
     for name in OWN_TYPES {
         settings.with_replacement(name, format!("crate::{name}"), [].into_iter());
     }
@@ -100,10 +93,28 @@ fn settings(enums: &[OpenEnum]) -> GenerationSettings {
         let path = format!("crate::generated::enums::{name}");
         settings.with_replacement(name, path, [].into_iter());
     }
-    settings
+    Ok(settings)
 }
 
-/// Makes an error of the generator's panics, which is how it reports what it cannot handle.
+/// Generates the client twice: the first time to learn the names of all types, nested and inline
+/// ones included, the second time with attributes on them.
+fn client(mut settings: GenerationSettings, spec: &OpenAPI) -> Result<TokenStream, String> {
+    let mut generator = Generator::new(&settings);
+    without_panic(|| generator.generate_tokens(spec))?;
+    for generated in generator.get_type_space().iter_types() {
+        let name = generated.name();
+        let mut patch = TypePatch::default();
+        patch.with_attr(r#"#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]"#);
+        if name == "ApiKey" {
+            // A response may gain a field.
+            patch.with_attr("#[non_exhaustive]");
+        }
+        settings.with_patch(name, &patch);
+    }
+    without_panic(|| Generator::new(&settings).generate_tokens(spec))
+}
+
+/// Turns the generator's panics into errors: it panics on some unsupported contracts.
 fn without_panic<T, E: ToString>(generate: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
@@ -114,16 +125,36 @@ fn without_panic<T, E: ToString>(generate: impl FnOnce() -> Result<T, E>) -> Res
             .downcast::<String>()
             .map(|text| *text)
             .or_else(|cause| cause.downcast::<&str>().map(|text| text.to_string()));
-        format!("the generator cannot handle it: {}", cause.unwrap_or_default())
+        format!("the generator does not support it: {}", cause.unwrap_or_default())
     })?;
     outcome.map_err(|error| error.to_string())
 }
 
-fn invalid_rust(error: syn::Error) -> String {
-    format!("the generator wrote invalid Rust: {error}")
-}
-
-fn source(mut file: File) -> String {
-    edit::one_doc_line_each(&mut file);
-    prettyplease::unparse(&file)
+/// Prints code, with one line comment per line of documentation: rustfmt would indent the block
+/// comments of the printer, and rustdoc would then show them as code.
+fn source(code: TokenStream) -> Result<String, String> {
+    let file =
+        syn::parse2(code).map_err(|error| format!("the generated code is invalid: {error}"))?;
+    let mut source = String::new();
+    let mut block = None;
+    for line in prettyplease::unparse(&file).lines() {
+        let text = line.trim_start();
+        let starts = [("/**", "///"), ("/*!", "//!"), ("///", "///"), ("//!", "//!")];
+        let start = starts.into_iter().find(|(start, _)| text.starts_with(start));
+        let (comment, text) = match (block, start) {
+            (Some(comment), _) => (comment, line),
+            (None, Some((start, comment))) => (comment, &text[start.len()..]),
+            (None, None) => {
+                source.extend([line, "\n"]);
+                continue;
+            }
+        };
+        let is_block = block.is_some() || start.is_some_and(|(start, _)| start.starts_with("/*"));
+        let end = text.strip_suffix("*/").filter(|_| is_block);
+        block = (is_block && end.is_none()).then_some(comment);
+        let text = end.unwrap_or(text);
+        let space = if text.is_empty() || text.starts_with(' ') { "" } else { " " };
+        source.extend([comment, space, text, "\n"]);
+    }
+    Ok(source)
 }

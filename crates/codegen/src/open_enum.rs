@@ -81,8 +81,9 @@ impl OpenEnum {
             #[doc = #description]
             #[derive(
                 Clone, Debug, PartialEq, Eq, Hash,
-                ::serde::Deserialize, ::serde::Serialize, schemars::JsonSchema,
+                ::serde::Deserialize, ::serde::Serialize,
             )]
+            #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
             #[non_exhaustive]
             pub enum #name {
                 #(

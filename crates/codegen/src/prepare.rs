@@ -9,6 +9,10 @@ use crate::names::pascal_case;
 /// values harder to pass.
 const TEXT_LIMITS: [&str; 3] = ["pattern", "minLength", "maxLength"];
 
+/// The keys of a path item that are operations.
+pub const METHODS: [&str; 8] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
 /// Where a schema stands in the contract, for errors about one that was moved.
 pub const PLACE: &str = "x-place";
 
@@ -92,7 +96,7 @@ impl Enums {
     }
 
     fn below(&mut self, node: &mut Value, name: &str, place: &str) {
-        if !is_text(node) || node.get("enum").is_none() {
+        if !is_string(node) || node.get("enum").is_none() {
             return self.in_node(node, name, place);
         }
         let reference = format!("#/components/schemas/{name}");
@@ -119,7 +123,7 @@ fn entries(node: Option<&mut Value>) -> impl Iterator<Item = (String, &mut Value
 fn inline_texts(document: &mut Value, own_types: &[&str]) {
     let Some(schemas) = schemas(document) else { return };
     let is_plain = |name: &str, node: &Value| {
-        is_text(node) && node.get("enum").is_none() && !own_types.contains(&name)
+        is_string(node) && node.get("enum").is_none() && !own_types.contains(&name)
     };
     let texts: Vec<String> = schemas
         .iter()
@@ -162,7 +166,7 @@ fn schemas(document: &mut Value) -> Option<&mut Mapping> {
     document.get_mut("components")?.get_mut("schemas")?.as_mapping_mut()
 }
 
-fn is_text(node: &Value) -> bool {
+pub fn is_string(node: &Value) -> bool {
     node.get("type").and_then(Value::as_str) == Some("string")
 }
 

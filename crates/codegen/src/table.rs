@@ -23,7 +23,7 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
         let id = operation.operation_id.as_deref().unwrap_or_default();
         let name = format_ident!("{}", shouting_case(id));
         let kind = format_ident!("{}", kind(method, operation, &place)?);
-        let success = success(&operation.responses, &place)?;
+        check_success(&operation.responses, &place)?;
         let http_method = format_ident!("{}", method.to_uppercase());
         let doc = format!("`{} {path}`", method.to_uppercase());
         rows.push(quote! {
@@ -33,7 +33,6 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
                 method: ::reqwest::Method::#http_method,
                 path: #path,
                 kind: OperationKind::#kind,
-                success: #success,
             };
         });
         names.push(name);
@@ -52,7 +51,7 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
     Ok(quote! {
         /// The contract's operations.
         pub mod operations {
-            use crate::operation::{Operation, OperationKind};
+            use crate::wire::runtime::{Operation, OperationKind};
 
             #(#rows)*
 
@@ -72,25 +71,6 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
         /// The body of an error response.
         pub(crate) type ErrorBody = types::#error_model;
     })
-}
-
-/// How many segments the client encodes: the path parameters of all operations.
-pub fn path_segments(spec: &OpenAPI) -> usize {
-    spec.operations().map(|(path, ..)| path.matches('{').count()).sum()
-}
-
-/// How many bodies the client decodes: the documented responses with one, of all operations.
-pub fn json_responses(spec: &OpenAPI) -> usize {
-    let responses = spec.operations().flat_map(|(.., it)| it.responses.responses.values());
-    let responses = responses.filter_map(|response| resolved(spec, response));
-    responses.filter(|response| response.content.contains_key("application/json")).count()
-}
-
-/// How many bodies mocks have: those of requests, and of documented responses.
-pub fn json_bodies(spec: &OpenAPI) -> usize {
-    let requests = spec.operations().filter_map(|(.., it)| it.request_body.as_ref()?.as_item());
-    let requests = requests.filter(|request| request.content.contains_key("application/json"));
-    requests.count() + json_responses(spec)
 }
 
 /// What the operation does to state. Only the contract can say that of a POST.
@@ -115,8 +95,8 @@ fn kind(method: &str, operation: &Operation, place: &str) -> Result<&'static str
     }
 }
 
-/// The one status of a success. A body that cannot be decoded came with it.
-fn success(responses: &Responses, place: &str) -> Result<u16, String> {
+/// Rejects operations without exactly one status of a success.
+fn check_success(responses: &Responses, place: &str) -> Result<(), String> {
     let statuses = responses.responses.keys();
     let successes: Vec<_> = statuses
         .filter_map(|status| match status {
@@ -125,7 +105,7 @@ fn success(responses: &Responses, place: &str) -> Result<u16, String> {
         })
         .collect();
     match successes[..] {
-        [success] => Ok(success),
+        [_] => Ok(()),
         _ => Err(format!(
             "{place}.responses: has the success statuses {successes:?}; the client needs exactly \
              one"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, SET_COOKIE};
 
-use crate::redaction;
+use crate::wire::redaction;
 
 /// The response header that names the request in the server's log.
 const TRACE_ID: &str = "x-trace-id";
@@ -47,17 +47,12 @@ impl CallReport {
     pub(crate) fn new(
         attempts: u32,
         elapsed: Duration,
-        response: Option<(StatusCode, &HeaderMap)>,
+        response: Option<(StatusCode, Option<&HeaderMap>)>,
         key: Option<&str>,
     ) -> Self {
-        let mut headers = HeaderMap::new();
-        for (name, value) in response.iter().flat_map(|(_, headers)| headers.iter()) {
-            // A server may echo what it got.
-            let is_safe = |text| redaction::text(text, key) == text;
-            if *name != SET_COOKIE && value.to_str().is_ok_and(is_safe) {
-                headers.append(name, value.clone());
-            }
-        }
+        let headers = response.and_then(|(_, headers)| headers);
+        let mut headers = headers.map_or_else(HeaderMap::new, |it| redaction::headers(it, key));
+        headers.remove(SET_COOKIE);
         let trace_id = trace_id(&headers).map(str::to_owned);
         Self { status: response.map(|(status, _)| status), headers, trace_id, attempts, elapsed }
     }

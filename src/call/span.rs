@@ -6,13 +6,14 @@ use reqwest::{StatusCode, Url};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::error::Failure;
-use crate::operation::Operation;
-use crate::report;
+use crate::call::report;
+use crate::generated::{Error as Failure, ErrorBody};
+use crate::wire::runtime::Operation;
 
 /// Creates the span of a call.
 pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
     tracing::info_span!(
+        target: "rockset_apikeys",
         "rockset_apikeys",
         otel.name = %format_args!("{} {}", operation.method(), operation.path()),
         otel.kind = "client",
@@ -40,7 +41,7 @@ pub(crate) fn succeeded(span: &Span, status: StatusCode, headers: &HeaderMap, at
 }
 
 /// Completes the span of a call that failed.
-pub(crate) fn failed(span: &Span, failure: &Failure, attempts: u32) {
+pub(crate) fn failed(span: &Span, failure: &Failure<ErrorBody>, attempts: u32) {
     let status = failure.status();
     if let Some(status) = status {
         span.record("http.response.status_code", status.as_u16());
@@ -48,19 +49,21 @@ pub(crate) fn failed(span: &Span, failure: &Failure, attempts: u32) {
     record_trace_id(span, failure.details().and_then(|details| details.trace_id.as_deref()));
     record_attempts(span, attempts);
     let kind = match failure {
-        Failure::Connect { .. } => "connect",
-        Failure::Timeout(_) => "timeout",
-        Failure::Connection(_) | Failure::CutOff { .. } => "connection",
-        Failure::Body { .. } => "body",
-        Failure::Response { status, .. } => status.as_str(),
+        Failure::InvalidRequest(_) | Failure::NotSent(..) => "invalid_input",
+        Failure::Connect(..) => "connect",
+        Failure::Timeout(..) => "timeout",
+        Failure::Connection(..) => "connection",
+        Failure::Decode { .. } => "decode",
+        Failure::UnexpectedResponse(response) => response.status.as_str(),
+        Failure::ErrorResponse(response) => response.status.as_str(),
     };
     span.record("error.type", kind);
     span.record("otel.status_code", "ERROR");
 }
 
 /// Completes the span of a call that was rejected before sending.
-pub(crate) fn rejected(span: &Span) {
-    span.record("error.type", "rejected");
+pub(crate) fn invalid_input(span: &Span) {
+    span.record("error.type", "invalid_input");
     span.record("otel.status_code", "ERROR");
 }
 

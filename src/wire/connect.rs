@@ -6,7 +6,7 @@ use std::{fmt, io, iter};
 
 /// Why no connection was made.
 #[derive(Clone, Copy)]
-pub(crate) enum Reason {
+pub enum Reason {
     UnknownHost,
     Refused,
     TimedOut,
@@ -84,7 +84,7 @@ impl fmt::Display for Reason {
             }
             #[cfg(feature = "rustls-no-provider")]
             Self::Issuer => {
-                ": the issuer of its certificate is not trusted (add it with `root_certificate`)"
+                ": the issuer of its certificate is not trusted (add it with `reqwest_builder`)"
             }
             #[cfg(feature = "rustls-no-provider")]
             Self::HostName => ": its certificate is for another host (check the name)",

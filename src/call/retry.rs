@@ -1,7 +1,6 @@
 //! Decides whether a failed attempt is retried, and after what wait. It sends nothing and waits for
 //! nothing; `call` carries its decisions out.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use crate::operation::OperationKind;
+use crate::wire::runtime::{Error as Failure, OperationKind};
 
 /// When failed requests are retried.
 ///
@@ -53,15 +52,17 @@ use crate::operation::OperationKind;
 ///
 /// # The retry budget
 ///
-/// A client and its clones share a [`RetryBudget`], so that retries do not make an outage worse. If
-/// it is used up, a call fails at once, and its error says so.
+/// A client and its clones share a budget of 10 retries, so that retries do not make an outage
+/// worse. Each success refills 0.1 of a retry, or a whole one if it came after a retry, and time
+/// refills one per minute. While the budget is used up, failed attempts are not retried, and the
+/// error message tells so. In a simulation of 1,000 clients that each make a call per second,
+/// retries during a minute of outage cause 1.17 times the requests without retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct RetryPolicy {
     attempts: u32,
     first: Duration,
     longest: Duration,
-    jitter: bool,
 }
 
 impl RetryPolicy {
@@ -87,15 +88,6 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets whether each wait is random between 0 and its bound; defaults to true.
-    ///
-    /// Clients that failed together then do not return together. Without jitter a wait is as long
-    /// as its bound.
-    pub fn jitter(mut self, jitter: bool) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
     /// The bounds of the waits, one for each retry.
     fn bounds(&self) -> ExponentialBackoff {
         ExponentialBuilder::new()
@@ -109,12 +101,7 @@ impl RetryPolicy {
 impl Default for RetryPolicy {
     /// 4 attempts, with waits of up to 200, 400 and 800 milliseconds between them.
     fn default() -> Self {
-        Self {
-            attempts: 4,
-            first: Duration::from_millis(200),
-            longest: Duration::from_secs(10),
-            jitter: true,
-        }
+        Self { attempts: 4, first: Duration::from_millis(200), longest: Duration::from_secs(10) }
     }
 }
 
@@ -122,95 +109,50 @@ impl Default for RetryPolicy {
 /// the last attempt says more than a timeout.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
 
-/// How an attempt failed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
-    /// No connection was made, so nothing was sent. A certificate that is not trusted, or a proxy
-    /// that wants a password, is no better the next time.
-    NotConnected { is_permanent: bool },
-    /// The connection failed or the time ran out before the whole response was there.
-    NoResponse { timeout: bool },
-    /// A whole response that is not a usable success, and the wait that it asks for.
-    Response { status: StatusCode, retry_after: Option<Duration> },
-}
-
-impl Outcome {
-    /// Whether a later attempt may succeed.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::NotConnected { is_permanent } => !is_permanent,
-            Self::NoResponse { .. } => true,
-            Self::Response { status, .. } => {
-                matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
-            }
-        }
-    }
-
-    /// Whether an attempt of this kind that ended so may have changed something.
-    pub(crate) fn is_ambiguous(&self, kind: OperationKind) -> bool {
-        kind != OperationKind::Read && self.may_be_applied()
-    }
-
-    /// Whether the server may have done what the request asked for.
-    fn may_be_applied(&self) -> bool {
-        match self {
-            Self::NotConnected { .. } => false,
-            Self::NoResponse { .. } => true,
-            Self::Response { status, retry_after } => match *status {
-                StatusCode::REQUEST_TIMEOUT => true,
-                StatusCode::SERVICE_UNAVAILABLE => retry_after.is_none(),
-                StatusCode::NOT_IMPLEMENTED => false,
-                status => status.is_success() || status.is_server_error(),
-            },
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Response { retry_after, .. } => *retry_after,
-            _ => None,
+/// Returns whether a later attempt may succeed.
+pub(crate) fn is_transient<M>(failure: &Failure<M>) -> bool {
+    match failure {
+        Failure::InvalidRequest(_) | Failure::NotSent(..) => false,
+        Failure::Connect(_, reason, _) => !reason.is_permanent(),
+        Failure::Timeout(..) | Failure::Connection(..) => true,
+        Failure::Decode { .. } | Failure::UnexpectedResponse(_) => false,
+        Failure::ErrorResponse(response) => {
+            matches!(response.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
         }
     }
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotConnected { .. } => f.write_str("no connection was made"),
-            Self::NoResponse { timeout: true } => f.write_str("no complete response in time"),
-            Self::NoResponse { timeout: false } => f.write_str("the connection failed"),
-            Self::Response { status, .. } => write!(f, "{status}"),
-        }
+/// Returns whether a failed attempt may have changed something.
+pub(crate) fn is_ambiguous<M>(
+    kind: OperationKind,
+    failure: &Failure<M>,
+    retry_after: Option<Duration>,
+) -> bool {
+    kind != OperationKind::Read && may_be_applied(failure, retry_after)
+}
+
+/// Returns whether the server may have done what the request asked for.
+fn may_be_applied<M>(failure: &Failure<M>, retry_after: Option<Duration>) -> bool {
+    match failure {
+        Failure::InvalidRequest(_) | Failure::NotSent(..) | Failure::Connect(..) => false,
+        Failure::Timeout(..) | Failure::Connection(..) => true,
+        Failure::Decode { .. } | Failure::UnexpectedResponse(_) => true,
+        Failure::ErrorResponse(response) => match response.status {
+            StatusCode::REQUEST_TIMEOUT => true,
+            StatusCode::SERVICE_UNAVAILABLE => retry_after.is_none(),
+            StatusCode::NOT_IMPLEMENTED => false,
+            status => status.is_server_error(),
+        },
     }
 }
 
-/// How many retries clients may make while calls fail.
+/// The number of retries that a client and its clones may make while calls fail.
 ///
-/// The default allows 10 retries in a row of failures. Each success refills 0.1 of a retry, or a
-/// whole one if it came after a retry; so does time, one retry a minute. Errors refill nothing. So
+/// The default permits 10 retries in a row of failures. Each success refills 0.1 of a retry, or a
+/// whole one if it came after a retry; time refills one retry a minute. Errors refill nothing. So
 /// clients keep retrying while most calls succeed, and stop while all fail.
-///
-/// In a simulation of 1,000 clients that each make a call per second, retries during a minute of
-/// outage bring the server 1.17 times the requests it would have had without them, and the first
-/// call after the outage succeeds.
-///
-/// Clones share what is left: give the same budget to several clients of one server.
-///
-/// ```
-/// use std::time::Duration;
-/// use rockset_apikeys::{Client, RetryBudget};
-///
-/// let budget = RetryBudget::new(20, Duration::from_secs(30));
-/// let client = |key: &str| {
-///     let builder = Client::builder().api_server("127.0.0.1:8080").api_key(key);
-///     builder.retry_budget(budget.clone()).build()
-/// };
-/// let clients = [client("aB3dE5fG7h")?, client("kL9mN1oP3q")?];
-/// # let _ = clients;
-/// # Ok::<(), rockset_apikeys::Error>(())
-/// ```
 #[derive(Clone, Debug)]
-pub struct RetryBudget(Arc<Budget>);
+pub(crate) struct RetryBudget(Arc<Budget>);
 
 /// What is used up is counted as the time that refills it. While it is in the past, nothing is.
 #[derive(Debug)]
@@ -227,7 +169,7 @@ impl RetryBudget {
     /// Creates a budget of this many retries, of which time refills one per period.
     ///
     /// With 0 retries, nothing is retried. Otherwise, a period of zero permits every retry.
-    pub fn new(retries: u32, period: Duration) -> Self {
+    fn new(retries: u32, period: Duration) -> Self {
         // Sums of periods do not overflow.
         let longest = u64::MAX / 4 / u64::from(retries.max(1));
         let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).min(longest);
@@ -320,26 +262,31 @@ impl<'a> Retries<'a> {
         self.attempts += 1;
     }
 
-    /// Counts a failed attempt; `left` is the rest of the call's time.
-    pub(crate) fn failed(&mut self, outcome: &Outcome, left: Duration) -> Next {
+    /// Counts a failed attempt. `left` is the rest of the call's time.
+    pub(crate) fn failed<M>(
+        &mut self,
+        failure: &Failure<M>,
+        retry_after: Option<Duration>,
+        left: Duration,
+    ) -> Next {
         self.attempts += 1;
-        self.is_ambiguous |= outcome.is_ambiguous(self.kind);
-        if let Outcome::Response { status, .. } = outcome {
-            // What a create conflicts with may be its own earlier attempt.
-            let conflicts = self.kind == OperationKind::Create && *status == StatusCode::CONFLICT;
-            self.is_ambiguous |= conflicts && self.was_unavailable;
-            self.was_unavailable |= *status == StatusCode::SERVICE_UNAVAILABLE;
-        }
+        self.is_ambiguous |= is_ambiguous(self.kind, failure, retry_after);
+        // A create may conflict with its own earlier attempt.
+        let conflicts = failure.status() == Some(StatusCode::CONFLICT);
+        self.is_ambiguous |=
+            conflicts && self.kind == OperationKind::Create && self.was_unavailable;
+        self.was_unavailable |= failure.status() == Some(StatusCode::SERVICE_UNAVAILABLE);
         let is_unsafe = self.is_ambiguous && self.kind == OperationKind::Create;
-        if is_unsafe || !outcome.is_transient() {
+        if is_unsafe || !is_transient(failure) {
             return Next::Fail;
         }
         let Some(bound) = self.bounds.get_or_insert_with(|| self.policy.bounds()).next() else {
             return Next::Fail;
         };
-        let share = if self.policy.jitter { fastrand::f64() } else { 1.0 };
-        let pause = Duration::try_from_secs_f64(bound.as_secs_f64() * share).unwrap_or(bound);
-        let wait = outcome.retry_after().unwrap_or_default().saturating_add(pause);
+        // Clients that failed together do not return together.
+        let pause = bound.as_secs_f64() * fastrand::f64();
+        let pause = Duration::try_from_secs_f64(pause).unwrap_or(bound);
+        let wait = retry_after.unwrap_or_default().saturating_add(pause);
         if wait.saturating_add(SHORTEST_ATTEMPT) >= left {
             Next::Fail
         } else if self.budget.take() {
@@ -368,9 +315,15 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
+    use reqwest::header::HeaderMap;
     use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
     use super::*;
+    use crate::wire::runtime::ResponseValue;
+
+    fn response(status: StatusCode) -> Failure<()> {
+        Failure::ErrorResponse(ResponseValue::new((), status, HeaderMap::new()))
+    }
 
     const CLIENTS: u64 = 1_000;
     const OUTAGE: std::ops::Range<u64> = 10_000..70_000;
@@ -389,17 +342,14 @@ mod tests {
     impl Log {
         /// The server fails completely during the outage. Before and after it, it has the capacity
         /// for one and a half times the requests of clients that never retry.
-        fn failure(&self, now: u64) -> Option<Outcome> {
+        fn failure(&self, now: u64) -> Option<Failure<()>> {
             let (second, requests) = self.second.get();
             let requests = if second == now / 1_000 { requests + 1 } else { 1 };
             self.second.set((now / 1_000, requests));
             let down = OUTAGE.contains(&now);
             self.requests_in_outage.update(|count| count + u32::from(down));
             let overloaded = requests > CLIENTS * 3 / 2;
-            (down || overloaded).then_some(Outcome::Response {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                retry_after: None,
-            })
+            (down || overloaded).then(|| response(StatusCode::SERVICE_UNAVAILABLE))
         }
     }
 
@@ -424,11 +374,11 @@ mod tests {
                     }
                     let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
                     loop {
-                        let Some(outcome) = log.failure(now()) else {
+                        let Some(failure) = log.failure(now()) else {
                             retries.succeeded();
                             break;
                         };
-                        match retries.failed(&outcome, Duration::from_secs(60)) {
+                        match retries.failed(&failure, None, Duration::from_secs(60)) {
                             Next::RetryAfter(wait) => sleep(wait).await,
                             _ => break log.last_failure.set(now()),
                         }
@@ -447,15 +397,15 @@ mod tests {
         let waits = |policy: &RetryPolicy| -> Vec<Duration> {
             let budget = RetryBudget::default();
             let mut retries = Retries::new(policy, &budget, OperationKind::Read);
-            let outcome = Outcome::NotConnected { is_permanent: false };
-            let next = || match retries.failed(&outcome, Duration::MAX) {
+            let failure = response(StatusCode::BAD_GATEWAY);
+            let next = || match retries.failed(&failure, None, Duration::MAX) {
                 Next::RetryAfter(wait) => Some(wait),
                 _ => None,
             };
             std::iter::from_fn(next).collect()
         };
         let bounds = [ms(125), ms(250), ms(500), ms(500), ms(500)];
-        assert_eq!(waits(&policy.clone().jitter(false)), bounds);
+        assert_eq!(policy.bounds().collect::<Vec<_>>(), bounds);
 
         let mut sums = [Duration::ZERO; 5];
         for _ in 0..1_000 {
@@ -473,7 +423,7 @@ mod tests {
     #[test]
     fn no_retry_starts_without_time_to_end_before_the_deadline() {
         let wait = Duration::from_millis(100);
-        let policy = RetryPolicy::default().backoff(wait, wait).jitter(false);
+        let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
         let enough = wait + SHORTEST_ATTEMPT;
         let more = enough + Duration::from_nanos(1);
         for (left, expected) in
@@ -481,8 +431,8 @@ mod tests {
         {
             let budget = RetryBudget::default();
             let mut retries = Retries::new(&policy, &budget, OperationKind::Read);
-            let outcome = Outcome::NotConnected { is_permanent: false };
-            assert_eq!(retries.failed(&outcome, left), expected, "{left:?}");
+            let failure = response(StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(retries.failed(&failure, Some(wait), left), expected, "{left:?}");
         }
     }
 
@@ -511,8 +461,7 @@ mod tests {
 
         let status = StatusCode::UNAUTHORIZED;
         for _ in 0..100 {
-            let outcome = Outcome::Response { status, retry_after: None };
-            assert_eq!(retries().failed(&outcome, Duration::MAX), Next::Fail);
+            assert_eq!(retries().failed(&response(status), None, Duration::MAX), Next::Fail);
         }
         assert_eq!(left(&budget), 0);
 

@@ -1,0 +1,60 @@
+//! Reduces the contract to what the client's code depends on, so that the generator's output is
+//! small and borrows strings. The table, the checks and the mocks use the whole contract.
+
+use yaml_serde::{Mapping, Value};
+
+use crate::prepare::{METHODS, is_string};
+
+/// The format of plain string parameters, which requests borrow.
+pub const BORROWED: &str = "borrowed";
+
+/// Returns the contract with one error response per operation, and with string parameters that are
+/// borrowed.
+///
+/// One error response is enough: every one has the contract's error model, and the client decodes
+/// them before the generated code sees them.
+pub fn reduced(document: &Value) -> Value {
+    let mut reduced = document.clone();
+    let shared = reduced.get_mut("components").and_then(|it| it.get_mut("parameters"));
+    values(shared).for_each(borrow);
+    for item in values(reduced.get_mut("paths")) {
+        borrow_all(item);
+        for method in METHODS {
+            let Some(operation) = item.get_mut(method) else { continue };
+            borrow_all(operation);
+            if let Some(Value::Mapping(responses)) = operation.get_mut("responses") {
+                merge_errors(responses);
+            }
+        }
+    }
+    reduced
+}
+
+fn borrow_all(node: &mut Value) {
+    let parameters = node.get_mut("parameters").and_then(Value::as_sequence_mut);
+    parameters.into_iter().flatten().for_each(borrow);
+}
+
+fn borrow(parameter: &mut Value) {
+    if let Some(schema) = parameter.get_mut("schema")
+        && is_string(schema)
+        && schema.get("enum").is_none()
+        && schema.get("format").is_none()
+        && let Some(schema) = schema.as_mapping_mut()
+    {
+        schema.insert("format".into(), BORROWED.into());
+    }
+}
+
+/// Keeps the successes, and the first of the other responses as that of any error status.
+fn merge_errors(responses: &mut Mapping) {
+    let is_success = |status: &Value| status.as_str().is_some_and(|it| it.starts_with('2'));
+    let error = responses.iter().find(|(status, _)| !is_success(status));
+    let error = error.map(|(_, response)| response.clone());
+    responses.retain(|status, _| is_success(status));
+    responses.extend(error.map(|response| ("4XX".into(), response)));
+}
+
+fn values(node: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
+    node.and_then(Value::as_mapping_mut).into_iter().flatten().map(|(_, value)| value)
+}

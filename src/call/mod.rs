@@ -1,0 +1,268 @@
+//! One call: its attempts, until one settles it or its time ends; its span; and the error that it
+//! ends in. `wire` sends requests, and `retry` decides what is retried.
+
+pub(crate) mod report;
+pub(crate) mod retry;
+mod span;
+
+use std::fmt::Display;
+use std::panic;
+use std::pin::pin;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::{Instrument, Span};
+
+use crate::credentials::Credentials;
+use crate::error::{Error, Failed};
+use crate::generated::{Error as Failure, ErrorBody, ResponseValue};
+use crate::wire::redaction;
+use crate::wire::runtime::Operation;
+use report::CallReport;
+use retry::{Next, Retries, RetryBudget, RetryPolicy};
+use span::Unfinished;
+
+/// The maximum time of a call, 30 years. The clock cannot add much more.
+const MAX_TIME: Duration = Duration::from_secs(946_080_000);
+
+/// The settings that all calls of a client share.
+#[derive(Clone)]
+pub(crate) struct Defaults {
+    pub(crate) server: Url,
+    pub(crate) credentials: Credentials,
+    pub(crate) timeout: Duration,
+    pub(crate) retry_policy: RetryPolicy,
+    pub(crate) retry_budget: RetryBudget,
+}
+
+/// The settings of one call, which override the client's.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry_policy: Option<RetryPolicy>,
+    pub(crate) headers: HeaderMap,
+    /// Why an argument or a setting of the call is invalid.
+    pub(crate) invalid: Option<String>,
+}
+
+/// The key that a call is about and its owner, for the error message.
+#[derive(Clone, Copy, Default)]
+pub struct Subject<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
+}
+
+/// A success, and the effort it took.
+pub struct Sent<T> {
+    pub(crate) response: Box<ResponseValue<T>>,
+    attempts: u32,
+    start: Instant,
+}
+
+impl<T> Sent<T> {
+    pub(crate) fn report(&self, defaults: &Defaults) -> CallReport {
+        let response = (self.response.status, Some(&self.response.headers));
+        report(defaults, self.attempts, self.start.elapsed(), Some(response))
+    }
+}
+
+fn report(
+    defaults: &Defaults,
+    attempts: u32,
+    elapsed: Duration,
+    response: Option<(StatusCode, Option<&HeaderMap>)>,
+) -> CallReport {
+    let authorization = defaults.credentials.authorization().current();
+    let key = authorization.as_ref().and_then(redaction::key);
+    CallReport::new(attempts, elapsed, response, key)
+}
+
+/// The outcome of one attempt.
+pub(crate) type Attempt<T> = Result<ResponseValue<T>, Failure<ErrorBody>>;
+
+/// Makes a call. `send` creates and sends the generated request, once per attempt.
+pub(crate) async fn run<T, F>(
+    defaults: &Defaults,
+    operation: &'static Operation,
+    subject: Subject<'_>,
+    options: &Options,
+    send: impl Fn() -> F,
+) -> Result<Sent<T>, Error>
+where
+    F: Future<Output = Attempt<T>>,
+{
+    let (start, time) = (Instant::now(), options.timeout.unwrap_or(defaults.timeout));
+    if let Some(reason) = obstacle(options, start, time) {
+        return Err(Error::not_sent(operation, reason));
+    }
+    let running = Running {
+        defaults,
+        operation,
+        subject,
+        policy: options.retry_policy.as_ref().unwrap_or(&defaults.retry_policy),
+        span: span::of_call(operation, &defaults.server),
+        start,
+        deadline: start + time.min(MAX_TIME),
+    };
+    let unfinished = Unfinished::new(&running.span);
+    let outcome = pin!(running.attempts(&send)).instrument(running.span.clone()).await;
+    unfinished.finished();
+    if outcome.as_ref().is_err_and(Error::is_invalid_input) {
+        span::invalid_input(&running.span);
+    }
+    outcome
+}
+
+/// Returns why a call cannot be made.
+fn obstacle(options: &Options, start: Instant, time: Duration) -> Option<&str> {
+    Some(if let Some(reason) = &options.invalid {
+        reason
+    } else if time.is_zero() {
+        "the timeout is zero"
+    } else if Handle::try_current().is_err() {
+        "not in a tokio runtime; await the call inside one, or enable the `blocking` feature"
+    // Panics in a runtime without timers, as documented; there is no other way to ask.
+    } else if panic::catch_unwind(|| drop(sleep_until(start))).is_err() {
+        "the tokio runtime has no timers; build it with `enable_all`"
+    } else {
+        return None;
+    })
+}
+
+/// A call in progress.
+struct Running<'a> {
+    defaults: &'a Defaults,
+    operation: &'static Operation,
+    subject: Subject<'a>,
+    policy: &'a RetryPolicy,
+    span: Span,
+    start: Instant,
+    deadline: Instant,
+}
+
+impl Running<'_> {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    async fn attempts<T, F>(&self, send: &impl Fn() -> F) -> Result<Sent<T>, Error>
+    where
+        F: Future<Output = Attempt<T>>,
+    {
+        let Defaults { credentials, retry_budget, .. } = self.defaults;
+        let mut retries = Retries::new(self.policy, retry_budget, self.operation.kind());
+        let mut previous = None;
+        let mut has_new_key = false;
+        if credentials.can_change() {
+            credentials.refresh(|| self.left()).await?;
+        }
+        loop {
+            // The HTTP client has the attempt timeout. Two small boxes cost less than one.
+            let sending = boxed(Box::pin(send()));
+            let failure = match timeout_at(self.deadline, sending).await {
+                Ok(Ok(response)) => {
+                    let attempts = retries.succeeded();
+                    span::succeeded(&self.span, response.status, &response.headers, attempts);
+                    return Ok(Sent { response, attempts, start: self.start });
+                }
+                Ok(Err(failure)) => failure,
+                Err(elapsed) => {
+                    let cause = previous.take().map_or_else(|| elapsed.into(), Into::into);
+                    Box::new(Failure::Timeout(None, cause))
+                }
+            };
+            let failure = self.sent(failure)?;
+            let retry_after = failure.headers().and_then(retry_after);
+            let is_unauthorized = failure.status() == Some(StatusCode::UNAUTHORIZED);
+            let is_new =
+                is_unauthorized && !has_new_key && credentials.has_another(|| self.left()).await;
+            let wait = if is_new {
+                has_new_key = true;
+                retries.unauthorized();
+                Duration::ZERO
+            } else {
+                match retries.failed(&failure, retry_after, self.left()) {
+                    Next::RetryAfter(wait) => wait,
+                    next => return Err(self.failed(failure, retry_after, &retries, next)),
+                }
+            };
+            retrying(self.operation, &failure, wait, retries.attempts());
+            previous = Some(failure);
+            if !is_new {
+                sleep(wait).await;
+                credentials.refresh(|| self.left()).await?;
+            }
+        }
+    }
+
+    /// Returns the failure of a request that may have been sent.
+    fn sent(&self, failure: Box<Failure<ErrorBody>>) -> Result<Box<Failure<ErrorBody>>, Error> {
+        match *failure {
+            Failure::InvalidRequest(reason) => Err(Error::not_sent(self.operation, reason)),
+            Failure::NotSent(reason, source) => {
+                Err(Error::not_sent_because(self.operation, reason, source))
+            }
+            _ => Ok(failure),
+        }
+    }
+
+    fn failed(
+        &self,
+        failure: Box<Failure<ErrorBody>>,
+        retry_after: Option<Duration>,
+        retries: &Retries<'_>,
+        next: Next,
+    ) -> Error {
+        let attempts = retries.attempts();
+        span::failed(&self.span, &failure, attempts);
+        let trace_id = failure.details().and_then(|details| details.trace_id.as_deref());
+        let response = failure.status().map(|status| (status, failure.headers()));
+        let report = report(self.defaults, attempts, self.start.elapsed(), response);
+        Error::failed(Failed {
+            operation: self.operation,
+            name: self.subject.name.map(str::to_owned),
+            user: self.subject.user.map(str::to_owned),
+            report: report.or_trace_id(trace_id),
+            retry_after,
+            is_ambiguous: retries.is_ambiguous(),
+            is_budget_used_up: next == Next::FailWithoutBudget,
+            failure,
+        })
+    }
+}
+
+/// Boxes the outcome of an attempt, which is moved several times.
+async fn boxed<T, E>(sending: impl Future<Output = Result<T, E>>) -> Result<Box<T>, Box<E>> {
+    match sending.await {
+        Ok(response) => Ok(Box::new(response)),
+        Err(failure) => Err(Box::new(failure)),
+    }
+}
+
+fn retrying(operation: &Operation, failure: &Failure<ErrorBody>, wait: Duration, attempt: u32) {
+    let operation = operation.id();
+    // The 128 bits of `as_millis` would be a string in JSON.
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    // Without the server's message.
+    let outcome: &dyn Display = match failure {
+        Failure::ErrorResponse(response) => &response.status,
+        _ => failure,
+    };
+    tracing::warn!(operation, attempt, %outcome, wait_ms, "retrying");
+}
+
+/// Parses how long the response asks to wait: a number of seconds, or until a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that is too large is too long to wait for.
+        return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    // A past date asks for no wait.
+    Some(date.duration_since(Timestamp::now()).try_into().unwrap_or_default())
+}

@@ -1,0 +1,303 @@
+//! One request on the wire: its URL, the header that authenticates it, and its complete response.
+//! Every failure becomes the error that the caller gets. Retries and deadlines are not known here.
+
+mod body;
+pub(crate) mod connect;
+pub(crate) mod redaction;
+pub(crate) mod runtime;
+
+use std::fmt::{self, Display, Write};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Request, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Handle, Id};
+use tokio::time::timeout;
+
+use body::Unread;
+use connect::Reason;
+use runtime::{Error, Response, ResponseValue};
+
+/// The timeout for the body of an error response, from its head on.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Adds headers to an attempt.
+pub(crate) type AttemptHeaders = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
+
+/// Sends requests. It is the generated client's inner value.
+#[derive(Clone)]
+pub struct Wire {
+    /// Used instead of the generated client's own HTTP client, which may follow redirects.
+    pub(crate) http: Arc<HttpClients>,
+    /// The path of the server's URL, without a trailing slash.
+    pub(crate) path: String,
+    /// A URL of the server with a long path, so that a clone has capacity for any other path.
+    pub(crate) roomy_url: Url,
+    /// The header that authenticates.
+    pub(crate) header: HeaderName,
+    pub(crate) authorization: Arc<Authorization>,
+    pub(crate) attempt_headers: Option<AttemptHeaders>,
+    /// The headers of one call.
+    pub(crate) headers: HeaderMap,
+    pub(crate) max_response_bytes: usize,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl Wire {
+    /// Returns the URL of an operation. Its template is `{}` for the server's URL and a path with
+    /// `{}` for each segment.
+    pub(crate) fn url(
+        &self,
+        template: &str,
+        segments: &[(&str, &dyn Display)],
+    ) -> Result<Url, String> {
+        let mut path = String::with_capacity(self.path.len() + 2 * template.len());
+        path.push_str(&self.path);
+        let mut literals = template.split("{}").skip(1);
+        path.push_str(literals.next().unwrap_or_default());
+        for ((parameter, value), literal) in segments.iter().zip(literals) {
+            let start = path.len();
+            write!(Encoder(&mut path), "{value}").map_err(|error| error.to_string())?;
+            check_segment(parameter, path.get(start..).unwrap_or_default())?;
+            path.push_str(literal);
+        }
+        let mut url = self.roomy_url.clone();
+        // Only the path is parsed.
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// Adds the caller's headers and the one that authenticates.
+    pub(crate) fn prepare(&self, request: &mut Request) -> Result<(), &'static str> {
+        let headers = request.headers_mut();
+        // The generator sends the contract's version. The vendor's clients do not.
+        headers.remove("api-version");
+        if let Some(add) = &self.attempt_headers {
+            let mut added = HeaderMap::new();
+            add(&mut added);
+            headers.extend(added);
+        }
+        if !self.headers.is_empty() {
+            headers.extend(self.headers.clone());
+        }
+        let value = self.authorization.current();
+        let value = value.ok_or("the client has no API key yet; send the request with `run`")?;
+        headers.insert(&self.header, value);
+        Ok(())
+    }
+
+    /// Sends the request once. Only a complete success is `Ok`.
+    pub(crate) fn send<M>(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Response, Error<M>>>
+    where
+        M: DeserializeOwned + Default + Serialize,
+    {
+        let authorization = request.headers().get(&self.header).cloned();
+        // Begun here: the future has no place for the request.
+        let sending = self.http.current().map(|http| http.execute(request));
+        async move {
+            let sending =
+                sending.map_err(|error| Error::NotSent("cannot set up the HTTP client", error))?;
+            let mut response = sending.await.map_err(|error| self.no_response(error))?;
+            let status = response.status();
+            if !status.is_success() {
+                // In a box: most responses are successes.
+                return Err(Box::pin(self.error_response(response, authorization)).await);
+            }
+            let mut body = Bytes::new();
+            match body::read(&mut response, &mut body, self.max_response_bytes).await {
+                Ok(()) => {
+                    let headers = mem::take(response.headers_mut());
+                    Ok(Response { status, headers, body, authorization })
+                }
+                Err(Unread::TooLarge(source)) => {
+                    Err(Error::Decode { status, details: M::default(), source: source.into() })
+                }
+                Err(Unread::Failed(error)) if error.is_timeout() => {
+                    Err(Error::Timeout(Some(status), error.without_url().into()))
+                }
+                Err(Unread::Failed(error)) => {
+                    Err(Error::Connection(Some(status), error.without_url()))
+                }
+            }
+        }
+    }
+
+    fn no_response<M>(&self, error: reqwest::Error) -> Error<M> {
+        let error = error.without_url();
+        if error.is_builder() {
+            Error::NotSent("the URL is too long; use a shorter name or user", error)
+        } else if error.is_connect() {
+            let server = self.roomy_url.origin().ascii_serialization();
+            Error::Connect(server, Reason::of(&error), error)
+        } else if error.is_timeout() {
+            Error::Timeout(None, error.into())
+        } else {
+            Error::Connection(None, error)
+        }
+    }
+
+    async fn error_response<M>(
+        &self,
+        mut response: reqwest::Response,
+        authorization: Option<HeaderValue>,
+    ) -> Error<M>
+    where
+        M: DeserializeOwned + Default + Serialize,
+    {
+        let status = response.status();
+        let key = authorization.as_ref().and_then(redaction::key);
+        let model = match redirect(&response, key) {
+            Some(host) => body::with_message(format!("redirects to {host}, which is not followed")),
+            None => {
+                // If it breaks off or stalls, its beginning is better than nothing, and the status
+                // is better than a timeout.
+                let mut body = Bytes::new();
+                let reading = body::read(&mut response, &mut body, self.max_response_bytes);
+                let is_whole = matches!(timeout(ERROR_BODY_TIMEOUT, reading).await, Ok(Ok(())));
+                body::error_model(&body, is_whole, key)
+            }
+        };
+        let headers = mem::take(response.headers_mut());
+        if status == StatusCode::UNAUTHORIZED
+            && let Some(value) = authorization
+        {
+            self.authorization.reject(value);
+        }
+        Error::ErrorResponse(ResponseValue::new(model, status, headers))
+    }
+}
+
+/// Returns the host that the response redirects to. The rest of the target may be a secret.
+fn redirect(response: &reqwest::Response, key: Option<&str>) -> Option<String> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let target = response.url().join(location).ok()?;
+    target.host_str().map(|host| redaction::text(host, key).to_owned())
+}
+
+/// The characters that are encoded: all but the unreserved ones of RFC 3986, as in the vendor's
+/// clients. The generator's encoding leaves the backslash, which URL parsers read as a slash.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes a path segment.
+struct Encoder<'a>(&'a mut String);
+
+impl Write for Encoder<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend(utf8_percent_encode(text, ENCODED));
+        Ok(())
+    }
+}
+
+/// Rejects a string that cannot be a path segment. URL parsers drop an empty segment and resolve
+/// `.` and `..`, even encoded.
+pub(crate) fn check_segment(parameter: &str, value: &str) -> Result<(), String> {
+    match value {
+        "" => Err(format!("the {parameter} is empty")),
+        "." | ".." => {
+            Err(format!("the {parameter} is `{value}`, which URLs resolve as a relative path"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns a regular expression for paths with this segment at the template's `{}`.
+#[cfg(feature = "httpmock")]
+pub(crate) fn pattern(template: &str, segment: &dyn Display) -> String {
+    let mut encoded = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(Encoder(&mut encoded), "{segment}");
+    template.replacen("{}", &regex::escape(&encoded), 1)
+}
+
+/// The header value that authenticates, which changes when the client's key does.
+#[derive(Default)]
+pub(crate) struct Authorization(Mutex<Values>);
+
+#[derive(Default)]
+struct Values {
+    current: Option<HeaderValue>,
+    rejected: Option<HeaderValue>,
+}
+
+impl Authorization {
+    pub(crate) fn current(&self) -> Option<HeaderValue> {
+        self.values().current.clone()
+    }
+
+    pub(crate) fn replace(&self, value: HeaderValue) {
+        self.values().current = Some(value);
+    }
+
+    /// Records a value that the server rejected.
+    fn reject(&self, value: HeaderValue) {
+        self.values().rejected = Some(value);
+    }
+
+    /// Returns whether the server has rejected the current value.
+    pub(crate) fn is_rejected(&self) -> bool {
+        let values = self.values();
+        values.current == values.rejected
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        // No panic leaves the values inconsistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Creates an HTTP client, with its own connections.
+type Create = Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>;
+
+/// An HTTP client for each tokio runtime that sent a request lately.
+///
+/// A runtime drives the connections that were made in it: they end with it, and stall while nothing
+/// runs it.
+pub(crate) struct HttpClients {
+    create: Create,
+    /// The first one is created before any runtime is known.
+    recent: Mutex<Vec<(Option<Id>, reqwest::Client)>>,
+}
+
+impl HttpClients {
+    /// The maximum number of clients. Programs with more runtimes at once are rare.
+    const MAX: usize = 8;
+
+    pub(crate) fn new(create: Create) -> reqwest::Result<(Self, reqwest::Client)> {
+        let first = create()?;
+        Ok((Self { create, recent: vec![(None, first.clone())].into() }, first))
+    }
+
+    /// Returns the HTTP client of the current runtime.
+    fn current(&self) -> reqwest::Result<reqwest::Client> {
+        let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
+        // No panic leaves the list inconsistent.
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let [(unused @ None, _)] = &mut recent[..] {
+            *unused = runtime;
+        }
+        if let Some((_, http)) = recent.iter().find(|(id, _)| *id == runtime) {
+            return Ok(http.clone());
+        }
+        let http = (self.create)()?;
+        recent.truncate(Self::MAX - 1);
+        recent.insert(0, (runtime, http.clone()));
+        Ok(http)
+    }
+}

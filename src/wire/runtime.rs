@@ -1,0 +1,265 @@
+//! The types that generated code is written against. It knows this module as `progenitor_client`.
+//!
+//! The generator's library leaves the body of a response unread, so that its errors quote bodies or
+//! lack the status. Here a [`Response`] is complete, and an [`Error`] is what the caller gets.
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderValue, InvalidHeaderValue};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::wire::body;
+use crate::wire::connect::Reason;
+
+/// An operation of the contract; [`generated::operations`](crate::generated::operations) lists all.
+///
+/// ```
+/// use rockset_apikeys::OperationKind;
+/// use rockset_apikeys::generated::operations;
+///
+/// let operation = &operations::GET_API_KEY;
+/// assert_eq!(operation.id(), "get_api_key");
+/// assert_eq!(operation.method(), "GET");
+/// assert_eq!(operation.path(), "/v1/orgs/self/users/{user}/apikeys/{name}");
+/// assert_eq!(operation.kind(), OperationKind::Read);
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operation {
+    pub(crate) id: &'static str,
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) kind: OperationKind,
+}
+
+impl Operation {
+    /// Returns the contract's `operationId`.
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
+    /// Returns the HTTP method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Returns the path template, with parameters in braces.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// Returns the effect on state.
+    pub fn kind(&self) -> OperationKind {
+        self.kind
+    }
+}
+
+/// The effect of an operation on state, which decides when a retry is safe.
+///
+/// It follows from the method or from the contract's `x-operation-kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OperationKind {
+    /// Changes nothing.
+    Read,
+    /// Creates something. The only kind that is not idempotent: a second attempt may create it
+    /// twice.
+    Create,
+    /// Changes what exists.
+    Update,
+    /// Deletes what exists.
+    Delete,
+}
+
+/// A success: the decoded body and the status.
+///
+/// It dereferences to the body.
+#[derive(Clone)]
+pub struct ResponseValue<T> {
+    value: T,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+}
+
+impl<T> ResponseValue<T> {
+    pub(crate) fn new(value: T, status: StatusCode, headers: HeaderMap) -> Self {
+        Self { value, status, headers }
+    }
+
+    /// Decodes the body, which is the contract's error model if the status is an error.
+    pub(crate) async fn from_response<M>(response: Response) -> Result<Self, Error<M>>
+    where
+        T: DeserializeOwned,
+        M: DeserializeOwned + Default,
+    {
+        let Response { status, headers, body, authorization } = response;
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok(Self { value, status, headers }),
+            Err(error) => {
+                let (details, source) = body::undecoded(&body, &error, authorization.as_ref());
+                Err(Error::Decode { status, details, source })
+            }
+        }
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns the body.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for ResponseValue<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A server may echo secrets in headers.
+        let mut debug = f.debug_struct("ResponseValue");
+        debug.field("status", &self.status).field("value", &self.value).finish_non_exhaustive()
+    }
+}
+
+/// A response with its complete body.
+pub struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The header that authenticated the request, for redaction.
+    pub(crate) authorization: Option<HeaderValue>,
+}
+
+impl Response {
+    /// Returns the status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// The failure of one request.
+///
+/// [`Client::run`](crate::Client::run) turns it into the crate's [`Error`](crate::Error).
+#[non_exhaustive]
+pub enum Error<M> {
+    /// A value of the request is missing or invalid; nothing was sent.
+    InvalidRequest(String),
+    /// The HTTP client cannot be set up or the URL is too long; nothing was sent.
+    NotSent(&'static str, reqwest::Error),
+    /// No connection was made to this server.
+    Connect(String, Reason, reqwest::Error),
+    /// The time ran out before a complete response arrived; the status is that of its head.
+    Timeout(Option<StatusCode>, Box<dyn StdError + Send + Sync>),
+    /// The connection failed before a complete response arrived; the status is that of its head.
+    Connection(Option<StatusCode>, reqwest::Error),
+    /// A success whose body is too large or cannot be decoded.
+    #[non_exhaustive]
+    Decode {
+        /// The status.
+        status: StatusCode,
+        /// The beginning of a body that is an HTML page.
+        details: M,
+        /// The reason, without the body.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// A success with a status that the contract does not document.
+    UnexpectedResponse(Response),
+    /// An error response, with the contract's error model.
+    ErrorResponse(ResponseValue<M>),
+}
+
+impl<M> Error<M> {
+    /// Returns the status of the response, complete or not.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::InvalidRequest(_) | Self::NotSent(..) | Self::Connect(..) => None,
+            Self::Timeout(status, _) | Self::Connection(status, _) => *status,
+            Self::Decode { status, .. } => Some(*status),
+            Self::UnexpectedResponse(response) => Some(response.status),
+            Self::ErrorResponse(response) => Some(response.status),
+        }
+    }
+
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::UnexpectedResponse(response) => Some(&response.headers),
+            Self::ErrorResponse(response) => Some(&response.headers),
+            _ => None,
+        }
+    }
+
+    /// Returns the server's description of the error, redacted.
+    pub fn details(&self) -> Option<&M> {
+        match self {
+            Self::Decode { details, .. } => Some(details),
+            Self::ErrorResponse(response) => Some(response),
+            _ => None,
+        }
+    }
+}
+
+impl<M> From<reqwest::Error> for Error<M> {
+    /// Converts the error of building a request.
+    fn from(error: reqwest::Error) -> Self {
+        Self::NotSent("cannot build the request", error.without_url())
+    }
+}
+
+impl<M> From<InvalidHeaderValue> for Error<M> {
+    fn from(error: InvalidHeaderValue) -> Self {
+        Self::InvalidRequest(format!("cannot send a header: {error}"))
+    }
+}
+
+// Generated code imports and implements all of the following. `unsupported` in the generator rejects
+// contracts whose code would use more of it.
+
+/// The operation that is called.
+#[allow(dead_code)]
+pub struct OperationInfo {
+    /// The contract's `operationId`.
+    pub operation_id: &'static str,
+}
+
+/// The parts of a generated client.
+pub trait ClientInfo<Inner> {
+    /// Returns the version of the contract.
+    fn api_version() -> &'static str;
+
+    /// Returns the URL of the API server.
+    fn baseurl(&self) -> &str;
+
+    /// Returns the HTTP client that builds requests.
+    fn client(&self) -> &reqwest::Client;
+
+    /// Returns what sends requests.
+    fn inner(&self) -> &Inner;
+}
+
+/// The generator's hooks. The client has inherent methods instead.
+#[allow(dead_code)]
+pub trait ClientHooks<Inner> {}
+
+/// The generator's stream of a body.
+pub enum ByteStream {}
+
+/// The generator's extension for forms.
+#[allow(dead_code)]
+pub trait RequestBuilderExt {}
+
+/// The generator's encoding of path segments. A call does not compile: the macro `format!` in
+/// `generated.rs` replaces each.
+#[allow(dead_code)]
+pub(crate) fn encode_path(_: Infallible) {}
