@@ -20,7 +20,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     println!("created {} keys", created.len());
 
-    // Here an error ends nothing: each outcome is looked at.
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..10 {
+        tasks.spawn(client.get_api_key(format!("app-{number}")).send());
+    }
+    while let Some(outcome) = tasks.join_next().await {
+        println!("got {}", outcome??.name);
+    }
+
+    // Errors do not stop the rest.
     let failed = stream::iter(created)
         .map(|key| client.delete_api_key(key.name).send())
         .buffer_unordered(IN_FLIGHT)

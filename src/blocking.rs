@@ -1,34 +1,39 @@
-//! Calls without async: one background thread for the whole process drives the network and the
-//! clocks, and each call is polled on the thread that makes it.
+//! Calls without async: a background thread with its own runtime makes them, one thread for the
+//! whole process, and the caller's thread waits.
 
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::task::{Context, Waker};
 use std::{io, process, thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::task::coop;
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
 
 use crate::error::Error;
 use crate::wire::runtime::Operation;
 
-/// Runs a call to its end on this thread.
-pub(crate) fn wait<T>(
+/// Makes a call and waits for its end.
+pub(crate) fn wait<T: Send + 'static>(
     operation: &Operation,
-    call: impl Future<Output = Result<T, Error>>,
+    call: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     if let Some(reason) = obstacle() {
         return Err(Error::not_sent(operation, reason));
     }
     let runtime = runtime().map_err(|error| {
-        let reason = "the thread that drives blocking calls cannot be started; nothing was sent";
-        Error::invalid_input_because(format!("{}: {reason}", operation.id()), error)
+        Error::not_sent_because(operation, "cannot start the thread for blocking calls", error)
     })?;
-    let _context = runtime.enter();
-    block_on(call)
+    let (sender, outcome) = mpsc::channel();
+    let call = async move { sender.send(call.await) };
+    drop(runtime.spawn(call.in_current_span().with_current_subscriber()));
+    outcome.recv().unwrap_or_else(|_| {
+        // A function of the program, in its credentials or headers.
+        Err(Error::invalid_input(format!("{}: a function panicked", operation.id())))
+    })
 }
 
 /// Returns why this thread cannot make a blocking call.
@@ -38,8 +43,8 @@ fn obstacle() -> Option<&'static str> {
     }
     if is_async_context() {
         return Some(
-            "a blocking call would block the async runtime that runs this code; await the call \
-             instead, or make it in `spawn_blocking`",
+            "a blocking call would block the async runtime; await the call instead, or make it in \
+             `spawn_blocking`",
         );
     }
     let started_by = STARTED_BY.load(Relaxed);
@@ -52,49 +57,19 @@ fn obstacle() -> Option<&'static str> {
     None
 }
 
-/// Wakes the thread that waits for a future.
-#[derive(Default)]
-struct Signal {
-    is_woken: Mutex<bool>,
-    woken: Condvar,
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        *self.is_woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.woken.notify_one();
-    }
-}
-
-/// Runs a future to its end. Unlike libraries for this, it uses no thread-local values, which may
-/// be gone where a thread ends.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let signal = Arc::<Signal>::default();
-    let waker = Waker::from(Arc::clone(&signal));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        let is_woken = signal.is_woken.lock().unwrap_or_else(PoisonError::into_inner);
-        let woken = signal.woken.wait_while(is_woken, |is_woken| !*is_woken);
-        *woken.unwrap_or_else(PoisonError::into_inner) = false;
-    }
-}
-
-/// The process that started the background thread, which its forks do not have; 0 before that.
+/// The process that started the background thread, which its forks lack; 0 before that.
 static STARTED_BY: AtomicU32 = AtomicU32::new(0);
 
-/// Returns the runtime of the background thread, which starts with the first call and stays.
-/// Connections belong to their runtime, so a runtime per call would close them each time.
+/// Returns the runtime of the background thread, which starts with the first call and stays:
+/// connections end with their runtime.
 fn runtime() -> io::Result<Handle> {
     static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
-    // No panic below leaves the lock in a bad state.
+    // No panic leaves the handle inconsistent.
     let mut started = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*started {
         return Ok(handle.clone());
     }
-    // Not tokio's own threads: tokio panics if the system refuses one.
+    // Not tokio's own threads: tokio panics if the platform refuses one.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     let drive = move || runtime.block_on(std::future::pending::<()>());
@@ -103,10 +78,10 @@ fn runtime() -> io::Result<Handle> {
     Ok(started.insert(handle).clone())
 }
 
-/// Whether this thread is polling a future, which blocking could keep from finishing.
+/// Returns whether this thread is polling a future, which blocking could prevent from finishing.
 ///
-/// A thread knows its tokio runtime also where it may block, in `spawn_blocking`. An executor
-/// without a mark of its own, such as smol's, looks like a plain thread.
+/// A thread knows its tokio runtime even where it may block, in `spawn_blocking`. An executor that
+/// marks nothing, for example smol's, looks like a plain thread.
 fn is_async_context() -> bool {
     if futures_executor::enter().is_err() {
         return true;
@@ -114,13 +89,14 @@ fn is_async_context() -> bool {
     Handle::try_current().is_ok_and(|handle| has_budget() || forbids_blocking(&handle))
 }
 
-/// Whether tokio limits what this thread may do before it yields, as it does in a future.
+/// Returns whether tokio limits how much this thread may do before it yields, as it does in a
+/// future.
 fn has_budget() -> bool {
     /// More than the limit, which is 128.
     const MORE_THAN_THE_LIMIT: u32 = 1_000;
 
     let mut context = Context::from_waker(Waker::noop());
-    // Restores what is used up below when it is dropped.
+    // Restores the budget when it is dropped.
     let _restored = coop::poll_proceed(&mut context);
     (0..MORE_THAN_THE_LIMIT).any(|_| {
         let step = coop::poll_proceed(&mut context).map(|step| step.made_progress());
@@ -128,8 +104,8 @@ fn has_budget() -> bool {
     })
 }
 
-/// Whether tokio forbids this thread to block. Its documented way to say so is a panic, which is
-/// reported on standard error, so this is asked only where a future has no budget: in
+/// Returns whether tokio forbids this thread to block. Its documented way to tell is a panic, which
+/// is printed to standard error, so this is tried only where a future has no budget: in
 /// `unconstrained`.
 fn forbids_blocking(handle: &Handle) -> bool {
     let block = || handle.block_on(async {});

@@ -113,7 +113,7 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
 pub(crate) fn is_transient<M>(failure: &Failure<M>) -> bool {
     match failure {
         Failure::InvalidRequest(_) | Failure::NotSent(..) => false,
-        Failure::Connect(_, reason, _) => !reason.is_permanent(),
+        Failure::Connect(_, reason, _) => !reason.is_permanent,
         Failure::Timeout(..) | Failure::Connection(..) => true,
         Failure::Decode { .. } | Failure::UnexpectedResponse(_) => false,
         Failure::ErrorResponse(response) => {

@@ -1,44 +1,45 @@
-//! Why no connection was made, read from the causes of the HTTP client's error, and what may mend
-//! it.
+//! Finds the reason why no connection was made among the causes of the HTTP client's error.
 
 use std::error::Error as StdError;
 use std::{fmt, io, iter};
 
-/// Why no connection was made.
+/// The reason why no connection was made.
+///
+/// `Display` continues a sentence and ends with a likely fix.
 #[derive(Clone, Copy)]
-pub enum Reason {
-    UnknownHost,
-    Refused,
-    TimedOut,
-    ProxyPassword,
-    #[cfg(feature = "rustls-no-provider")]
-    Issuer,
-    #[cfg(feature = "rustls-no-provider")]
-    HostName,
-    #[cfg(feature = "rustls-no-provider")]
-    Certificate,
-    #[cfg(feature = "rustls-no-provider")]
-    NotTls,
-    Unknown,
+pub struct Reason {
+    text: &'static str,
+    /// Whether a later attempt fails as well.
+    pub(crate) is_permanent: bool,
 }
 
 impl Reason {
+    const fn temporary(text: &'static str) -> Self {
+        Self { text, is_permanent: false }
+    }
+
+    const fn permanent(text: &'static str) -> Self {
+        Self { text, is_permanent: true }
+    }
+
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::TimedOut;
+            return Self::temporary(" within the connect timeout");
         }
         if error.is_dns() {
-            return Self::UnknownHost;
+            return Self::temporary(": unknown host (check its name)");
         }
         iter::successors(error.source(), |&cause| cause.source())
             .find_map(Self::of_cause)
-            .unwrap_or(Self::Unknown)
+            .unwrap_or(Self::temporary(""))
     }
 
     fn of_cause(cause: &(dyn StdError + 'static)) -> Option<Self> {
-        // The library's type for this is private. A test notices when its text changes.
+        // The library's type for this is private. A test fails when its message changes.
         if cause.to_string() == "tunnel error: proxy authorization required" {
-            return Some(Self::ProxyPassword);
+            return Some(Self::permanent(
+                ": the proxy rejects the user name and password in its URL, or needs some",
+            ));
         }
         #[cfg(feature = "rustls-no-provider")]
         if let Some(error) = cause.downcast_ref() {
@@ -46,53 +47,34 @@ impl Reason {
         }
         let error = cause.downcast_ref::<io::Error>()?;
         if error.kind() == io::ErrorKind::ConnectionRefused {
-            return Some(Self::Refused);
+            return Some(Self::temporary(": connection refused (is the server running?)"));
         }
-        // What it wraps is not its source.
+        // The error that it wraps is not its source.
         Self::of_cause(error.get_ref()?)
     }
 
     #[cfg(feature = "rustls-no-provider")]
     fn of_tls(error: &rustls::Error) -> Option<Self> {
-        use rustls::{CertificateError, Error, InvalidMessage};
-        match error {
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(Self::Issuer),
-            Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            ) => Some(Self::HostName),
-            Error::InvalidCertificate(_) => Some(Self::Certificate),
-            Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(Self::NotTls),
-            _ => None,
-        }
-    }
-
-    /// Whether a later attempt is bound to fail, too.
-    pub(crate) fn is_permanent(self) -> bool {
-        !matches!(self, Self::UnknownHost | Self::Refused | Self::TimedOut | Self::Unknown)
+        use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+        use rustls::{Error, InvalidMessage};
+        Some(Self::permanent(match error {
+            Error::InvalidCertificate(UnknownIssuer) => {
+                ": the issuer of its certificate is not trusted (add it with `reqwest_builder`)"
+            }
+            Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+                ": its certificate is for another host (check the name)"
+            }
+            Error::InvalidCertificate(_) => ": its certificate is not valid",
+            Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                ": the server does not speak TLS (did you mean http://?)"
+            }
+            _ => return None,
+        }))
     }
 }
 
 impl fmt::Display for Reason {
-    /// Writes what went wrong, as a continuation of a text, and the likely mend.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownHost => ": unknown host (check its name)",
-            Self::Refused => ": connection refused (is the server running?)",
-            Self::TimedOut => " within the connect timeout",
-            Self::ProxyPassword => {
-                ": the proxy rejects the user name and password in its URL, or needs some"
-            }
-            #[cfg(feature = "rustls-no-provider")]
-            Self::Issuer => {
-                ": the issuer of its certificate is not trusted (add it with `reqwest_builder`)"
-            }
-            #[cfg(feature = "rustls-no-provider")]
-            Self::HostName => ": its certificate is for another host (check the name)",
-            #[cfg(feature = "rustls-no-provider")]
-            Self::Certificate => ": its certificate is not valid",
-            #[cfg(feature = "rustls-no-provider")]
-            Self::NotTls => ": the server does not speak TLS (did you mean http://?)",
-            Self::Unknown => "",
-        })
+        f.write_str(self.text)
     }
 }
