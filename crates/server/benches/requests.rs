@@ -1,10 +1,10 @@
-//! How fast the server responds and how much memory it takes, beside a peer in the same run.
+//! The server's throughput, latency and memory, compared with a peer in the same run.
 //!
-//! Server and peer are loaded in turns, and the median of the turns' ratios counts: whatever else
-//! the machine does hits both. Requests are written as bytes over loopback sockets, and no more is
-//! read of a response than where it ends, so that most of the time is the server's.
+//! The runs of server and peer are interleaved and the median of their ratios is compared with the
+//! limit, so that other load on the machine affects both. Requests are raw bytes over loopback
+//! sockets, and responses are only scanned for their end, so that most of the time is the server's.
 //!
-//! Run it on Linux with `cargo bench -p rockset-apikeys-server`. It fails if a limit is not kept.
+//! Run it on Linux with `cargo bench -p rockset-apikeys-server`. It fails if a limit is exceeded.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -29,40 +29,40 @@ const IN_FLIGHT: usize = 32;
 const KEYS: &str = "/v1/orgs/self/users/self/apikeys";
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const CONSTANT: &str = r#"{"data":{"created_at":"2026-11-23T15:11:05.787Z","created_by":"admin@me.com","key":"2B9m4O","last_access_time":"2026-11-23T15:11:07.442Z","name":"initial","state":"ACTIVE"}}"#;
-/// The user whose keys take 24 MB to list.
+/// The user whose listing has 24 MB.
 const CROWD: &str = "crowd@me.com";
 const LISTINGS: usize = 60;
 
-/// Prints a table and remembers which limits were not kept.
+/// Prints a table and collects the exceeded limits.
 #[derive(Default)]
 struct Table {
     failed: Vec<String>,
 }
 
 impl Table {
-    fn row(&mut self, what: &str, cells: [&str; 3], limit: &str, is_kept: bool) {
+    fn row(&mut self, name: &str, cells: [&str; 3], limit: &str, is_within: bool) {
         let [measured, peer, ratio] = cells;
-        let verdict = if is_kept { "" } else { "  FAILED" };
-        println!("{what:48}{measured:>12}{peer:>12}{ratio:>8}  {limit:8}{verdict}");
-        if !is_kept {
-            self.failed.push(what.to_owned());
+        let verdict = if is_within { "" } else { "  FAILED" };
+        println!("{name:48}{measured:>12}{peer:>12}{ratio:>8}  {limit:8}{verdict}");
+        if !is_within {
+            self.failed.push(name.to_owned());
         }
     }
 
-    /// A comparison with a peer; the limit is the least or the largest ratio.
-    fn compared<T: Display>(&mut self, what: &str, compared: &Compared<T>, limit: Limit) {
+    /// Prints a comparison with a peer; the limit is a minimum or maximum ratio.
+    fn compared<T: Display>(&mut self, name: &str, compared: &Compared<T>, limit: Limit) {
         let Compared { measured, peer, ratio } = compared;
         let cells = [measured.to_string(), peer.to_string(), format!("{ratio:.2}")];
-        let (limit, is_kept) = match limit {
+        let (limit, is_within) = match limit {
             Limit::AtLeast(limit) => (format!(">= {limit}"), *ratio >= limit),
             Limit::AtMost(limit) => (format!("<= {limit}"), *ratio <= limit),
             Limit::None => (String::new(), true),
         };
-        self.row(what, cells.each_ref().map(String::as_str), &limit, is_kept);
+        self.row(name, cells.each_ref().map(String::as_str), &limit, is_within);
     }
 
-    fn memory(&mut self, what: &str, megabytes: u64) {
-        self.row(what, [&format!("{megabytes} MB"), "", ""], "< 100 MB", megabytes < 100);
+    fn memory(&mut self, name: &str, megabytes: u64) {
+        self.row(name, [&format!("{megabytes} MB"), "", ""], "< 100 MB", megabytes < 100);
     }
 }
 
@@ -72,7 +72,7 @@ enum Limit {
     None,
 }
 
-/// What was measured in turns of a server and its peer: the medians, and that of the ratios.
+/// The medians of interleaved runs of the server and its peer, and of their ratios.
 struct Compared<T> {
     measured: T,
     peer: T,
@@ -109,10 +109,10 @@ fn milliseconds(seconds: f64) -> String {
     format!("{:.2} ms", seconds * 1000.0)
 }
 
-/// Numbers the names of created keys.
+/// The number of the next created key.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// A server, and the key that requests to it have.
+/// A server, and the key for requests to it.
 #[derive(Clone)]
 struct Target {
     address: String,
@@ -147,7 +147,7 @@ impl Target {
         connection
     }
 
-    /// Makes this many requests, some at the same time, and returns how many a second it was.
+    /// Makes this many requests, [`IN_FLIGHT`] concurrently, and returns their number per second.
     fn rate(&self, runtime: &Runtime, requests: usize, request: fn(&Self) -> Vec<u8>) -> f64 {
         runtime.block_on(async {
             let mut connections = Vec::new();
@@ -170,8 +170,8 @@ impl Target {
         })
     }
 
-    /// Returns the 99th percentile, in seconds, of gets at a moderate load: four connections, each
-    /// with a pause between requests, in a thread of their own. The paths are random.
+    /// Returns the 99th percentile, in seconds, of gets at a moderate load: four connections on one
+    /// thread, each with pauses between requests.
     fn p99(&self, path: impl Fn() -> String) -> f64 {
         const REQUESTS: usize = 400;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -198,13 +198,13 @@ impl Target {
     }
 }
 
-/// Makes a request and reads its response, a success, to its end.
+/// Makes a request and reads its response, which must be a success.
 async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut [u8]) {
     connection.write_all(request).await.unwrap();
     let mut filled = 0;
     loop {
         let read = connection.read(&mut buffer[filled..]).await.unwrap();
-        assert!(read > 0, "the server closes the connection");
+        assert!(read > 0, "the server closed the connection");
         filled += read;
         let Some(end) = buffer[..filled].windows(4).position(|it| it == b"\r\n\r\n") else {
             continue;
@@ -218,7 +218,7 @@ async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut [u8])
     }
 }
 
-/// Serves with axum alone.
+/// Serves with plain axum.
 fn serve(runtime: &Runtime, router: Router) -> Target {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -226,16 +226,16 @@ fn serve(runtime: &Runtime, router: Router) -> Target {
     Target { address, key: "none".to_owned() }
 }
 
-/// A handler that returns a constant.
+/// Serves a constant.
 fn constant(runtime: &Runtime) -> Target {
     let handler = get(|| async { (JSON, CONSTANT) });
     serve(runtime, Router::new().route(&format!("{KEYS}/{{name}}"), handler))
 }
 
-/// A handler that inserts a row of a key's size, in a transaction that is on the disk before it
-/// returns a constant.
-fn insert(runtime: &Runtime, folder: &Path) -> Target {
-    let database = Connection::open(folder.join("peer.db")).unwrap();
+/// Serves a handler that inserts a row of a key's size in a synced transaction, and returns a
+/// constant.
+fn insert(runtime: &Runtime, directory: &Path) -> Target {
+    let database = Connection::open(directory.join("peer.db")).unwrap();
     let set_up = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
         CREATE TABLE api_keys (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT, name TEXT,
             lookup_hash BLOB UNIQUE, encrypted BLOB, identifier TEXT, created_at INTEGER,
@@ -267,10 +267,10 @@ fn insert(runtime: &Runtime, folder: &Path) -> Target {
     serve(runtime, Router::new().route(KEYS, handler))
 }
 
-/// Inserts this many keys into the database in this folder. Owner and name are expressions of `i`,
-/// the number of the key.
-fn fill(folder: &Path, keys: u32, owner: &str, name: &str) {
-    let database = Connection::open(folder.join("keys.db")).unwrap();
+/// Inserts this many keys into the database. `owner` and `name` are SQL expressions of `i`, the
+/// number of the key.
+fn fill(directory: &Path, keys: u32, owner: &str, name: &str) {
+    let database = Connection::open(directory.join("keys.db")).unwrap();
     let insert = format!(
         "PRAGMA synchronous = OFF;
          PRAGMA cache_size = -500000;
@@ -289,24 +289,31 @@ fn fill(folder: &Path, keys: u32, owner: &str, name: &str) {
     database.execute_batch(&insert).unwrap();
 }
 
-/// The server as a program.
+/// The running program.
 struct Program {
     child: Child,
     target: Target,
 }
 
 impl Program {
-    /// Starts a server in this folder, and returns it as soon as it is ready, with the time until
-    /// then.
-    fn start(folder: &Path, key: Option<&str>) -> (Self, Duration) {
+    /// Starts a server in this directory. Returns it when it is ready, with the time that took.
+    fn start(directory: &Path, key: Option<&str>) -> (Self, Duration) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys-server"));
         let settings = std::env::vars().map(|(name, _)| name);
         for name in settings.filter(|name| name.starts_with("ROCKSET_")) {
             command.env_remove(name);
         }
-        command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0", "--log", "error"]);
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--rate-limit",
+            "0",
+            "--log-level",
+            "error",
+        ]);
         let start = Instant::now();
-        let mut child = command.current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.current_dir(directory).stdout(Stdio::piped()).spawn().unwrap();
         let (mut url, mut key) = (None, key.map(str::to_owned));
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
@@ -317,13 +324,13 @@ impl Program {
                 break;
             }
         }
-        let target = Target::new(&url.expect("a server that starts"), &key.unwrap());
+        let target = Target::new(&url.expect("the server did not start"), &key.unwrap());
         (Self { child, target }, start.elapsed())
     }
 
-    /// Starts a server in a new folder, and stops it. Returns the administrator's key.
-    fn set_up(folder: &Path) -> String {
-        let (mut program, _) = Self::start(folder, None);
+    /// Starts a server in a new directory and stops it. Returns the administrator's key.
+    fn set_up(directory: &Path) -> String {
+        let (mut program, _) = Self::start(directory, None);
         let id = program.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert!(program.child.wait().unwrap().success());
@@ -344,13 +351,13 @@ impl Drop for Program {
     }
 }
 
-/// The path of a random key, of users who each have this many.
+/// Returns the path of a random key of a random user.
 fn random_key(users: u32, keys: u32) -> String {
     let (user, key) = (fastrand::u32(..users), fastrand::u32(..keys));
     format!("/v1/orgs/self/users/user-{user}@me.com/apikeys/key-{key}")
 }
 
-/// How the responses to listings are read.
+/// How a client reads listings.
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
     Never,
@@ -358,15 +365,15 @@ enum Reading {
     AtFullSpeed,
 }
 
-/// Requests listings, one after the other on each of some connections, until this is dropped.
-/// Returns when all responses have begun.
+/// Requests listings on [`LISTINGS`] connections until the result is dropped. Returns when all
+/// responses have begun.
 fn list(runtime: &Runtime, target: &Target, reading: Reading) -> JoinSet<()> {
     let begun = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
     for _ in 0..LISTINGS {
         let (target, begun) = (target.clone(), Arc::clone(&begun));
         let readers = async move {
-            // The connection's end is the listing's.
+            // The server closes the connection after the listing.
             let request = format!(
                 "GET /v1/orgs/self/users/{CROWD}/apikeys HTTP/1.1\r\nhost: h\r\n\
                  authorization: ApiKey {}\r\nconnection: close\r\n\r\n",
@@ -408,10 +415,10 @@ fn list(runtime: &Runtime, target: &Target, reading: Reading) -> JoinSet<()> {
     tasks
 }
 
-/// Compares gets, creates and a listing in process with handlers of axum alone.
+/// Compares gets, creates and a listing of an in-process server with plain axum handlers.
 fn compare_handlers(table: &mut Table, runtime: &Runtime) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = format!("sqlite:{}", folder.path().join("keys.db").display());
+    let directory = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", directory.path().join("keys.db").display());
     let server = runtime.block_on(Server::builder().database(file).start()).unwrap();
     let target = Target::new(server.url(), server.admin_key().expose_secret());
 
@@ -421,13 +428,13 @@ fn compare_handlers(table: &mut Table, runtime: &Runtime) {
     let gets = Compared::in_turns(9, gets).map(per_second);
     table.compared("get; peer: a constant", &gets, Limit::AtLeast(0.6));
 
-    let peer = insert(runtime, folder.path());
+    let peer = insert(runtime, directory.path());
     let create = Target::create;
     let creates = || (target.rate(runtime, 640, create), peer.rate(runtime, 640, create));
     let creates = Compared::in_turns(9, creates).map(per_second);
     table.compared("create; peer: one INSERT", &creates, Limit::AtLeast(0.5));
 
-    fill(folder.path(), 10_000, "'list@me.com'", "format('key-%d', i)");
+    fill(directory.path(), 10_000, "'list@me.com'", "format('key-%d', i)");
     let path = "/v1/orgs/self/users/list@me.com/apikeys";
     let client = reqwest::Client::new();
     let list = |target: &Target| {
@@ -452,7 +459,7 @@ fn compare_handlers(table: &mut Table, runtime: &Runtime) {
     table.compared("list 10,000 keys; peer: a constant", &lists, Limit::None);
 }
 
-/// Starts the program with 1,000,000 keys, and compares it with itself with 100 keys, and at rest.
+/// Compares the program with 1,000,000 keys to itself with 100 keys, and under load to itself idle.
 fn compare_sizes(table: &mut Table, runtime: &Runtime) {
     let (few, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let keys = [few.path(), many.path()].map(Program::set_up);
@@ -491,14 +498,14 @@ fn compare_sizes(table: &mut Table, runtime: &Runtime) {
             (busy, idle)
         };
         let p99 = Compared::in_turns(7, p99).map(milliseconds);
-        let what = format!("get, p99, {LISTINGS} listings {how}; peer: idle");
-        table.compared(&what, &p99, Limit::AtMost(2.0));
+        let name = format!("get, p99, {LISTINGS} listings {how}; peer: idle");
+        table.compared(&name, &p99, Limit::AtMost(2.0));
         table.memory(&format!("memory, {LISTINGS} listings of 24 MB {how}"), memory);
     }
 }
 
 fn main() {
-    // Cargo passes `--bench`; `cargo test --benches` does not, and shall not take minutes.
+    // `cargo test --benches` does not pass `--bench`, and should not take minutes.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -508,5 +515,5 @@ fn main() {
     compare_handlers(&mut table, &runtime);
     compare_sizes(&mut table, &runtime);
     println!();
-    assert!(table.failed.is_empty(), "limits that were not kept: {:#?}", table.failed);
+    assert!(table.failed.is_empty(), "exceeded limits: {:#?}", table.failed);
 }

@@ -1,10 +1,9 @@
-//! The command line: `serve`, and `users` to manage who may use the API.
+//! The CLI: `serve`, and `users` to manage users.
 
+mod banner;
 mod log;
-mod ready;
 mod serve;
-mod tls;
-mod users;
+mod user_commands;
 
 use std::io;
 use std::process::ExitCode;
@@ -12,16 +11,16 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::master_key::MasterKey;
 use crate::store::{Location, Store};
+use crate::vault::MasterKey;
 
 const MASTER_KEY: &str = "ROCKSET_SERVER_MASTER_KEY";
 
-/// A server of Rockset's API-keys API, which keeps users and keys in an SQLite database.
+/// A server of Rockset's API-keys API that stores users and keys in an SQLite database
 ///
-/// The keys in a database are encrypted with secrets of a master key: 64 hexadecimal digits, from
-/// the variable ROCKSET_SERVER_MASTER_KEY, or else from a file beside the database, which is
-/// created with it. Keep a copy of it: a database without its master key is useless.
+/// A master key encrypts the keys in the database. It is 64 hexadecimal digits in the environment
+/// variable ROCKSET_SERVER_MASTER_KEY, or else in a file next to the database, which is created
+/// with it. Back it up: without its master key, a database is useless.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -31,19 +30,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API until Ctrl-C or SIGTERM, then finish the requests in flight; a second signal
-    /// ends the process at once
+    /// Serve the API
+    ///
+    /// Ctrl-C or SIGTERM stops the server once it has finished the requests in flight. A second
+    /// signal ends the process immediately.
     Serve(serve::Serve),
-    /// Manage the users of a database, also while a server uses it
+    /// Manage the users of a database, even while a server uses it
     Users {
         #[command(subcommand)]
-        command: users::Users,
+        command: user_commands::UserCommand,
     },
 }
 
 #[derive(Args)]
 struct Database {
-    /// Database of users and keys; `sqlite::memory:` is forgotten at the end
+    /// Database of users and keys; `sqlite::memory:` keeps nothing
     #[arg(
         long = "database",
         value_name = "URL",
@@ -58,10 +59,10 @@ impl Database {
         let master_key = match std::env::var(MASTER_KEY) {
             Ok(text) => {
                 let key = MasterKey::parse(&Zeroizing::new(text));
-                Some(key.map_err(|error| invalid(format!("{MASTER_KEY}: {error}")))?)
+                Some(key.map_err(|error| invalid(format!("invalid {MASTER_KEY}: {error}")))?)
             }
             Err(std::env::VarError::NotPresent) => None,
-            Err(error) => return Err(invalid(format!("{MASTER_KEY}: {error}"))),
+            Err(error) => return Err(invalid(format!("invalid {MASTER_KEY}: {error}"))),
         };
         Store::open(Location { url: self.url.clone(), master_key, may_create })
     }
@@ -71,7 +72,7 @@ fn invalid(reason: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, reason.into())
 }
 
-/// Runs the program with its arguments.
+/// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let outcome =
         tokio::runtime::Runtime::new().and_then(|runtime| match Arguments::parse().command {
@@ -81,7 +82,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::print(format!("rockset-apikeys-server: {error}"));
+            log::print(format!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -1,30 +1,37 @@
-//! The error response of a request. `http/response.rs` alone turns it into HTTP.
+//! API errors. `http.rs` turns them into responses.
 
 use std::io;
 use std::time::Duration;
 
 use rockset_apikeys::ErrorType;
 
-/// How long a client should wait while the database is unavailable.
+/// The `Retry-After` of responses while the database is unavailable.
 const UNAVAILABLE: Duration = Duration::from_secs(1);
 
-/// Why a request fails.
+/// The error response to a request.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
     pub(crate) kind: ErrorType,
     pub(crate) message: String,
-    /// Line and column of the request's body, from 1.
-    pub(crate) place: Option<(usize, usize)>,
-    /// How long to wait before the next request.
+    /// The line and column of the error in the request's body, starting at 1.
+    pub(crate) position: Option<(usize, usize)>,
+    /// How long the client should wait before a retry.
     pub(crate) retry_after: Option<Duration>,
-    /// What the log has and the client does not see.
+    /// The cause, which is logged but not sent.
     pub(crate) cause: Option<String>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: u16, kind: ErrorType, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into(), place: None, retry_after: None, cause: None }
+        Self {
+            status,
+            kind,
+            message: message.into(),
+            position: None,
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -47,7 +54,7 @@ impl ApiError {
         Self { retry_after: Some(wait), ..Self::new(429, ErrorType::RateLimitExceeded, message) }
     }
 
-    /// Nothing was changed, and the same request may succeed later.
+    /// Creates a 503 with `Retry-After`: nothing was changed, and a retry may succeed.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         Self {
             retry_after: Some(UNAVAILABLE),
@@ -60,15 +67,14 @@ impl ApiError {
         }
     }
 
-    /// The change may have been applied. Without `Retry-After`, which says that nothing was.
+    /// Creates a 503 without `Retry-After`: the change may have been applied.
     pub(crate) fn outcome_unknown(cause: impl Into<String>) -> Self {
         Self {
             cause: Some(cause.into()),
             ..Self::new(
                 503,
                 ErrorType::ServiceUnavailable,
-                "the database failed, and the change may have been applied; look it up before \
-                 retrying",
+                "the database failed and the change may have been applied; check before you retry",
             )
         }
     }
@@ -76,13 +82,17 @@ impl ApiError {
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         Self {
             cause: Some(cause.into()),
-            ..Self::new(500, ErrorType::InternalError, "the server failed; its log has the cause")
+            ..Self::new(
+                500,
+                ErrorType::InternalError,
+                "internal error; see the server log for the cause",
+            )
         }
     }
 }
 
 impl From<ApiError> for io::Error {
-    /// For the command line, where the cause is what counts.
+    /// Prefers the cause, for the CLI.
     fn from(error: ApiError) -> Self {
         Self::other(error.cause.unwrap_or(error.message))
     }

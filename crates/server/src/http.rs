@@ -1,77 +1,56 @@
-//! How the API is spoken: the routes, and a handler for each. What a handler needs of a request is
-//! its arguments: who calls, then the path, then the body.
+//! The HTTP interface: routes, handlers and responses.
+//!
+//! A handler takes what it needs as arguments: first the caller, then the path, then the body.
+//! `http/request.rs` extracts them.
 
-mod caller;
-mod document;
-mod faults;
-mod observe;
-mod response;
+mod rate_limit;
+mod request;
+mod trace;
 
 use std::future;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use futures_util::{StreamExt, stream};
 use jiff::fmt::rfc2822::DateTimePrinter;
-use rockset_apikeys::ErrorType;
 use rockset_apikeys::types::{
-    CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyResponse, GetApiKeyResponse,
-    UpdateApiKeyRequest, UpdateApiKeyResponse,
+    ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, DeleteApiKeyResponse, ErrorModel,
+    GetApiKeyResponse, ListApiKeysResponse, UpdateApiKeyRequest, UpdateApiKeyResponse,
 };
-use serde::Deserialize;
+use rockset_apikeys::{ErrorType, ExposeSecrets};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::clock::Clock;
 use crate::error::ApiError;
-use crate::fault::Faults;
+use crate::faults::{self, Faults};
 use crate::record::SELF;
-use crate::service::{Caller, Reader, Service};
-use caller::Limiters;
-use document::Document;
-use response::{Success, listing};
+use crate::service::{Caller, Listing, Reader, Service};
+use crate::time::Clock;
+use request::{JsonBody, Limiters};
 
-pub(crate) use faults::DropConnection;
+pub(crate) use request::RequestLimits;
 
-/// What the handlers share.
-pub(crate) struct App {
+/// The state that the handlers share.
+struct App {
     service: Arc<Service>,
-    faults: Arc<Faults>,
     limiters: Limiters,
-}
-
-/// How many requests are served.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct RequestLimits {
-    /// Of one key, in any second.
-    pub(crate) per_key: Option<NonZeroU32>,
-    /// With keys that do not exist or do not work, from one address, in any minute.
-    pub(crate) bad_keys: Option<NonZeroU32>,
-}
-
-impl App {
-    pub(crate) fn new(
-        service: Arc<Service>,
-        faults: Arc<Faults>,
-        limits: RequestLimits,
-    ) -> Arc<Self> {
-        Arc::new(Self { service, faults, limiters: Limiters::new(limits) })
-    }
 }
 
 type Shared = State<Arc<App>>;
 type UserPath = Result<Path<String>, PathRejection>;
 type KeyPath = Result<Path<(String, String)>, PathRejection>;
 
-/// The routes of the contract, and its error model for all others. `/health` is outside the
-/// contract, and so is `/faults`.
-pub(crate) fn router(app: Arc<App>, with_faults: bool) -> Router {
-    let contract = Router::new()
+/// Returns the routes of the contract and `/health`. All other paths get an error of the contract's
+/// error model.
+pub(crate) fn router(service: Arc<Service>, faults: Arc<Faults>, limits: RequestLimits) -> Router {
+    let app = Arc::new(App { service, limiters: Limiters::new(limits) });
+    Router::new()
         .route("/v1/orgs/self/users/self/apikeys", get(list_own).post(create))
         .route("/v1/orgs/self/users/{user}/apikeys", get(list))
         .route(
@@ -80,18 +59,16 @@ pub(crate) fn router(app: Arc<App>, with_faults: bool) -> Router {
         )
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), faults::apply))
-        .layer(middleware::from_fn(observe::observe));
-    let mut router = contract.route("/health", get(health));
-    if with_faults {
-        router = router.merge(faults::routes());
-    }
-    router.with_state(app)
+        .layer(middleware::from_fn_with_state(faults, faults::apply))
+        .layer(middleware::from_fn(trace::trace))
+        .route("/health", get(health))
+        .with_state(app)
 }
 
-/// Gives responses the date that the clock shows. Without it they have the system's.
+/// Sets the `Date` header of all responses to the clock's time.
 pub(crate) fn dated(router: Router, clock: Clock) -> Router {
     if clock.is_system() {
+        // hyper sets the header.
         return router;
     }
     router.layer(middleware::map_response(move |mut response: Response| {
@@ -106,18 +83,18 @@ pub(crate) fn dated(router: Router, clock: Clock) -> Router {
 async fn create(
     State(app): Shared,
     caller: Caller,
-    Document(request): Document<CreateApiKeyRequest>,
+    JsonBody(request): JsonBody<CreateApiKeyRequest>,
 ) -> Result<Success<CreateApiKeyResponse>, ApiError> {
     Ok(Success(CreateApiKeyResponse { data: app.service.create(caller, request).await? }))
 }
 
 async fn list_own(State(app): Shared, reader: Reader) -> Result<Response, ApiError> {
-    listing(app.service.list(reader, SELF)?)
+    send(app.service.list(reader, SELF)?)
 }
 
 async fn list(State(app): Shared, reader: Reader, user: UserPath) -> Result<Response, ApiError> {
     let Path(user) = user.map_err(|error| ApiError::invalid(error.body_text()))?;
-    listing(app.service.list(reader, &user)?)
+    send(app.service.list(reader, &user)?)
 }
 
 #[derive(Deserialize)]
@@ -137,7 +114,7 @@ async fn retrieve(
         None => false,
         Some(text) if text.eq_ignore_ascii_case("false") => false,
         Some(text) if text.eq_ignore_ascii_case("true") => true,
-        Some(_) => return Err(ApiError::invalid("reveal is neither true nor false")),
+        Some(_) => return Err(ApiError::invalid("invalid reveal; expected true or false")),
     };
     Ok(Success(GetApiKeyResponse { data: app.service.get(&reader, &user, &name, reveal)? }))
 }
@@ -146,7 +123,7 @@ async fn update(
     State(app): Shared,
     caller: Caller,
     path: KeyPath,
-    Document(changes): Document<UpdateApiKeyRequest>,
+    JsonBody(changes): JsonBody<UpdateApiKeyRequest>,
 ) -> Result<Success<UpdateApiKeyResponse>, ApiError> {
     let (user, name) = segments(path)?;
     let data = app.service.update(caller, user, name, changes).await?;
@@ -167,12 +144,12 @@ fn segments(path: KeyPath) -> Result<(String, String), ApiError> {
 }
 
 async fn unknown_path() -> ApiError {
-    ApiError::not_found("the API has no such path; is a prefix wrong?")
+    ApiError::not_found("the API has no such path; check the URL's prefix")
 }
 
 async fn unknown_method() -> ApiError {
-    // The method itself may be a key that was sent in its place.
-    let message = "the path does not support this method; Allow has the methods that it supports";
+    // The message does not quote the method, which may be a misplaced key.
+    let message = "method not allowed; the Allow header lists the supported methods";
     ApiError::new(405, ErrorType::MethodNotAllowed, message)
 }
 
@@ -181,6 +158,85 @@ async fn health(State(app): Shared) -> Response {
         return Json(json!({ "status": "ok" })).into_response();
     }
     let body = Json(json!({ "status": "the database is unavailable" }));
-    let wait = [("retry-after", Duration::from_secs(1).as_secs().to_string())];
-    (StatusCode::SERVICE_UNAVAILABLE, wait, body).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], body).into_response()
+}
+
+struct Success<T>(T);
+
+impl<T: Serialize> IntoResponse for Success<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&ExposeSecrets(&self.0)) {
+            Ok(body) => json(StatusCode::OK, body),
+            Err(error) => ApiError::internal(error.to_string()).into_response(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let trace_id = trace::current_id();
+        if let Some(cause) = &self.cause {
+            tracing::error!(trace_id, cause, "request failed");
+        }
+        let (line, column) = self.position.unzip();
+        let error = ErrorModel {
+            message: Some(self.message),
+            type_: Some(self.kind.clone()),
+            trace_id,
+            line: line.and_then(|line| line.try_into().ok()),
+            column: column.and_then(|column| column.try_into().ok()),
+            ..ErrorModel::default()
+        };
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Strings and numbers always serialize.
+        let mut response = json(status, serde_json::to_vec(&error).unwrap_or_default());
+        if let Some(wait) = self.retry_after {
+            // Rounds up, so that a client that waits for this long has waited long enough.
+            let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        // For the request's log line.
+        response.extensions_mut().insert(self.kind);
+        response
+    }
+}
+
+fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
+}
+
+/// Streams a listing. If reading a page fails, the response is cut off, so that clients cannot
+/// mistake it for a complete one.
+fn send(mut listing: Listing) -> Result<Response, ApiError> {
+    let internal = |error: serde_json::Error| ApiError::internal(error.to_string());
+    let first = listing.next_page()?.unwrap_or_default();
+    if listing.is_complete() {
+        return Ok(Success(ListApiKeysResponse { data: first }).into_response());
+    }
+    let empty = serde_json::to_string(&ListApiKeysResponse { data: Vec::new() });
+    let empty = empty.map_err(internal)?;
+    let no_list = || ApiError::internal(format!("an empty listing contains no list: {empty}"));
+    let (start, end) = empty.split_once("[]").ok_or_else(no_list)?;
+    let start = Bytes::from(format!("{start}[{}", elements(&first).map_err(internal)?));
+    let end = format!("]{end}");
+    let pages = stream::unfold(Some((listing, end)), async |state| {
+        let (mut listing, end) = state?;
+        let page = match listing.next_page_in_turn().await {
+            Ok(Some(page)) => elements(&page).map_err(std::io::Error::from),
+            Ok(None) => return Some((Ok(Bytes::from(end)), None)),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = &page {
+            tracing::error!(%error, "listing cut off");
+        }
+        Some((page.map(|page| Bytes::from(format!(",{page}"))), Some((listing, end))))
+    });
+    let first = stream::once(async { Ok::<_, std::io::Error>(start) });
+    Ok(json(StatusCode::OK, Body::from_stream(first.chain(pages))))
+}
+
+/// Returns the elements of a JSON array without its brackets.
+fn elements(keys: &[ApiKey]) -> serde_json::Result<String> {
+    let array = serde_json::to_string(keys)?;
+    Ok(array.trim_start_matches('[').trim_end_matches(']').to_owned())
 }

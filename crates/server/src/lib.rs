@@ -1,22 +1,22 @@
 //! A server of Rockset's API-keys API, for tests of programs that call it.
 //!
-//! The hosted service was retired in 2024. A test starts this server in its own process and gives
-//! the program under test the server's URL and a key. The server checks roles, expiry and conflicts
-//! as the API does, and keeps its data in memory unless a file is given.
+//! The hosted service was retired in 2024. A test starts this server in its own process and passes
+//! the server's URL and a key to the program under test. Like the API, the server checks roles,
+//! expiry and conflicts. It keeps its data in memory unless you set a database file.
 //!
 //! | To | Use |
 //! | --- | --- |
 //! | start a server | [`Server::start`], [`Server::start_blocking`], [`Server::builder`] |
-//! | call it | [`Server::client`], or a client of your own with [`Server::url`] and a key |
+//! | call it | [`Server::client`], or your own client with [`Server::url`] and a key |
 //! | add users with other roles | [`ServerBuilder::user`], [`Server::client_for`], [`Server::key`] |
 //! | make requests fail, wait, or lose their response | [`Server::inject`] with a [`Fault`] |
-//! | let keys expire without waiting | [`ServerBuilder::clock`] with a [`Clock`] |
-//! | reach a limit | [`ServerBuilder::rate_limit`], [`ServerBuilder::keys_per_user`] |
+//! | expire keys without waiting | [`ServerBuilder::clock`] with a [`Clock`] |
+//! | reach a limit | [`ServerBuilder::rate_limit`], [`ServerBuilder::max_keys_per_user`] |
 //!
-//! Depend on it without default features: the feature `cli`, which is on by default, is the program
-//! with its command line, log and TLS, and no test needs it. The README describes the program.
+//! Disable the default features in tests: the feature `cli` adds the program with its arguments,
+//! log and TLS. The README describes the program.
 //!
-//! # An async test
+//! # Async tests
 //!
 //! ```
 //! use rockset_apikeys_server::{Role, Server};
@@ -33,9 +33,9 @@
 //! }
 //! ```
 //!
-//! # A test of a blocking program
+//! # Blocking tests
 //!
-//! [`Server::start_blocking`] needs no tokio runtime: the server runs on a thread of its own.
+//! [`Server::start_blocking`] needs no tokio runtime: the server runs on its own thread.
 //!
 //! ```
 //! use rockset_apikeys_server::Server;
@@ -50,7 +50,7 @@
 //! }
 //! ```
 //!
-//! # A fault
+//! # Fault injection
 //!
 //! ```
 //! use rockset_apikeys_server::{Fault, Server};
@@ -60,7 +60,7 @@
 //!     let server = Server::start().await?;
 //!     let client = server.client();
 //!
-//!     // The key is created, but the client gets a gateway's error.
+//!     // The server creates the key, but the client gets a gateway's error.
 //!     server.inject(Fault::status_after_handling(502), 1);
 //!     let error = client.create_api_key("my-app").await.unwrap_err();
 //!     assert!(error.is_ambiguous());
@@ -96,26 +96,23 @@
 
 #![cfg_attr(
     not(feature = "cli"),
-    expect(dead_code, reason = "the command line alone issues keys and removes users")
+    expect(dead_code, reason = "only the CLI issues keys and removes users")
 )]
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
-mod clock;
-mod directory;
 mod error;
-mod fault;
+mod faults;
 mod http;
 mod listen;
-mod master_key;
 mod permission;
-mod rate_limit;
+mod private_file;
 mod record;
 mod service;
 mod store;
 mod time;
-mod usage;
+mod users;
 mod vault;
 
 use std::collections::HashSet;
@@ -130,39 +127,39 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use fault::Faults;
-use http::{App, RequestLimits};
+use faults::Faults;
+use http::RequestLimits;
 use listen::Limits;
 use service::Service;
 use store::{Location, Store};
 
-pub use clock::Clock;
-pub use fault::Fault;
+pub use faults::Fault;
 pub use permission::{ParseRoleError, Role};
+pub use time::Clock;
 
-/// The e-mail address of the administrator that every server has.
+/// The e-mail address of every server's administrator.
 pub const ADMIN: &str = "admin@me.com";
 
 const IN_MEMORY: &str = "sqlite::memory:";
 
-/// A running server. It stops when this is dropped.
+/// A running server, which stops when this is dropped.
 ///
-/// Requests that are in flight then have a second to finish. A server that was started by
-/// [`start_blocking`](Self::start_blocking) has stopped when the drop returns.
+/// Requests in flight then have one second to finish. Dropping a server that was started by
+/// [`start_blocking`](Self::start_blocking) waits until it has stopped.
 #[derive(Debug)]
 pub struct Server {
     url: String,
     admin: User,
-    /// The other users of the configuration.
+    /// The users added with [`ServerBuilder::user`].
     others: Vec<User>,
     faults: Arc<Faults>,
-    /// The server stops when this is dropped.
+    /// Dropping this stops the server.
     stop: Option<oneshot::Sender<()>>,
-    /// The server's own thread, if it has one.
+    /// The server's thread after [`start_blocking`](Self::start_blocking).
     thread: Option<JoinHandle<()>>,
 }
 
-/// A user, with the first key and a client that has it.
+/// A user's first key, and a client with that key.
 #[derive(Debug)]
 struct User {
     email: String,
@@ -171,47 +168,47 @@ struct User {
 }
 
 impl Server {
-    /// Starts a server with one user, the administrator [`ADMIN`], on a free loopback port.
+    /// Starts a server on a free loopback port, with [`ADMIN`] as its only user.
     ///
     /// # Errors
     ///
-    /// When no port is available.
+    /// Fails if no port is available.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Starts a server as [`start`](Self::start) does, but on a thread of its own.
+    /// Starts a server like [`start`](Self::start), but on its own thread.
     ///
     /// See [`ServerBuilder::start_blocking`].
     ///
     /// # Errors
     ///
-    /// When no port or no thread is available.
+    /// Fails if no port or no thread is available.
     pub fn start_blocking() -> io::Result<Self> {
         Self::builder().start_blocking()
     }
 
-    /// Returns the default configuration: in memory, on a free loopback port, without limits.
+    /// Returns a builder with the defaults: in memory, on a free loopback port, without limits.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             database: IN_MEMORY.to_owned(),
             clock: Clock::default(),
             rate_limit: None,
-            bad_key_limit: None,
-            keys_per_user: None,
+            auth_failure_limit: None,
+            max_keys_per_user: None,
             users: Vec::new(),
         }
     }
 
-    /// Returns the URL that clients take as their API server, such as `http://127.0.0.1:43121`.
+    /// Returns the URL to set as a client's API server, for example `http://127.0.0.1:43121`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Returns a client of the server, with the first key of [`ADMIN`].
+    /// Returns a client with the first key of [`ADMIN`].
     ///
-    /// It has the default settings, retries included. For other settings, build a client with
+    /// It has the default settings, including retries. For other settings, build a client with
     /// [`url`](Self::url) and [`admin_key`](Self::admin_key).
     ///
     /// ```
@@ -228,25 +225,28 @@ impl Server {
         self.admin.client.clone()
     }
 
-    /// Returns a client with the first key of a user; `None` for a user whom the configuration does
-    /// not name.
+    /// Returns a client with a user's first key.
+    ///
+    /// Returns `None` if the user is neither [`ADMIN`] nor added with [`ServerBuilder::user`].
     pub fn client_for(&self, user: &str) -> Option<Client> {
         self.user(user).map(|user| user.client.clone())
     }
 
-    /// Returns the first key of [`ADMIN`], with all an administrator's privileges.
+    /// Returns the first key of [`ADMIN`], which has the role `admin`.
     pub fn admin_key(&self) -> &ApiKeyValue {
         &self.admin.key
     }
 
-    /// Returns the first key of a user, with all the user's privileges; `None` for a user whom the
-    /// configuration does not name.
+    /// Returns a user's first key, which has the user's full role.
+    ///
+    /// Returns `None` if the user is neither [`ADMIN`] nor added with [`ServerBuilder::user`].
     pub fn key(&self, user: &str) -> Option<&ApiKeyValue> {
         self.user(user).map(|user| &user.key)
     }
 
-    /// Injects a fault into the next responses, this many. Faults that were injected before come
-    /// first.
+    /// Injects a fault into the next `responses` responses.
+    ///
+    /// Pending faults are applied in the order in which they were injected.
     ///
     /// ```
     /// use rockset_apikeys_server::{Fault, Server};
@@ -266,22 +266,13 @@ impl Server {
         self.faults.add(fault, responses);
     }
 
-    /// Withdraws all injected faults that no response has had yet.
+    /// Removes all pending faults.
     pub fn clear_faults(&self) {
         self.faults.clear();
     }
 
-    /// Returns the first key of every user, the administrator's before the others.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, &ApiKeyValue)> {
-        self.users().map(|user| (user.email.as_str(), &user.key))
-    }
-
-    fn users(&self) -> impl Iterator<Item = &User> {
-        std::iter::once(&self.admin).chain(&self.others)
-    }
-
     fn user(&self, email: &str) -> Option<&User> {
-        self.users().find(|user| user.email == email)
+        std::iter::once(&self.admin).chain(&self.others).find(|user| user.email == email)
     }
 }
 
@@ -294,7 +285,7 @@ impl Drop for Server {
     }
 }
 
-/// The configuration of a [`Server`], from [`Server::builder`].
+/// The settings of a [`Server`], created by [`Server::builder`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerBuilder {
@@ -302,84 +293,90 @@ pub struct ServerBuilder {
     database: String,
     clock: Clock,
     rate_limit: Option<NonZeroU32>,
-    bad_key_limit: Option<NonZeroU32>,
-    keys_per_user: Option<NonZeroU32>,
+    auth_failure_limit: Option<NonZeroU32>,
+    max_keys_per_user: Option<NonZeroU32>,
     users: Vec<(String, Role)>,
 }
 
 impl ServerBuilder {
-    /// Sets the address to listen at; defaults to a free port of 127.0.0.1.
+    /// Sets the address to listen on; defaults to a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Sets the database of users and keys, such as `sqlite:keys.db`; defaults to one in memory.
+    /// Sets the database, for example `sqlite:keys.db`; defaults to an in-memory database.
     ///
-    /// The file is created where there is none, and beside it one with the master key that encrypts
-    /// the keys in it.
+    /// A missing file is created, together with a file for the master key that encrypts its keys.
     pub fn database(mut self, url: impl Into<String>) -> Self {
         self.database = url.into();
         self
     }
 
-    /// Sets the clock by which keys expire and responses have their date; defaults to the system's.
+    /// Sets the clock for key expiry and the `Date` header; defaults to the system clock.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    /// Limits the requests of each key in any second; defaults to no limit. More are 429.
+    /// Limits the requests per key per second; defaults to no limit.
+    ///
+    /// Further requests get 429.
     pub fn rate_limit(mut self, requests: NonZeroU32) -> Self {
         self.rate_limit = Some(requests);
         self
     }
 
-    /// Limits the requests without a valid key from each address in any minute; defaults to no
-    /// limit. More are 429 in place of 401.
-    pub fn bad_key_limit(mut self, requests: NonZeroU32) -> Self {
-        self.bad_key_limit = Some(requests);
+    /// Limits the failed authentications per address per minute; defaults to no limit.
+    ///
+    /// Further ones get 429 instead of 401; requests with a valid key still succeed.
+    pub fn auth_failure_limit(mut self, requests: NonZeroU32) -> Self {
+        self.auth_failure_limit = Some(requests);
         self
     }
 
-    /// Limits the keys of each user; defaults to no limit. Creating more is 403.
-    pub fn keys_per_user(mut self, keys: NonZeroU32) -> Self {
-        self.keys_per_user = Some(keys);
+    /// Limits the keys per user; defaults to no limit.
+    ///
+    /// Creating another key gets 403.
+    pub fn max_keys_per_user(mut self, keys: NonZeroU32) -> Self {
+        self.max_keys_per_user = Some(keys);
         self
     }
 
-    /// Adds a user, with a role that limits what all keys of the user may do.
+    /// Adds a user. The role limits what all keys of the user may do.
     pub fn user(mut self, email: impl Into<String>, role: Role) -> Self {
         self.users.push((email.into(), role));
         self
     }
 
-    /// Starts the server on the current tokio runtime, where it then runs.
+    /// Starts the server on the current tokio runtime.
     ///
-    /// It stands still while a call blocks the runtime's only thread, so that the call times out.
-    /// [`start_blocking`](Self::start_blocking) is for blocking programs.
+    /// A call that blocks the runtime's only thread also blocks the server, and so times out. Use
+    /// [`start_blocking`](Self::start_blocking) in blocking programs.
     ///
     /// # Errors
     ///
-    /// When the address is not available; when a user is given twice, does not fit into a path
-    /// segment, is not printable, or differs from another by upper and lower case alone; and when
-    /// the database cannot be opened, was written with another master key than the one beside it,
-    /// or no longer has the first key of one of the users.
+    /// Fails if
+    ///
+    /// - the address is not available;
+    /// - a user is added twice, or has an invalid e-mail address: one that cannot be a path segment,
+    ///   is not printable, or differs from another user's only by case;
+    /// - the database cannot be opened, was written with another master key, or no longer contains
+    ///   the first key of one of the users.
     pub async fn start(self) -> io::Result<Server> {
         let (server, serve) = self.prepare().await?;
         tokio::spawn(serve);
         Ok(server)
     }
 
-    /// Starts the server on a thread of its own, for tests of blocking programs.
+    /// Starts the server on its own thread, for tests of blocking programs.
     ///
-    /// It needs no tokio runtime, and serves while the program blocks. Starting and dropping it
-    /// block the thread, in async code too: for milliseconds, unless requests are in flight at the
-    /// end.
+    /// This needs no tokio runtime, and the server responds while the program blocks. Starting and
+    /// dropping it block the current thread, for milliseconds unless requests are in flight.
     ///
     /// # Errors
     ///
-    /// As for [`start`](Self::start), and when no thread is available.
+    /// Fails like [`start`](Self::start), and if no thread is available.
     pub fn start_blocking(self) -> io::Result<Server> {
         let (sender, started) = mpsc::channel();
         let thread = thread::Builder::new().name("rockset-server".to_owned()).spawn(move || {
@@ -393,7 +390,7 @@ impl ServerBuilder {
         Ok(server)
     }
 
-    /// Hands out the server when it is ready, and serves on this thread until it is dropped.
+    /// Sends the server when it is ready, then serves on this thread until it is dropped.
     fn run(self, started: &mpsc::Sender<io::Result<Server>>) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -404,51 +401,54 @@ impl ServerBuilder {
         })
     }
 
-    /// Returns the server, and the future that serves until it is dropped.
+    /// Returns the server, and a future that serves until the server is dropped.
     async fn prepare(self) -> io::Result<(Server, impl Future<Output = ()> + Send + 'static)> {
         let mut seen = HashSet::from([ADMIN]);
         for (email, _) in &self.users {
             if !seen.insert(email) {
-                let reason = format!("the user {email:?} is given twice");
+                let reason = format!("the user {email:?} is added twice");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
             }
         }
         let location = Location { url: self.database, master_key: None, may_create: true };
         let store = Store::open(location)?;
         let now = self.clock.now().into();
-        let admin_key = directory::first_key(&store, ADMIN, Role::Admin, now).await?;
+        let admin_key = users::first_key(&store, ADMIN, Role::Admin, now).await?;
         let mut keys = Vec::with_capacity(self.users.len());
         for (email, role) in self.users {
-            let key = directory::first_key(&store, &email, role, now).await?;
+            let key = users::first_key(&store, &email, role, now).await?;
             keys.push((email, key));
         }
-        let service = Service::new(store, self.clock.clone(), self.keys_per_user);
+        let service = Service::start(store, self.clock.clone(), self.max_keys_per_user);
         let listener = TcpListener::bind(self.listen).await?;
-        let url = format!("http://{}", on_this_machine(listener.local_addr()?));
+        let url = format!("http://{}", client_address(listener.local_addr()?));
         let user = |(email, key)| User::new(email, key, &url);
         let admin = user((ADMIN.to_owned(), admin_key))?;
         let others = keys.into_iter().map(user).collect::<io::Result<_>>()?;
         let faults = Arc::<Faults>::default();
-        let limits = RequestLimits { per_key: self.rate_limit, bad_keys: self.bad_key_limit };
-        let app = App::new(Arc::clone(&service), Arc::clone(&faults), limits);
-        let router = http::dated(http::router(app, false), self.clock);
+        let limits = RequestLimits {
+            rate_limit: self.rate_limit,
+            auth_failure_limit: self.auth_failure_limit,
+        };
+        let router = http::router(Arc::clone(&service), Arc::clone(&faults), limits);
+        let router = http::dated(router, self.clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let serve = async move {
             let stopped = async {
-                // Ends when the sender is dropped, together with the server.
+                // Completes when the server, and with it the sender, is dropped.
                 let _ = stopped.await;
             };
             listen::serve(listener, listen::plain, router, Limits::default(), stopped).await;
             if let Err(error) = service.close().await {
-                tracing::error!(%error, "the database was not closed cleanly");
+                tracing::error!(%error, "cannot close the database");
             }
         };
         Ok((Server { url, admin, others, faults, stop: Some(stop), thread: None }, serve))
     }
 }
 
-/// Returns the address at which clients on this machine reach a server that listens at this one.
-fn on_this_machine(address: SocketAddr) -> SocketAddr {
+/// Returns the address for local clients of a server that listens on the given address.
+fn client_address(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
@@ -459,14 +459,14 @@ fn on_this_machine(address: SocketAddr) -> SocketAddr {
 
 impl User {
     fn new(email: String, key: ApiKeyValue, url: &str) -> io::Result<Self> {
-        // The address may be one of this machine's that is not a loopback address.
+        // The server may listen on an address other than loopback.
         let client = Client::builder().api_server(url).api_key(key.clone()).allow_http(true);
         let client = client.build().map_err(io::Error::other)?;
         Ok(Self { email, key, client })
     }
 }
 
-/// Compiles and runs README's code with the documentation's.
+/// Runs the README's code as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

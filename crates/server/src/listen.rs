@@ -1,5 +1,5 @@
-//! Connections: accepts them within limits, hands their requests to the router, and closes them
-//! when the server stops.
+//! Connections: accepts them within limits, passes their requests to the router, and closes them on
+//! shutdown.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,46 +23,47 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use crate::http::DropConnection;
+use crate::faults::DropConnection;
 
-/// How long a client may take for a request's head, and for the handshake before that.
+/// How long a client may take for the TLS handshake, and for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of a response is buffered for a slow client, and how large a request's head may be.
+/// The maximum size of a request's head, and of the buffer for a response to a slow client.
 const BUFFER: usize = 64 << 10;
 
-/// What connections may take of the server.
+/// Limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How many are open at once; further ones wait to be accepted.
-    pub(crate) connections: NonZeroUsize,
-    /// How long writing to a client may make no progress until the connection is closed.
-    pub(crate) response_timeout: Duration,
-    /// How long requests in flight may take when the server stops.
-    pub(crate) grace: Duration,
+    /// Further connections wait to be accepted.
+    pub(crate) max_connections: NonZeroUsize,
+    /// How long sending a response may make no progress.
+    pub(crate) send_timeout: Duration,
+    /// How long requests in flight may take on shutdown.
+    pub(crate) shutdown_timeout: Duration,
 }
 
-/// 512 connections, 30 s without progress, 1 s of grace, so that no test waits long for the end.
 impl Default for Limits {
+    /// Returns the limits for tests, whose shutdown should be fast.
     fn default() -> Self {
         Self {
-            // The compiler evaluates this, so it cannot panic at run time.
-            connections: const { NonZeroUsize::new(512).unwrap() },
-            response_timeout: Duration::from_secs(30),
-            grace: Duration::from_secs(1),
+            // Evaluated at compile time, so it cannot panic at run time.
+            max_connections: const { NonZeroUsize::new(512).unwrap() },
+            send_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(1),
         }
     }
 }
 
-/// A client's connection. Writing to it fails when it makes no progress for too long.
+/// A client's connection. A write fails after the send timeout.
 pub(crate) type Connection = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// The handshake of plain HTTP: none.
+/// The handshake of plain HTTP, which does nothing.
 pub(crate) async fn plain(connection: Connection) -> io::Result<Connection> {
     Ok(connection)
 }
 
-/// Serves until `stop` is done, and then finishes what is in flight, within the grace time. Each
-/// connection begins with the handshake.
+/// Serves until `stop` completes, then waits for requests in flight up to the shutdown timeout.
+///
+/// Every connection begins with the handshake.
 pub(crate) async fn serve<Handshake, Stream>(
     listener: TcpListener,
     handshake: impl Fn(Connection) -> Handshake + Clone + Send + 'static,
@@ -78,28 +79,28 @@ pub(crate) async fn serve<Handshake, Stream>(
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
-        let has_room = connections.len() < limits.connections.get();
+        let has_room = connections.len() < limits.max_connections.get();
         let (stream, peer) = tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener), if has_room => accepted,
         };
-        // Small responses are not held back for more to come.
+        // Sends small responses immediately.
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(limits.response_timeout));
+        stream.set_write_timeout(Some(limits.send_timeout));
         let (router, watcher, handshake) = (router.clone(), graceful.watcher(), handshake.clone());
         connections.spawn(async move {
             match tokio::time::timeout(HEAD_TIMEOUT, handshake(Box::pin(stream))).await {
-                Ok(Ok(stream)) => talk(stream, peer, router, watcher).await,
+                Ok(Ok(stream)) => serve_connection(stream, peer, router, watcher).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake timed out"),
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("closing connections that are still in use after the grace time");
+    if tokio::time::timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!("shutdown timed out; closing the remaining connections");
         connections.shutdown().await;
     }
 }
@@ -109,15 +110,15 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
-                // Where too many files are open, some have to be closed first.
+                tracing::warn!(%error, "cannot accept a connection");
+                // If too many files are open, others must be closed first.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-async fn talk(
+async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     router: Router,
@@ -130,7 +131,7 @@ async fn talk(
         async move {
             let Ok(response): Result<Response, Infallible> = router.oneshot(request).await;
             match response.extensions().get::<DropConnection>() {
-                Some(_) => Err(io::Error::other("the connection is dropped on demand")),
+                Some(_) => Err(io::Error::other("an injected fault closes the connection")),
                 None => Ok(response),
             }
         }
@@ -139,6 +140,6 @@ async fn talk(
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, "connection closed with an error");
     }
 }

@@ -1,4 +1,4 @@
-//! The server as a program; what it does is in `cli.rs`.
+//! The program, which `cli.rs` implements.
 
 use std::process::ExitCode;
 

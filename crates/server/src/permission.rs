@@ -1,18 +1,18 @@
-//! Who may do what to whose keys: the roles, and the one permission rule for all operations.
+//! Roles, and the permission rule of all operations.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::ApiError;
 
-/// A role that every organization has. Each role includes those before it.
+/// The role of a user or key. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Reads its own user's keys: `read-only`.
+    /// `read-only`: reads its own user's keys.
     ReadOnly,
-    /// Manages its own user's keys: `member`.
+    /// `member`: manages its own user's keys.
     Member,
-    /// Manages the keys of all users: `admin`.
+    /// `admin`: manages the keys of all users.
     Admin,
 }
 
@@ -28,7 +28,7 @@ impl Role {
         }
     }
 
-    /// Returns what a key may do: the lesser of its own role, if it has one, and its owner's.
+    /// Returns a key's effective role: the lesser of its own, if any, and its owner's.
     pub(crate) fn effective(own: Option<Self>, owners: Self) -> Self {
         own.map_or(owners, |role| role.min(owners))
     }
@@ -49,7 +49,7 @@ impl FromStr for Role {
     }
 }
 
-/// The error of parsing a [`Role`].
+/// An unknown role name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseRoleError {
     name: String,
@@ -57,36 +57,36 @@ pub struct ParseRoleError {
 
 impl fmt::Display for ParseRoleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no role {:?}; the roles are read-only, member and admin", self.name)
+        write!(f, "unknown role {:?}; expected read-only, member or admin", self.name)
     }
 }
 
 impl std::error::Error for ParseRoleError {}
 
-/// What an operation does to a key, as far as permission depends on it.
+/// How an operation accesses a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Shows it without its full value: list, and get.
+    /// Returns it without its full value: list and get.
     Read,
-    /// Shows its full value: get with `reveal`.
+    /// Returns its full value: get with `reveal`.
     Reveal,
     /// Creates, updates or deletes it.
     Manage,
 }
 
-/// Who calls, as the transaction that carries out the call sees it.
+/// The caller, as read in the transaction of the operation.
 pub(crate) struct Principal {
     pub(crate) user: String,
     pub(crate) key_name: String,
-    /// What the caller's key may do.
+    /// The effective role of the caller's key.
     pub(crate) role: Role,
 }
 
 impl Principal {
-    /// The permission rule: keys below `admin` access their own user's keys alone, keys below
-    /// `member` manage none, and no key reveals or manages one that may do more than itself.
+    /// Applies the permission rule: only `admin` keys access other users' keys, `read-only` keys
+    /// manage none, and no key reveals or manages a key with a higher role.
     ///
-    /// `target` is what the key in question may do; `None` where there is no such key.
+    /// `target` is the effective role of the accessed key, or `None` if there is no such key.
     pub(crate) fn authorize(
         &self,
         access: Access,
@@ -94,13 +94,13 @@ impl Principal {
         target: Option<Role>,
     ) -> Result<(), ApiError> {
         if access == Access::Manage && self.role < Role::Member {
-            return Err(ApiError::forbidden("the caller's key is read-only"));
+            return Err(ApiError::forbidden("the caller's API key is read-only"));
         }
         if owner != self.user && self.role < Role::Admin {
             return Err(ApiError::forbidden("only an administrator may access other users' keys"));
         }
         if access != Access::Read && target > Some(self.role) {
-            let message = format!("the key may do more than the caller's, which is {}", self.role);
+            let message = format!("the key has a higher role than the caller's: {}", self.role);
             return Err(ApiError::forbidden(message));
         }
         Ok(())

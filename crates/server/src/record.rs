@@ -1,4 +1,4 @@
-//! A key as the database has it, what may be changed about it, and which names there can be.
+//! A key as the database stores it, its updates, and the rules for names.
 
 use rockset_apikeys::types::{ApiKey, UpdateApiKeyRequest};
 use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
@@ -6,19 +6,20 @@ use rockset_apikeys::{ApiKeyValue, ErrorType, KeyState};
 use crate::error::ApiError;
 use crate::permission::{Principal, Role};
 use crate::time::Millis;
-use crate::vault::LookupHash;
+use crate::vault::{LookupHash, NewKey};
 
-/// The longest name of a key or user, in bytes of UTF-8. Percent-encoded, a key's and its user's
-/// then take up at most 6,000 bytes of a URL: less than the 8 KiB that many proxies allow a request
-/// line.
+/// The maximum length of a key's or user's name, in bytes of UTF-8.
+///
+/// Percent-encoded, both names take up at most 6,000 bytes of a URL. Many proxies limit the request
+/// line to 8 KiB.
 const LONGEST_NAME: usize = 1000;
-/// The user in a path who is the owner of the caller's key.
+/// In a path or body, stands for the owner of the caller's key.
 pub(crate) const SELF: &str = "self";
 
-/// A key. Its full value is not in it.
+/// A key without its full value.
 #[derive(Clone, PartialEq)]
 pub(crate) struct KeyRecord {
-    /// In the order of creation; 0 in a key that is to be created.
+    /// Assigned in the order of creation; 0 for a new key.
     pub(crate) id: i64,
     pub(crate) owner: String,
     pub(crate) owners_role: Role,
@@ -35,27 +36,52 @@ pub(crate) struct KeyRecord {
 }
 
 impl KeyRecord {
-    /// Returns what the key may do.
+    /// Creates the record of a new key with its owner's full role, without an expiry time.
+    pub(crate) fn new(
+        owner: &str,
+        owners_role: Role,
+        name: &str,
+        new: &NewKey,
+        created_at: Millis,
+    ) -> Self {
+        Self {
+            id: 0,
+            owner: owner.to_owned(),
+            owners_role,
+            name: name.to_owned(),
+            lookup_hash: new.lookup_hash,
+            encrypted: new.encrypted.clone(),
+            identifier: new.value.identifier().to_owned(),
+            role: None,
+            created_at,
+            created_by_key: None,
+            expires_at: None,
+            last_access: None,
+            suspended: false,
+        }
+    }
+
+    /// Returns the role that limits the key's permissions.
     pub(crate) fn effective_role(&self) -> Role {
         Role::effective(self.role, self.owners_role)
     }
 
-    /// Whether this is the same key in the same state, whenever it was used.
+    /// Returns whether both are equal except for their last-access times.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         *self == Self { last_access: self.last_access, ..other.clone() }
     }
 
-    /// A key whose expiry time has passed is suspended by itself.
+    /// Returns whether the key is suspended or has expired.
     pub(crate) fn is_suspended(&self, now: Millis) -> bool {
         self.suspended || self.expires_at.is_some_and(|expiry| expiry <= now)
     }
 
-    /// Whether an administrator can call every operation with the key.
+    /// Returns whether an administrator can call every operation with the key.
     pub(crate) fn is_working_admin_key(&self, now: Millis) -> bool {
         !self.is_suspended(now) && self.effective_role() == Role::Admin
     }
 
-    /// Returns the caller whose key this is, if the key works.
+    /// Returns the caller who uses this key, or an error if the key is suspended.
     pub(crate) fn principal(&self, now: Millis) -> Result<Principal, ApiError> {
         if self.is_suspended(now) {
             return Err(ApiError::unauthorized("the API key is suspended or has expired"));
@@ -71,20 +97,20 @@ impl KeyRecord {
     pub(crate) fn update(&mut self, changes: &Changes, now: Millis) -> Result<(), ApiError> {
         let was_suspended = self.is_suspended(now);
         self.expires_at = changes.expires_at.unwrap_or(self.expires_at);
-        // Without a new state it stays suspended, although it may now expire later.
+        // Without a new state, an expired key stays suspended even if it now expires later.
         self.suspended = changes.suspended.unwrap_or(was_suspended);
         if changes.suspended == Some(false) && self.is_suspended(now) {
             return Err(ApiError::new(
                 409,
                 ErrorType::Conflict,
-                "the key has expired; to make it active, give a later expiry_time or \
+                "cannot activate the key: it has expired; also set a later expiry_time or \
                  clear_expiry_time",
             ));
         }
         Ok(())
     }
 
-    /// Returns the key as the API shows it, with this in place of its full value.
+    /// Returns the API's model of the key, with the given value.
     pub(crate) fn show(self, key: ApiKeyValue, now: Millis) -> ApiKey {
         let suspended = self.is_suspended(now);
         let mut shown = ApiKey::new(self.name, key);
@@ -98,14 +124,14 @@ impl KeyRecord {
         shown
     }
 
-    /// Returns the key as the API shows it where its full value is not asked for.
+    /// Returns the API's model of the key, with its identifier as the value.
     pub(crate) fn show_identifier(mut self, now: Millis) -> ApiKey {
         let identifier = std::mem::take(&mut self.identifier);
         self.show(identifier.into(), now)
     }
 }
 
-/// The changes of an update. What it leaves out stays as it is.
+/// The fields that an update changes; `None` leaves a field unchanged.
 pub(crate) struct Changes {
     expires_at: Option<Option<Millis>>,
     suspended: Option<bool>,
@@ -116,7 +142,7 @@ impl Changes {
         let expires_at = match (&request.expiry_time, request.clear_expiry_time) {
             (Some(_), Some(true)) => {
                 return Err(ApiError::invalid(
-                    "expiry_time and clear_expiry_time exclude each other; give one of them",
+                    "expiry_time and clear_expiry_time are mutually exclusive; set one of them",
                 ));
             }
             (Some(time), _) => Some(Some(parse_expiry(time)?)),
@@ -129,7 +155,7 @@ impl Changes {
             Some(KeyState::Active) => Some(false),
             Some(other) => {
                 return Err(ApiError::invalid(format!(
-                    "there is no state {:?}; the states are ACTIVE and SUSPENDED",
+                    "unknown state {:?}; expected ACTIVE or SUSPENDED",
                     other.as_str()
                 )));
             }
@@ -141,36 +167,38 @@ impl Changes {
 pub(crate) fn parse_expiry(time: &rockset_apikeys::Timestamp) -> Result<Millis, ApiError> {
     Millis::parse(time).ok_or_else(|| {
         ApiError::invalid(format!(
-            "the expiry_time {:?} is not a date and time with an offset, such as \
-             2030-01-01T00:00:00Z",
+            "invalid expiry_time {:?}; expected an RFC 3339 timestamp like 2030-01-01T00:00:00Z",
             time.as_str()
         ))
     })
 }
 
-/// Rejects what cannot be a user's e-mail address.
+/// Rejects invalid e-mail addresses of users.
 pub(crate) fn check_email(email: &str) -> Result<(), String> {
     if email == SELF {
-        return Err(format!("a user cannot be {SELF:?}, which stands for the caller"));
+        return Err(format!("a user cannot be named {SELF:?}: it stands for the caller"));
     }
     let is_plain = |char: char| {
         let is_escaped = char.escape_debug().count() > 1 && !matches!(char, '"' | '\'' | '\\');
         !char.is_whitespace() && !is_escaped
     };
     if !email.chars().all(is_plain) {
-        return Err(format!("the user {email:?} has a space or a character that is not printable"));
+        return Err(format!("the user {email:?} contains a space or an unprintable character"));
     }
     check_name("user", email)
 }
 
-/// Rejects a name that no URL can carry as a path segment, so that no request could name it.
-pub(crate) fn check_name(what: &str, text: &str) -> Result<(), String> {
-    match text {
-        "" => Err(format!("the {what} is empty")),
-        "." | ".." => Err(format!("the {what} is {text:?}, which URLs resolve as a relative path")),
-        _ if text.len() > LONGEST_NAME => {
-            Err(format!("the {what} has {} bytes; at most {LONGEST_NAME} are allowed", text.len()))
+/// Rejects names that cannot be a path segment of a URL, so that requests can address every key.
+pub(crate) fn check_name(field: &str, name: &str) -> Result<(), String> {
+    match name {
+        "" => Err(format!("the {field} is empty")),
+        "." | ".." => {
+            Err(format!("the {field} cannot be {name:?}: URLs resolve it as a relative path"))
         }
+        _ if name.len() > LONGEST_NAME => Err(format!(
+            "the {field} is too long: it has {} bytes; the maximum is {LONGEST_NAME}",
+            name.len()
+        )),
         _ => Ok(()),
     }
 }

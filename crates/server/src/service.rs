@@ -1,7 +1,9 @@
-//! The operations. Each is one transaction: it reads the caller, the key and its owner, decides on
-//! them, and carries out the decision. `listing.rs` has the fifth.
+//! The five operations. Each runs in one transaction: it reads the caller, the key and its owner,
+//! decides, and applies the decision.
+//!
+//! A listing reads further pages in later transactions. `service/maintenance.rs` contains the work
+//! that is not part of a request.
 
-mod listing;
 mod maintenance;
 
 use std::num::NonZeroU32;
@@ -13,63 +15,58 @@ use rockset_apikeys::ErrorType;
 use rockset_apikeys::types::{ApiKey, CreateApiKeyRequest, UpdateApiKeyRequest};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::permission::{Access, Principal, Role};
 use crate::record::{Changes, KeyRecord, SELF, check_name, parse_expiry};
-use crate::store::{Change, Rows, Snapshot, Store};
-use crate::time::{ExpiryClock, Millis};
-use crate::usage::Usage;
+use crate::store::{Change, Rows, Store, Transaction};
+use crate::time::{ExpiryClock, LastAccess, Millis};
 use crate::vault::LookupHash;
 
-pub(crate) use listing::Listing;
+/// The number of keys that a listing reads in one transaction.
+const PAGE: usize = 64;
 
 pub(crate) struct Service {
     store: Store,
     clock: ExpiryClock,
-    usage: Usage,
-    keys_per_user: Option<NonZeroU32>,
-    listings: Semaphore,
-    /// When the health check last ran, and whether the database was usable.
+    last_access: LastAccess,
+    max_keys_per_user: Option<NonZeroU32>,
+    /// Allows one listing at a time to read a page.
+    page_turn: Semaphore,
+    /// When the health check last ran, and whether the database accepted a write.
     health: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
-/// An authenticated caller. The operation authenticates it again, in its own transaction.
+/// An authenticated caller.
 pub(crate) struct Caller {
     hash: LookupHash,
     pub(crate) key_id: i64,
 }
 
-/// A caller together with the transaction that authenticated it, for an operation that reads.
+impl Caller {
+    /// Reads the caller in the transaction of a change. The key may have been revoked since it was
+    /// authenticated.
+    fn principal(&self, rows: &dyn Rows, now: Millis) -> Result<Principal, ApiError> {
+        find(rows, &self.hash)?.principal(now)
+    }
+}
+
+/// An authenticated caller and the transaction that authenticated it, for operations that read.
 pub(crate) struct Reader {
+    pub(crate) caller: Caller,
     principal: Principal,
-    snapshot: Snapshot,
+    rows: Transaction,
 }
 
 impl Service {
-    /// Starts the maintenance task as well, which ends with the service.
-    pub(crate) fn new(store: Store, clock: Clock, keys_per_user: Option<NonZeroU32>) -> Arc<Self> {
-        let service = Arc::new(Self {
-            store,
-            clock: ExpiryClock::new(clock),
-            usage: Usage::default(),
-            keys_per_user,
-            listings: Semaphore::new(1),
-            health: Arc::default(),
-        });
-        tokio::spawn(maintenance::maintain(Arc::downgrade(&service)));
-        service
-    }
-
     /// Authenticates the caller with this key.
-    pub(crate) fn authenticate(&self, key: &str) -> Result<(Caller, Reader), ApiError> {
+    pub(crate) fn authenticate(&self, key: &str) -> Result<Reader, ApiError> {
         let hash = self.store.vault().lookup_hash(key);
-        let snapshot = self.store.snapshot();
+        let rows = self.store.read();
         let now = self.clock.now();
-        let record = find(&snapshot, &hash)?;
+        let record = find(&rows, &hash)?;
         let principal = record.principal(now)?;
-        self.usage.record(record.id, now);
-        Ok((Caller { hash, key_id: record.id }, Reader { principal, snapshot }))
+        self.last_access.record(record.id, now);
+        Ok(Reader { caller: Caller { hash, key_id: record.id }, principal, rows })
     }
 
     pub(crate) fn get(
@@ -80,7 +77,7 @@ impl Service {
         reveal: bool,
     ) -> Result<ApiKey, ApiError> {
         let access = if reveal { Access::Reveal } else { Access::Read };
-        let key = permitted(&reader.snapshot, &reader.principal, access, user, name)?;
+        let key = permitted(&reader.rows, &reader.principal, access, user, name)?;
         let now = self.clock.now();
         if !reveal {
             return Ok(self.show(key, now));
@@ -88,6 +85,15 @@ impl Service {
         let value = self.store.vault().decrypt(&key.encrypted, &key.lookup_hash);
         let value = value.map_err(|error| ApiError::internal(error.to_string()))?;
         Ok(self.with_last_access(key).show(value, now))
+    }
+
+    /// Starts a listing and reads its first page in the caller's transaction.
+    pub(crate) fn list(self: &Arc<Self>, reader: Reader, user: &str) -> Result<Listing, ApiError> {
+        let owner = resolve(&reader.principal, user);
+        reader.principal.authorize(Access::Read, owner, None)?;
+        reader.rows.role(owner)?.ok_or_else(|| no_user(owner))?;
+        let first = reader.rows.keys(owner, 0, PAGE)?;
+        Ok(Listing { service: Arc::clone(self), owner: owner.to_owned(), page: Some(first) })
     }
 
     pub(crate) async fn create(
@@ -104,7 +110,7 @@ impl Service {
         let service = Arc::clone(self);
         let decide = move |rows: &dyn Rows| {
             let now = service.clock.now();
-            let caller = find(rows, &caller.hash)?.principal(now)?;
+            let caller = caller.principal(rows, now)?;
             let owner = resolve(&caller, request.created_by.as_deref().unwrap_or(SELF));
             let owners_role = rows.role(owner)?;
             let target = owners_role.map(|owners_role| Role::effective(role, owners_role));
@@ -118,26 +124,19 @@ impl Service {
                 let message = format!("{owner} already has an API key named {:?}", request.name);
                 return Err(ApiError::new(409, ErrorType::AlreadyExists, message));
             }
-            if let Some(limit) = service.keys_per_user
-                && rows.has_keys(owner, limit.get())?
+            if let Some(limit) = service.max_keys_per_user.map(NonZeroU32::get)
+                && rows.count_keys(owner, limit)? >= limit
             {
-                let message = format!("{owner} has {limit} API keys, the most; delete one first");
+                let message = format!(
+                    "{owner} already has the maximum of {limit} API keys; delete one first"
+                );
                 return Err(ApiError::new(403, ErrorType::ResourceExceeded, message));
             }
             let key = KeyRecord {
-                id: 0,
-                owner: owner.to_owned(),
-                owners_role,
-                name: request.name.clone(),
-                lookup_hash: new.lookup_hash,
-                encrypted: new.encrypted.clone(),
-                identifier: new.value.identifier().to_owned(),
                 role,
-                created_at: service.clock.now(),
-                created_by_key: Some(caller.key_name),
+                created_by_key: Some(caller.key_name.clone()),
                 expires_at,
-                last_access: None,
-                suspended: false,
+                ..KeyRecord::new(owner, owners_role, &request.name, &new, service.clock.now())
             };
             Ok((Change::CreateKey(Box::new(key.clone())), key.show(new.value.clone(), now)))
         };
@@ -161,10 +160,10 @@ impl Service {
                 && (key.id, key.suspended, key.expires_at)
                     == (updated.id, updated.suspended, updated.expires_at)
             {
-                // An earlier run of this decision was applied. The caller may be the key itself.
+                // An earlier run of this decision was applied. It may have suspended the caller.
                 return Ok((Change::Nothing, service.show(key, now)));
             }
-            let caller = find(rows, &caller.hash)?.principal(now)?;
+            let caller = caller.principal(rows, now)?;
             let mut key = permitted(rows, &caller, Access::Manage, &user, &name)?;
             let was_working = key.is_working_admin_key(now);
             key.update(&changes, now)?;
@@ -190,10 +189,10 @@ impl Service {
             if let Some(deleted) = &deleted
                 && rows.key(&deleted.owner, &name)?.is_none_or(|key| key.id != deleted.id)
             {
-                // An earlier run of this decision was applied. The caller may be the key itself.
+                // An earlier run of this decision was applied. It may have deleted the caller.
                 return Ok((Change::Nothing, service.show(deleted.clone(), now)));
             }
-            let caller = find(rows, &caller.hash)?.principal(now)?;
+            let caller = caller.principal(rows, now)?;
             let key = permitted(rows, &caller, Access::Manage, &user, &name)?;
             if key.is_working_admin_key(now) {
                 check_not_last(rows, &key, now)?;
@@ -205,7 +204,7 @@ impl Service {
     }
 
     fn with_last_access(&self, mut key: KeyRecord) -> KeyRecord {
-        key.last_access = self.usage.latest(key.id, key.last_access);
+        key.last_access = self.last_access.latest(key.id, key.last_access);
         key
     }
 
@@ -214,18 +213,56 @@ impl Service {
     }
 }
 
-fn find(rows: &(impl Rows + ?Sized), hash: &LookupHash) -> Result<KeyRecord, ApiError> {
-    rows.key_by_hash(hash)?.ok_or_else(|| ApiError::unauthorized("there is no such API key"))
+/// A listing of a user's keys, read one page at a time.
+///
+/// It contains every key that exists from the first to the last page. A key that is created or
+/// deleted in the meantime may be missing.
+pub(crate) struct Listing {
+    service: Arc<Service>,
+    owner: String,
+    page: Option<Vec<KeyRecord>>,
 }
 
-/// Returns the user in a path or a body, with `self` resolved.
+impl Listing {
+    /// Returns the next page, or `None` after the last one.
+    pub(crate) fn next_page(&mut self) -> Result<Option<Vec<ApiKey>>, ApiError> {
+        let Some(page) = self.page.take() else { return Ok(None) };
+        if let (PAGE, Some(last)) = (page.len(), page.last()) {
+            let next = self.service.store.read().keys(&self.owner, last.id, PAGE)?;
+            self.page = Some(next).filter(|next| !next.is_empty());
+        }
+        let now = self.service.clock.now();
+        Ok(Some(page.into_iter().map(|key| self.service.show(key, now)).collect()))
+    }
+
+    /// Like [`next_page`](Self::next_page), but lets other requests run first and waits for other
+    /// listings, so that any number of listings does not delay other requests.
+    pub(crate) async fn next_page_in_turn(&mut self) -> Result<Option<Vec<ApiKey>>, ApiError> {
+        let service = Arc::clone(&self.service);
+        // The semaphore is never closed.
+        let _turn = service.page_turn.acquire().await.ok();
+        tokio::task::yield_now().await;
+        self.next_page()
+    }
+
+    /// Returns whether there are no more pages.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.page.is_none()
+    }
+}
+
+fn find(rows: &dyn Rows, hash: &LookupHash) -> Result<KeyRecord, ApiError> {
+    rows.key_by_hash(hash)?.ok_or_else(|| ApiError::unauthorized("unknown API key"))
+}
+
+/// Resolves `self` in a path or body to the caller's user.
 fn resolve<'a>(caller: &'a Principal, user: &'a str) -> &'a str {
     if user == SELF { &caller.user } else { user }
 }
 
-/// Returns the key with this name if the caller may access it in this way.
+/// Returns the key with this name if the caller is allowed to access it.
 fn permitted(
-    rows: &(impl Rows + ?Sized),
+    rows: &dyn Rows,
     caller: &Principal,
     access: Access,
     user: &str,
@@ -241,7 +278,7 @@ fn permitted(
     }
 }
 
-/// Keeps administrators the last key with which they can call the API.
+/// Fails if administrators have no other key with which they can call the API.
 fn check_not_last(rows: &dyn Rows, key: &KeyRecord, now: Millis) -> Result<(), ApiError> {
     if rows.has_other_admin_key(key.id, now)? {
         return Ok(());
@@ -249,7 +286,7 @@ fn check_not_last(rows: &dyn Rows, key: &KeyRecord, now: Millis) -> Result<(), A
     Err(ApiError::new(
         409,
         ErrorType::Conflict,
-        "the key is the last working one of an administrator; create another one first",
+        "this is the last working key of an administrator; create another one first",
     ))
 }
 

@@ -1,31 +1,33 @@
-//! Where users and keys are kept. This file is what the rest of the server knows of it: rows that a
-//! decision reads, and the change that it comes to.
+//! The interface of the database: the rows that a decision reads, and the change that it returns.
 //!
-//! Every request is one transaction. [`Store::snapshot`] begins one that reads; [`Store::change`]
-//! runs a decision in one that then carries out its change. A decision is a function of the rows
-//! that it reads, so it may be run again, in another transaction, on other rows. It depends neither
-//! on being the only process nor on SQLite: another engine is a second implementation of [`Rows`]
-//! and of these two methods.
+//! Every request is one transaction. [`Store::read`] begins one that reads. [`Store::change`] runs
+//! a decision and applies its change in one transaction; the decision is a function of the rows
+//! that it reads, so the store may run it again in another transaction. Decisions do not depend on
+//! the engine, and other processes may change the database between transactions.
+//!
+//! `sqlite.rs` is the only engine. Another one implements [`Rows`] and the methods of [`Store`].
 
-mod cache;
-mod pool;
-mod rows;
-mod snapshot;
 mod sqlite;
-mod writer;
 
 use std::io;
-
-use rusqlite::{ErrorCode, ffi};
 
 use crate::error::ApiError;
 use crate::permission::Role;
 use crate::record::KeyRecord;
 use crate::time::Millis;
-use crate::vault::LookupHash;
+use crate::vault::{LookupHash, MasterKey};
 
-pub(crate) use snapshot::Snapshot;
-pub(crate) use sqlite::{Location, Store};
+pub(crate) use sqlite::{Store, Transaction};
+
+/// The database to open.
+pub(crate) struct Location {
+    /// For example, `sqlite:keys.db` or `sqlite::memory:`.
+    pub(crate) url: String,
+    /// `None` stands for the master key in a file next to the database.
+    pub(crate) master_key: Option<MasterKey>,
+    /// Whether to create a missing database.
+    pub(crate) may_create: bool,
+}
 
 /// The rows of one transaction.
 pub(crate) trait Rows {
@@ -33,45 +35,47 @@ pub(crate) trait Rows {
 
     fn key(&self, owner: &str, name: &str) -> Result<Option<KeyRecord>, Error>;
 
-    /// At most this many keys with ids beyond `after`, in the order of creation.
+    /// Returns up to `limit` keys with IDs greater than `after`, in the order of creation.
     fn keys(&self, owner: &str, after: i64, limit: usize) -> Result<Vec<KeyRecord>, Error>;
 
-    fn count_keys(&self, owner: &str) -> Result<i64, Error>;
+    /// Counts the keys of a user, up to `limit`.
+    fn count_keys(&self, owner: &str, limit: u32) -> Result<u32, Error>;
 
-    fn has_keys(&self, owner: &str, at_least: u32) -> Result<bool, Error>;
-
-    /// Whether an administrator has a working key besides this one.
+    /// Returns whether an administrator has a working key other than this one.
     fn has_other_admin_key(&self, id: i64, now: Millis) -> Result<bool, Error>;
 
+    /// Returns whether keys have expired that are not suspended yet.
     fn has_expired_keys(&self, now: Millis) -> Result<bool, Error>;
 
+    /// Returns a user's role, or `None` if there is no such user.
     fn role(&self, email: &str) -> Result<Option<Role>, Error>;
 
-    /// All users, by e-mail address.
+    /// Returns all users, ordered by e-mail address.
     fn users(&self) -> Result<Vec<(String, Role)>, Error>;
 }
 
-/// What a decision comes to.
+/// The change that a decision returns.
 pub(crate) enum Change {
     Nothing,
+    /// Adds the owner of this key together with the key.
     AddUser(Box<KeyRecord>),
-    /// Together with all keys.
+    /// Deletes a user and the user's keys.
     RemoveUser(String),
-    /// At most this many keys of a user.
-    RemoveKeys(String, usize),
+    /// Deletes up to this many keys of a user.
+    RemoveKeys(String, u32),
     CreateKey(Box<KeyRecord>),
-    /// The state and the expiry time of this key.
+    /// Stores the key's state and expiry time.
     UpdateKey(Box<KeyRecord>),
     DeleteKey(i64),
-    /// Keys by id, each with the time of its last use.
-    RecordUse(Vec<(i64, Millis)>),
-    /// At most this many keys that have expired by then.
-    SuspendExpired(Millis, usize),
-    /// A write that is made to see whether it is kept.
+    /// Stores last-access times, by key ID.
+    RecordAccess(Vec<(i64, Millis)>),
+    /// Suspends up to this many keys that have expired by the given time.
+    SuspendExpired(Millis, u32),
+    /// Writes a counter, to check that the database accepts writes.
     Probe,
 }
 
-/// How the database fails.
+/// A database error.
 #[derive(Clone, Debug)]
 pub(crate) struct Error {
     kind: ErrorKind,
@@ -80,13 +84,13 @@ pub(crate) struct Error {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorKind {
-    /// Another process has locked it.
+    /// Another process has locked the database.
     Busy,
-    /// The disk is full or read-only, or the file is gone.
+    /// The disk is full or read-only, or the database is missing.
     Unavailable,
-    /// The disk fails, and may have kept what was written.
+    /// A disk operation failed, but may have stored its data.
     DiskFailure,
-    /// It has what it should not have.
+    /// The database's content is not what the server expects.
     Broken,
 }
 
@@ -100,27 +104,6 @@ impl Error {
     }
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        let extended = error.sqlite_error().map(|error| error.extended_code);
-        let kind = match error.sqlite_error_code() {
-            // A write fails without a full copy of the data.
-            _ if extended == Some(ffi::SQLITE_IOERR_WRITE) => ErrorKind::Unavailable,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
-            Some(
-                ErrorCode::CannotOpen
-                | ErrorCode::DiskFull
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::OutOfMemory
-                | ErrorCode::ReadOnly,
-            ) => ErrorKind::Unavailable,
-            Some(ErrorCode::SystemIoFailure) => ErrorKind::DiskFailure,
-            _ => ErrorKind::Broken,
-        };
-        Self { kind, message: format!("the database failed: {error}") }
-    }
-}
-
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error.message)
@@ -128,7 +111,7 @@ impl From<Error> for io::Error {
 }
 
 impl From<Error> for ApiError {
-    /// For a failure after which nothing was changed.
+    /// Converts an error after which nothing was changed.
     fn from(error: Error) -> Self {
         match error.kind {
             ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::DiskFailure => {

@@ -1,6 +1,8 @@
-//! The log: lines go through a bounded queue to standard error, which another thread writes, so
-//! that no request waits for the log or fails with it. Lines are lost when the queue is full or
-//! standard error cannot be written; the log says how many as soon as it can.
+//! The log. Another thread writes it from a bounded queue to standard error, so that requests
+//! neither wait for the log nor fail with it.
+//!
+//! Lines are lost if the queue is full or standard error cannot be written. The log reports their
+//! number as soon as it can.
 
 use std::io::{self, IsTerminal, Write};
 use std::mem;
@@ -13,9 +15,9 @@ use clap::ValueEnum;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder};
 use tracing_subscriber::filter::LevelFilter;
 
-/// How many lines may wait to be written: some megabytes.
+/// The maximum number of queued lines, which take some megabytes.
 const QUEUE: usize = 10_000;
-/// How long the end of the process waits for lines to be written.
+/// How long the process waits at its end for lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -24,7 +26,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// Starts the log. The guard writes what is queued when it is dropped.
+/// Starts the log. Dropping the guard writes the queued lines.
 pub(super) fn start(level: LevelFilter, format: Format) -> Guard {
     let (flushed, end) = channel();
     let dropped = Arc::default();
@@ -32,7 +34,7 @@ pub(super) fn start(level: LevelFilter, format: Format) -> Guard {
     let (queue, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(QUEUE).thread_name("log").finish(writer);
     dropped.get_or_init(|| queue.error_counter());
-    // This guard prints to standard output, which may be closed, when the queue is full.
+    // If the queue is full, this guard prints to standard output, which may be closed.
     mem::forget(guard);
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -42,7 +44,7 @@ pub(super) fn start(level: LevelFilter, format: Format) -> Guard {
         Format::Text => log.init(),
         Format::Json => log.json().flatten_event(true).init(),
     }
-    // The default hook writes to standard error itself, where the thread that panics may wait.
+    // The default hook writes to standard error on the panicking thread, which may block.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let payload = panic.payload();
@@ -67,13 +69,13 @@ impl Drop for Guard {
     }
 }
 
-/// Standard error, as the log's thread writes it.
+/// Writes to standard error on the log's thread.
 struct Writer {
-    /// Lines that found the queue full.
+    /// The number of lines dropped because the queue was full.
     dropped: Arc<OnceLock<ErrorCounter>>,
-    /// Lines that could not be written.
+    /// The number of lines that could not be written.
     failed: usize,
-    /// Lost lines that the log has told of.
+    /// The number of lost lines that the log has reported.
     reported: usize,
     flushed: Sender<()>,
 }
@@ -84,8 +86,8 @@ impl Writer {
         let lost = dropped.saturating_add(self.failed);
         if lost > self.reported {
             self.reported = lost;
-            // Goes through the queue like every line, and takes no room there that it waits for.
-            tracing::error!(lost, "log lines have been lost since the start");
+            // This goes through the queue as well, and is dropped if the queue is full.
+            tracing::error!(lost, "log lines were lost since the start");
         }
     }
 }
@@ -111,7 +113,7 @@ impl Write for Writer {
     }
 }
 
-/// Prints a last message to standard error. Gives up after a second when nobody reads it.
+/// Prints a message to standard error. Gives up after a second if standard error is not read.
 pub(super) fn print(message: String) {
     let (done, written) = channel();
     let print = move || {

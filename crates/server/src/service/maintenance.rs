@@ -1,30 +1,52 @@
-//! What is done beside requests: the health check, the maintenance task, and the end.
+//! Work outside of requests: start, health check, maintenance task and shutdown.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use super::Service;
 use crate::error::ApiError;
-use crate::store::{Change, Rows};
+use crate::store::{Change, Rows, Store};
+use crate::time::{Clock, ExpiryClock, LastAccess};
 
-/// How long the maintenance task waits between two runs, and how long a run may take.
-const MAINTENANCE: Duration = Duration::from_secs(1);
-/// How many keys the maintenance task changes in one transaction.
-const CHUNK: usize = 1000;
-/// How long an outcome of the health check is used again, and how long the check may take.
-const HEALTH: Duration = Duration::from_secs(1);
+/// The pause between two runs of the maintenance task, and the timeout of a run.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// The maximum number of keys that the maintenance task changes in one transaction.
+const CHUNK: u32 = 1000;
+/// How long the result of a health check is reused, and the timeout of a check.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Service {
-    /// Whether a change can be made. It is tried at most once a second, however many ask.
+    /// Creates the service and starts its maintenance task, which ends with it.
+    pub(crate) fn start(
+        store: Store,
+        clock: Clock,
+        max_keys_per_user: Option<NonZeroU32>,
+    ) -> Arc<Self> {
+        let service = Arc::new(Self {
+            store,
+            clock: ExpiryClock::new(clock),
+            last_access: LastAccess::default(),
+            max_keys_per_user,
+            page_turn: Semaphore::new(1),
+            health: Arc::default(),
+        });
+        tokio::spawn(maintain(Arc::downgrade(&service)));
+        service
+    }
+
+    /// Returns whether the database accepts writes. Tests a write at most once per second.
     pub(crate) async fn is_healthy(self: &Arc<Self>) -> bool {
         let mut health = Arc::clone(&self.health).lock_owned().await;
         if let Some((checked, is_healthy)) = *health
-            && checked.elapsed() < HEALTH
+            && checked.elapsed() < HEALTH_INTERVAL
         {
             return is_healthy;
         }
         let service = Arc::clone(self);
-        // The check goes on when its client leaves. Otherwise the next one would try again at once.
+        // The check continues if its client leaves; otherwise the next client would write again.
         let check = tokio::spawn(async move {
             let is_healthy = service.check_health().await;
             *health = Some((Instant::now(), is_healthy));
@@ -35,40 +57,40 @@ impl Service {
 
     async fn check_health(&self) -> bool {
         let probe = self.store.change(|_| Ok((Change::Probe, ())));
-        match tokio::time::timeout(HEALTH, probe).await {
+        match tokio::time::timeout(HEALTH_INTERVAL, probe).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
-                tracing::error!(cause = error.cause, "the health check failed");
+                tracing::error!(cause = error.cause, "health check failed");
                 false
             }
             Err(_) => {
-                tracing::error!("the health check took too long");
+                tracing::error!("health check timed out");
                 false
             }
         }
     }
 
-    /// Writes what the maintenance task would write, and closes the database.
+    /// Runs the maintenance a last time and closes the database.
     pub(crate) async fn close(&self) -> std::io::Result<()> {
-        let (recorded, suspended) = tokio::join!(self.record_usage(), self.suspend_expired());
+        let (recorded, suspended) = tokio::join!(self.record_access(), self.suspend_expired());
         self.store.close().await?;
         Ok(recorded.and(suspended)?)
     }
 
-    async fn record_usage(&self) -> Result<(), ApiError> {
-        // Under load there are always new uses, which have to wait for the next time.
-        for uses in self.usage.all().chunks(CHUNK) {
-            let change = uses.to_vec();
-            self.store.change(move |_| Ok((Change::RecordUse(change.clone()), ()))).await?;
-            self.usage.forget(uses);
+    async fn record_access(&self) -> Result<(), ApiError> {
+        // Under load, new times keep coming; they wait for the next run.
+        for times in self.last_access.all().chunks(CHUNK as usize) {
+            let change = times.to_vec();
+            self.store.change(move |_| Ok((Change::RecordAccess(change.clone()), ()))).await?;
+            self.last_access.remove(times);
         }
         Ok(())
     }
 
-    /// Suspends keys that have expired, so that they stay so whatever becomes of the clock.
+    /// Suspends expired keys in the database, so that they stay expired if the clock is set back.
     async fn suspend_expired(&self) -> Result<(), ApiError> {
         let now = self.clock.now();
-        while self.store.snapshot().has_expired_keys(now)? {
+        while self.store.read().has_expired_keys(now)? {
             self.store.change(move |_| Ok((Change::SuspendExpired(now, CHUNK), ()))).await?;
         }
         self.clock.settle(now);
@@ -76,15 +98,18 @@ impl Service {
     }
 }
 
-/// Runs until the service is gone.
-pub(super) async fn maintain(service: Weak<Service>) {
+/// Runs until the service is dropped.
+async fn maintain(service: Weak<Service>) {
     loop {
-        tokio::time::sleep(MAINTENANCE).await;
+        tokio::time::sleep(MAINTENANCE_INTERVAL).await;
         let Some(service) = service.upgrade() else { return };
-        let changes = async { tokio::join!(service.record_usage(), service.suspend_expired()) };
-        // What takes longer goes on in the next run, after the check of the file.
-        let (recorded, suspended) = match service.store.check_in_place() {
-            Ok(()) => tokio::time::timeout(MAINTENANCE, changes).await.unwrap_or((Ok(()), Ok(()))),
+        let changes = async { tokio::join!(service.record_access(), service.suspend_expired()) };
+        // After a timeout, the next run continues, once it has checked the file.
+        let (recorded, suspended) = match service.store.check_available() {
+            Ok(()) => {
+                let changes = tokio::time::timeout(MAINTENANCE_INTERVAL, changes);
+                changes.await.unwrap_or((Ok(()), Ok(())))
+            }
             Err(error) => (Err(error.into()), Ok(())),
         };
         for error in [recorded, suspended].into_iter().filter_map(Result::err) {
@@ -97,32 +122,29 @@ pub(super) async fn maintain(service: Weak<Service>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
-
     use super::*;
-    use crate::clock::Clock;
-    use crate::store::{Location, Store};
+    use crate::store::Location;
 
-    /// Over HTTP this would take as many requests, with as many keys.
+    /// Over HTTP, this would take as many requests and keys.
     #[tokio::test]
-    async fn a_change_waits_for_one_chunk_of_last_uses_and_not_for_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("keys.db").display());
+    async fn change_waits_for_at_most_one_chunk_of_last_access_times() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("keys.db").display());
         let store = Store::open(Location { url, master_key: None, may_create: true }).unwrap();
-        let service = Service::new(store, Clock::default(), None);
+        let service = Service::start(store, Clock::default(), None);
         let now = service.clock.now();
-        (0..100 * CHUNK as i64).for_each(|key| service.usage.record(key, now));
+        (0..100 * i64::from(CHUNK)).for_each(|key| service.last_access.record(key, now));
 
         let recording = tokio::spawn({
             let service = Arc::clone(&service);
-            async move { service.record_usage().await.is_ok() }
+            async move { service.record_access().await.is_ok() }
         });
         for _ in 0..3 {
             tokio::task::yield_now().await;
             service.store.change(|_| Ok((Change::Probe, ()))).await.unwrap();
-            assert!(!service.usage.all().is_empty(), "the change waited for all");
+            assert!(!service.last_access.all().is_empty(), "the change waited for all chunks");
         }
         assert!(recording.await.unwrap());
-        assert!(service.usage.all().is_empty());
+        assert!(service.last_access.all().is_empty());
     }
 }

@@ -1,6 +1,5 @@
-//! The server's responses, over HTTP: to the client of the same contract where that is natural, to
-//! plain requests where the client would not send them. Responses to plain requests are validated
-//! against the contract.
+//! Responses over HTTP: to the client of the same contract, and to raw requests that the client
+//! would not send. Responses to raw requests are validated against the contract.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +35,7 @@ fn in_hours(hours: i64) -> Timestamp {
     (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).into()
 }
 
-/// Sends requests that no client of the contract sends, or whose raw responses a test needs.
+/// Sends raw requests.
 struct Raw<'a> {
     server: &'a Server,
     http: reqwest::Client,
@@ -49,8 +48,10 @@ impl<'a> Raw<'a> {
         Self { server, http, contract: Contract::load() }
     }
 
-    /// Sends a request with the administrator's key, unless the headers say otherwise, and
-    /// validates the response as one of the operation's. An empty header is left out.
+    /// Sends a request and validates the response as one of the operation's.
+    ///
+    /// The request has the administrator's key unless the headers override it. An empty header is
+    /// omitted.
     async fn send(
         &self,
         operation: &str,
@@ -83,7 +84,7 @@ impl<'a> Raw<'a> {
 }
 
 #[tokio::test]
-async fn a_key_lives_from_creation_to_deletion() {
+async fn key_can_be_created_read_updated_and_deleted() {
     let server = server().await;
     let client = client_of_user(&server, ADMIN);
 
@@ -122,7 +123,7 @@ async fn a_key_lives_from_creation_to_deletion() {
 }
 
 #[tokio::test]
-async fn two_users_may_have_keys_of_one_name() {
+async fn two_users_can_use_the_same_key_name() {
     let server = server().await;
     let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
     admin.create_api_key("same").await.unwrap();
@@ -133,13 +134,13 @@ async fn two_users_may_have_keys_of_one_name() {
 }
 
 #[tokio::test]
-async fn an_administrator_creates_keys_for_others() {
+async fn administrator_creates_keys_for_other_users() {
     let server = server().await;
     let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
     let created = admin.create_api_key("theirs").created_by(MEMBER).await.unwrap();
     assert_eq!(created.created_by.as_deref(), Some(MEMBER));
     assert_eq!(member.get_api_key("theirs").await.unwrap().name, "theirs");
-    // It has all roles of its owner, not of its creator.
+    // The key has the role of its owner, not of its creator.
     let key = client_with(&server, &created.key);
     assert!(key.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
     let nobody = admin.create_api_key("k").created_by("nobody@me.com").await.unwrap_err();
@@ -147,7 +148,7 @@ async fn an_administrator_creates_keys_for_others() {
 }
 
 #[tokio::test]
-async fn a_suspended_key_does_not_authenticate_until_it_is_active_again() {
+async fn suspended_key_authenticates_again_once_activated() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let key = admin.create_api_key("k").await.unwrap().key;
@@ -160,7 +161,7 @@ async fn a_suspended_key_does_not_authenticate_until_it_is_active_again() {
 }
 
 #[tokio::test]
-async fn a_key_is_suspended_when_its_expiry_time_has_passed() {
+async fn key_is_suspended_after_its_expiry_time() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let created = admin.create_api_key("k").expiry_time(in_hours(1)).await.unwrap();
@@ -185,7 +186,7 @@ async fn a_key_is_suspended_when_its_expiry_time_has_passed() {
 }
 
 #[tokio::test]
-async fn only_an_administrator_accesses_the_keys_of_other_users() {
+async fn only_administrators_access_keys_of_other_users() {
     let server = server().await;
     let (admin, member) = (client_of_user(&server, ADMIN), client_of_user(&server, MEMBER));
     member.create_api_key("theirs").await.unwrap();
@@ -195,7 +196,7 @@ async fn only_an_administrator_accesses_the_keys_of_other_users() {
     admin.delete_api_key("theirs").user(MEMBER).await.unwrap();
     assert!(admin.list_api_keys().user("nobody@me.com").await.unwrap_err().is_not_found());
 
-    // Unknown users get the same error as known ones, so that nobody can find out who exists.
+    // Unknown users get the same error as known ones, so callers cannot find out who exists.
     for user in [ADMIN, "nobody@me.com"] {
         assert!(member.list_api_keys().user(user).await.unwrap_err().is_forbidden());
         assert!(member.get_api_key("initial").user(user).await.unwrap_err().is_forbidden());
@@ -204,12 +205,12 @@ async fn only_an_administrator_accesses_the_keys_of_other_users() {
         assert!(member.delete_api_key("initial").user(user).await.unwrap_err().is_forbidden());
         assert!(member.create_api_key("k").created_by(user).await.unwrap_err().is_forbidden());
     }
-    // The caller's own address means the same as `self`.
+    // The caller's own address is equivalent to `self`.
     assert_eq!(member.list_api_keys().user(MEMBER).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_read_only_key_changes_nothing() {
+async fn read_only_key_cannot_change_anything() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let limited = admin.create_api_key("limited").role("read-only").await.unwrap().key;
@@ -224,7 +225,7 @@ async fn a_read_only_key_changes_nothing() {
 }
 
 #[tokio::test]
-async fn no_key_creates_or_reveals_one_that_may_do_more() {
+async fn key_cannot_create_or_reveal_keys_with_a_higher_role() {
     let server = server().await;
     let admin = client_of_user(&server, ADMIN);
     let limited = admin.create_api_key("limited").role("member").await.unwrap().key;
@@ -234,7 +235,7 @@ async fn no_key_creates_or_reveals_one_that_may_do_more() {
     assert!(limited.create_api_key("k").role("admin").await.unwrap_err().is_forbidden());
     limited.create_api_key("k").role("member").await.unwrap();
     assert!(limited.list_api_keys().user(MEMBER).await.unwrap_err().is_forbidden());
-    // A role beyond the owner's gives no more than the owner has.
+    // A role above the owner's grants only the owner's.
     let member = client_of_user(&server, MEMBER);
     let key = member.create_api_key("k").role("admin").await.unwrap().key;
     let beyond = client_with(&server, &key);
@@ -242,7 +243,7 @@ async fn no_key_creates_or_reveals_one_that_may_do_more() {
 }
 
 #[tokio::test]
-async fn a_success_matches_the_contract() {
+async fn successes_match_the_contract() {
     let server = server().await;
     let raw = Raw::new(&server);
     let one = format!("{KEYS}/a%20b");
@@ -269,7 +270,7 @@ async fn a_success_matches_the_contract() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_authenticate_is_401() {
+async fn unauthenticated_request_gets_401() {
     let server = server().await;
     let raw = Raw::new(&server);
     let garbage = format!("ApiKey {}", "x".repeat(64));
@@ -294,7 +295,7 @@ async fn a_request_that_does_not_authenticate_is_401() {
 }
 
 #[tokio::test]
-async fn an_invalid_body_or_parameter_is_400() {
+async fn invalid_body_or_parameter_gets_400() {
     let server = server().await;
     let raw = Raw::new(&server);
     for body in [
@@ -330,9 +331,9 @@ async fn an_invalid_body_or_parameter_is_400() {
     }
 }
 
-/// Every field that the contract gives a request body, also one that is added later.
+/// Takes the fields from the contract, so it covers fields that are added later.
 #[tokio::test]
-async fn null_in_any_field_of_a_body_is_400() {
+async fn null_in_any_body_field_gets_400() {
     let server = server().await;
     let raw = Raw::new(&server);
     let one = format!("{KEYS}/initial");
@@ -355,7 +356,7 @@ async fn null_in_any_field_of_a_body_is_400() {
 }
 
 #[tokio::test]
-async fn a_malformed_body_is_400_with_the_line_and_column_of_the_error() {
+async fn malformed_body_error_contains_line_and_column() {
     let server = server().await;
     let raw = Raw::new(&server);
     let body = "{\n  \"name\": oops\n}";
@@ -364,7 +365,7 @@ async fn a_malformed_body_is_400_with_the_line_and_column_of_the_error() {
 }
 
 #[tokio::test]
-async fn a_missing_resource_is_404_and_a_name_that_is_taken_is_409() {
+async fn missing_resource_gets_404_and_taken_name_gets_409() {
     let server = server().await;
     let raw = Raw::new(&server);
     for (operation, path) in [
@@ -383,7 +384,7 @@ async fn a_missing_resource_is_404_and_a_name_that_is_taken_is_409() {
 }
 
 #[tokio::test]
-async fn an_unknown_method_is_405_with_the_allowed_methods() {
+async fn unsupported_method_gets_405_with_allow_header() {
     let server = server().await;
     let raw = Raw::new(&server);
     for (method, path, allowed) in [
@@ -398,7 +399,7 @@ async fn an_unknown_method_is_405_with_the_allowed_methods() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_json_is_415_and_a_request_that_does_not_accept_json_is_406() {
+async fn other_media_types_than_json_get_415_or_406() {
     let server = server().await;
     let raw = Raw::new(&server);
     for media in ["", "text/plain", "text/json", "application/json-patch+json"] {
@@ -423,7 +424,7 @@ async fn a_body_that_is_not_json_is_415_and_a_request_that_does_not_accept_json_
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_413() {
+async fn too_large_body_gets_413() {
     let server = server().await;
     let raw = Raw::new(&server);
     let request = raw.http.post(format!("{}{KEYS}", server.url())).header(JSON.0, JSON.1);
@@ -437,7 +438,7 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_408() {
+async fn body_that_does_not_arrive_gets_408() {
     let server = server().await;
     let address = server.url().strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
@@ -449,7 +450,7 @@ async fn a_body_that_does_not_arrive_is_408() {
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut response = vec![0; 4096];
     let read = tokio::time::timeout(Duration::from_secs(30), connection.read(&mut response)).await;
-    let length = read.expect("the server does not wait forever").unwrap();
+    let length = read.expect("no response in time").unwrap();
     let response = String::from_utf8_lossy(&response[..length]).into_owned();
     assert!(response.starts_with("HTTP/1.1 408 Request Timeout"), "{response}");
     let body: Value = serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap();
@@ -458,7 +459,7 @@ async fn a_body_that_does_not_arrive_is_408() {
 }
 
 #[tokio::test]
-async fn a_response_has_a_trace_id_and_an_error_repeats_it_in_its_body() {
+async fn error_body_contains_the_trace_id_of_its_header() {
     let server = server().await;
     let raw = Raw::new(&server);
     let (_, headers, _) = raw.send("list_api_keys", &Method::GET, KEYS, &[], "").await;
@@ -469,7 +470,7 @@ async fn a_response_has_a_trace_id_and_an_error_repeats_it_in_its_body() {
 }
 
 #[tokio::test]
-async fn a_key_expires_by_the_servers_clock() {
+async fn key_expires_by_the_configured_clock() {
     let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
     let server = Server::builder().clock(&clock).start().await.unwrap();
     let admin = client_of_user(&server, ADMIN);
@@ -484,17 +485,17 @@ async fn a_key_expires_by_the_servers_clock() {
     let key = admin.get_api_key("k").await.unwrap();
     assert_eq!(key.state, Some(KeyState::Suspended));
     assert_eq!(key.last_access_time.unwrap().as_str(), "2030-01-01T00:59:00Z");
-    // Later, it stays suspended, although its expiry time is in the future again.
+    // The key stays suspended even if its expiry time moves into the future.
     let later = clock.now() + jiff::SignedDuration::from_hours(1);
     let key = admin.update_api_key("k").expiry_time(later).await.unwrap();
     assert_eq!(key.state, Some(KeyState::Suspended));
 }
 
 #[tokio::test]
-async fn the_last_moment_of_the_year_9999_can_be_an_expiry_time() {
+async fn expiry_time_accepts_the_last_moment_of_9999() {
     let server = server().await;
     let client = client_of_user(&server, ADMIN);
-    // The client does not parse the last day: jiff's timestamps end before it.
+    // The client cannot parse the last day, because jiff's timestamps end before it.
     let timestamp = |text: &str| serde_json::from_value::<Timestamp>(json!(text)).unwrap();
     let last = timestamp("9999-12-31T23:59:59.999999999Z");
     let expected = Some("9999-12-31T23:59:59.999Z");
@@ -512,7 +513,7 @@ async fn the_last_moment_of_the_year_9999_can_be_an_expiry_time() {
     assert_eq!(updated.state, Some(KeyState::Active));
 }
 
-/// Sends a request as it is, and returns the status and the body of the response.
+/// Sends a raw request and returns the status and the body of the response.
 async fn exchange(server: &Server, head: &str) -> (u16, Value) {
     let address = server.url().strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
@@ -526,7 +527,7 @@ async fn exchange(server: &Server, head: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_request_names_its_host_once_and_has_one_authorization_header() {
+async fn request_requires_one_host_and_one_authorization_header() {
     let server = server().await;
     let contract = Contract::load();
     let key = format!("\r\nauthorization: ApiKey {}", server.admin_key().expose_secret());
@@ -550,7 +551,7 @@ async fn a_request_names_its_host_once_and_has_one_authorization_header() {
 }
 
 #[tokio::test]
-async fn a_key_sent_as_the_method_is_not_echoed() {
+async fn key_sent_as_method_is_not_echoed() {
     let server = server().await;
     let key = server.admin_key().expose_secret();
     let head = format!(
@@ -562,7 +563,7 @@ async fn a_key_sent_as_the_method_is_not_echoed() {
 }
 
 #[tokio::test]
-async fn a_trace_id_of_the_client_is_not_used() {
+async fn trace_id_sent_by_client_is_ignored() {
     let server = server().await;
     let raw = Raw::new(&server);
     let headers = [("x-trace-id", server.admin_key().expose_secret())];
@@ -574,7 +575,7 @@ async fn a_trace_id_of_the_client_is_not_used() {
 }
 
 #[tokio::test]
-async fn injected_faults_can_be_withdrawn() {
+async fn pending_faults_can_be_removed() {
     let server = server().await;
     let client = client_of_user(&server, ADMIN);
     server.inject(Fault::status(503), 1000);
@@ -587,7 +588,7 @@ async fn injected_faults_can_be_withdrawn() {
 }
 
 #[tokio::test]
-async fn faults_are_applied_in_order_to_the_requested_number_of_responses() {
+async fn faults_apply_in_order_to_the_given_number_of_responses() {
     let server = server().await;
     let client = client_of_user(&server, ADMIN);
     server.inject(Fault::status(503), 2);
@@ -600,13 +601,13 @@ async fn faults_are_applied_in_order_to_the_requested_number_of_responses() {
     }
     assert_eq!(client.create_api_key("k").await.unwrap_err().status(), None);
     let start = Instant::now();
-    assert_eq!(client.get_api_key("k").await.unwrap().name, "k", "the create was applied");
+    assert_eq!(client.get_api_key("k").await.unwrap().name, "k", "the create was not applied");
     assert!(start.elapsed() >= Duration::from_millis(300));
     client.list_api_keys().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_change_is_made_before_the_error_of_a_fault_after_handling() {
+async fn status_after_handling_applies_the_change() {
     let server = server().await;
     let client = server.client();
     let fault = Fault::status_after_handling(502);
@@ -619,17 +620,17 @@ async fn a_change_is_made_before_the_error_of_a_fault_after_handling() {
     assert!(details.trace_id.is_some());
     assert_eq!(client.get_api_key("k").await.unwrap().name, "k");
 
-    // The first attempt deletes it, and the retry finds nothing.
+    // The first attempt deletes the key, so the retry gets 404.
     server.inject(fault, 1);
     let error = client.delete_api_key("k").await.unwrap_err();
     assert!(error.is_not_found() && error.is_ambiguous() && error.attempts() == 2, "{error}");
 
     server.inject(fault, 1);
-    assert_eq!(client.list_api_keys().await.unwrap().len(), 1, "it is retried");
+    assert_eq!(client.list_api_keys().await.unwrap().len(), 1, "the list was not retried");
 }
 
 #[tokio::test]
-async fn an_error_after_handling_has_a_status_of_errors() {
+async fn injected_status_is_always_an_error_status() {
     let server = server().await;
     for (status, sent) in [(418, 418), (599, 599), (399, 500), (600, 500), (0, 500)] {
         server.inject(Fault::status_after_handling(status), 1);
@@ -639,7 +640,7 @@ async fn an_error_after_handling_has_a_status_of_errors() {
 }
 
 #[tokio::test]
-async fn the_servers_clients_have_the_keys_of_their_users() {
+async fn clients_authenticate_as_their_users() {
     let server = server().await;
     server.client().create_api_key("k").await.unwrap();
     assert_eq!(server.client().list_api_keys().user(MEMBER).await.unwrap().len(), 1);
@@ -653,7 +654,7 @@ async fn the_servers_clients_have_the_keys_of_their_users() {
 }
 
 #[tokio::test]
-async fn a_server_that_listens_at_all_addresses_has_the_url_of_this_machine() {
+async fn url_is_loopback_when_listening_on_all_addresses() {
     for (listen, url) in [("0.0.0.0:0", "http://127.0.0.1:"), ("[::]:0", "http://[::1]:")] {
         let server = Server::builder().listen(listen.parse().unwrap()).start().await.unwrap();
         assert!(server.url().starts_with(url), "{}", server.url());
@@ -663,7 +664,7 @@ async fn a_server_that_listens_at_all_addresses_has_the_url_of_this_machine() {
 }
 
 #[tokio::test]
-async fn an_injected_error_has_the_type_of_its_status() {
+async fn injected_error_has_the_type_of_its_status() {
     let server = server().await;
     for (status, kind) in [
         (400, "BADREQUEST"),
@@ -694,7 +695,7 @@ async fn an_injected_error_has_the_type_of_its_status() {
 }
 
 #[tokio::test]
-async fn the_rate_limit_counts_the_requests_of_each_key() {
+async fn rate_limit_counts_requests_per_key() {
     let limit = std::num::NonZeroU32::new(3).unwrap();
     let builder = Server::builder().user(MEMBER, Role::Member).rate_limit(limit);
     let server = builder.start().await.unwrap();
@@ -709,9 +710,9 @@ async fn the_rate_limit_counts_the_requests_of_each_key() {
 }
 
 #[tokio::test]
-async fn an_in_process_server_keeps_its_users_and_keys_in_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+async fn in_process_server_stores_users_and_keys_in_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", directory.path().join("keys.db").display());
     let builder = Server::builder().database(database).user(MEMBER, Role::Member);
     let server = builder.clone().start().await.unwrap();
     let key = server.admin_key().expose_secret().to_owned();
@@ -723,25 +724,25 @@ async fn an_in_process_server_keeps_its_users_and_keys_in_a_file() {
 }
 
 #[tokio::test]
-async fn the_server_stops_when_it_is_dropped() {
+async fn dropped_server_stops() {
     let server = server().await;
     let client = client_of_user(&server, ADMIN);
     client.list_api_keys().await.unwrap();
     drop(server);
-    // An open connection may get one more response while the server stops.
+    // An open connection may get another response while the server stops.
     let stopped = async { while client.list_api_keys().await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_user_is_given_once_and_fits_into_a_path_segment() {
+async fn builder_rejects_invalid_and_duplicate_users() {
     for bad in ["", ".", "..", "self", ADMIN] {
         assert!(Server::builder().user(bad, Role::Member).start().await.is_err(), "{bad:?}");
     }
 }
 
 #[tokio::test]
-async fn a_user_is_printable_and_unlike_other_users() {
+async fn builder_rejects_unprintable_and_similar_users() {
     for bad in [
         "a\n@me.com",
         "a\t@me.com",
@@ -761,10 +762,10 @@ async fn a_user_is_printable_and_unlike_other_users() {
 }
 
 #[tokio::test]
-async fn every_name_that_can_be_created_can_be_read_updated_and_deleted() {
+async fn longest_name_can_be_read_updated_and_deleted() {
     let server = server().await;
     let raw = Raw::new(&server);
-    // Of all characters, these take up the most room in a URL for each byte.
+    // Percent-encoding triples the length of spaces, more than of other characters.
     let create = |name: &str| json!({ "name": name }).to_string();
     let longest = " ".repeat(1000);
     for too_long in [format!("{longest} "), "ü".repeat(501), " ".repeat(22_000)] {

@@ -1,4 +1,4 @@
-//! Authentication and permission: every operation by every kind of caller on every kind of owner.
+//! Authentication and permissions, of every operation, caller and owner.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ const MATRIX: [Row; 11] = [
     ("admin's read-only", [[403; 3], [200, 403, 403], [200, 403, 403], [403; 3], [403; 3]]),
 ];
 
-/// Starts a server where each user has a key `target`. Returns it with the header that this caller
-/// sends, and the caller's user.
+/// Starts a server on which each user has a key named `target`. Returns the server, the caller's
+/// `Authorization` header and the caller's user.
 async fn stage(caller: &str) -> (Server, String, &'static str) {
     let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
     let builder = Server::builder().user(MEMBER, Role::Member).user(READER, Role::ReadOnly);
@@ -75,19 +75,19 @@ async fn stage(caller: &str) -> (Server, String, &'static str) {
         "member" => (header_with(own), MEMBER),
         "admin" => (header_with(key(ADMIN)), ADMIN),
         "admin's read-only" => (header_with(reader.expose_secret().to_owned()), ADMIN),
-        _ => panic!("there is no caller {caller}"),
+        _ => panic!("unknown caller {caller}"),
     };
     (server, header, user)
 }
 
 #[tokio::test]
-async fn every_caller_may_do_what_the_matrix_says_and_no_more() {
+async fn callers_have_exactly_the_documented_permissions() {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (caller, expected) in MATRIX {
         for (operation, expected) in OPERATIONS.into_iter().zip(expected) {
             for (owner, expected) in ["own", OTHER, "nobody@me.com"].into_iter().zip(expected) {
                 let (server, header, user) = stage(caller).await;
-                // The caller's own address means the same as `self`.
+                // The caller's own address is equivalent to `self`.
                 let owner = if owner != "own" {
                     owner
                 } else if operation == "list" {
@@ -129,7 +129,7 @@ async fn authenticated(admin: &Client, name: &str) {
 }
 
 #[tokio::test]
-async fn a_caller_whose_key_is_revoked_before_its_body_arrives_is_401() {
+async fn change_fails_when_caller_is_revoked_before_body_arrives() {
     for (path, body) in [("", r#"{"name":"new"}"#), ("/target", r#"{"state":"SUSPENDED"}"#)] {
         for is_deleted in [true, false] {
             let server = Server::start().await.unwrap();
@@ -164,21 +164,24 @@ async fn a_caller_whose_key_is_revoked_before_its_body_arrives_is_401() {
 }
 
 #[tokio::test]
-async fn a_caller_whose_key_is_revoked_while_its_delete_waits_is_401() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.db");
+async fn delete_fails_when_caller_is_revoked_while_it_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys.db");
     let database = format!("sqlite:{}", file.display());
     let server = Server::builder().database(&database).start().await.unwrap();
     let admin = client(&server, server.admin_key());
     admin.create_api_key("target").await.unwrap();
     let key = admin.create_api_key("caller").await.unwrap().key;
 
-    // A write by another process keeps both deletes waiting, one behind the other.
+    // Another process's lock makes both deletes wait, one after the other.
     let other = Connection::open(&file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut revocation = admin.delete_api_key("caller").into_future();
     let half_a_second = Duration::from_millis(500);
-    assert!(tokio::time::timeout(half_a_second, &mut revocation).await.is_err(), "it waits");
+    assert!(
+        tokio::time::timeout(half_a_second, &mut revocation).await.is_err(),
+        "the delete did not wait"
+    );
     let caller = client(&server, &key);
     let delete = tokio::spawn(async move { caller.delete_api_key("target").await });
     authenticated(&admin, "caller").await;
@@ -189,15 +192,15 @@ async fn a_caller_whose_key_is_revoked_while_its_delete_waits_is_401() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_401_for_every_request_after_the_acknowledgement() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+async fn revoked_key_fails_in_every_later_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", directory.path().join("keys.db").display());
     let server = Server::builder().database(database).start().await.unwrap();
     let admin = client(&server, server.admin_key());
     for round in 0..200 {
         let name = format!("key-{round}");
         let key = admin.create_api_key(&name).await.unwrap().key;
-        // Requests over two connections, and some of them in flight during the revocation.
+        // Requests over two connections, some of them in flight during the revocation.
         let (one, two) = (client(&server, &key), client(&server, &key));
         one.get_api_key(&name).await.unwrap();
         let in_flight = tokio::spawn(two.get_api_key(&name).into_future());
@@ -219,7 +222,7 @@ async fn a_revoked_key_is_401_for_every_request_after_the_acknowledgement() {
     }
 }
 
-/// Six users, two of each role, so that each caller has another user of the same role.
+/// Two users of each role, so that each caller has a peer with the same role.
 const USERS: [(&str, Role); 6] = [
     ("a1@me.com", Role::Admin),
     ("a2@me.com", Role::Admin),
@@ -230,9 +233,8 @@ const USERS: [(&str, Role); 6] = [
 ];
 const ROLES: [Role; 3] = [Role::ReadOnly, Role::Member, Role::Admin];
 
-/// The permissions of a caller with this role: the most privileged key that each operation may
-/// access, of the caller's user and of another. What a key may do is the lesser of its own role and
-/// its owner's.
+/// An operation, the caller's effective role, and the highest effective role of the keys that the
+/// caller may access: of the caller's user and of other users.
 type Permitted = (&'static str, Role, Option<Role>, Option<Role>);
 const READ: Option<Role> = Some(Role::ReadOnly);
 const MEMBERS: Option<Role> = Some(Role::Member);
@@ -258,7 +260,7 @@ const PERMITTED: [Permitted; 18] = [
     ("delete", Role::Admin, ANY, ANY),
 ];
 
-/// Sends this operation on the key `target` of this owner.
+/// Calls an operation on the owner's key `target`.
 async fn attempt(
     client: &Client,
     operation: &str,
@@ -274,17 +276,17 @@ async fn attempt(
             create.created_by(owner).await.map(drop)
         }
         "update" => {
-            // The key is suspended: this would make it work again.
+            // The key is suspended, so this would activate it.
             let update = client.update_api_key("target").user(owner);
             update.state(KeyState::Active).await.map(drop)
         }
         "delete" => client.delete_api_key("target").user(owner).await.map(drop),
-        _ => panic!("there is no operation {operation}"),
+        _ => panic!("unknown operation {operation}"),
     }
 }
 
 #[tokio::test]
-async fn no_operation_reveals_or_manages_a_key_that_may_do_more_than_the_callers() {
+async fn key_cannot_reveal_or_manage_keys_with_a_higher_role() {
     let builder =
         USERS.iter().fold(Server::builder(), |builder, (user, role)| builder.user(*user, *role));
     let server = builder.start().await.unwrap();
@@ -303,7 +305,7 @@ async fn no_operation_reveals_or_manages_a_key_that_may_do_more_than_the_callers
                         if with != caller_role.min(users_role) {
                             continue;
                         }
-                        // What one operation leaves is the next one's target where that can be.
+                        // Reuses the key that the previous operation left, if possible.
                         if operation == "create" && is_there {
                             admin.delete_api_key("target").user(owner).await.unwrap();
                         } else if operation != "create" && !is_there {
@@ -347,11 +349,11 @@ async fn no_operation_reveals_or_manages_a_key_that_may_do_more_than_the_callers
             admin.delete_api_key("caller").user(caller_user).await.unwrap();
         }
     }
-    assert!(wrong.is_empty(), "{} against the table:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} differences from the table:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test]
-async fn the_last_working_administrator_key_is_neither_suspended_nor_deleted() {
+async fn last_working_admin_key_cannot_be_suspended_or_deleted() {
     let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
     let builder = Server::builder().user("second@me.com", Role::Admin).clock(&clock);
     let server = builder.start().await.unwrap();
@@ -362,7 +364,7 @@ async fn the_last_working_administrator_key_is_neither_suspended_nor_deleted() {
     let an_hour = SignedDuration::from_hours(1);
     let expiring = admin.create_api_key("expiring").expiry_time(clock.now() + an_hour);
     expiring.await.unwrap();
-    // The second administrator's key works, so the first's is not the last one.
+    // The second administrator's key works, so the first one's is not the last.
     let update = admin.update_api_key("expiring").state(KeyState::Suspended).await;
     update.unwrap();
     admin.update_api_key("expiring").state(KeyState::Active).await.unwrap();
@@ -374,7 +376,7 @@ async fn the_last_working_administrator_key_is_neither_suspended_nor_deleted() {
     let expire = admin.update_api_key("initial").expiry_time(clock.now());
     assert!(expire.await.unwrap_err().is_conflict());
     assert!(admin.delete_api_key("initial").await.unwrap_err().is_conflict());
-    // Keys that do not work can be deleted.
+    // Suspended and expired keys can be deleted.
     admin.delete_api_key("suspended").await.unwrap();
     admin.delete_api_key("expiring").await.unwrap();
     admin.update_api_key("initial").expiry_time(clock.now() + an_hour).await.unwrap();

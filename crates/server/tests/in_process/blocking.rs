@@ -1,4 +1,4 @@
-//! Blocking programs: calls without async to a server in the same process, and its end.
+//! Blocking programs: blocking calls to a server in the same process, and its shutdown.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ fn address(server: &Server) -> String {
 }
 
 #[test]
-fn a_server_with_a_thread_of_its_own_serves_blocking_calls() {
+fn blocking_server_responds_to_blocking_calls() {
     let server = Server::builder().user(MEMBER, Role::Member).start_blocking().unwrap();
     let client = server.client();
     client.create_api_key("my-app").send_blocking().unwrap();
@@ -23,9 +23,9 @@ fn a_server_with_a_thread_of_its_own_serves_blocking_calls() {
     assert!(member.list_api_keys().user(ADMIN).send_blocking().unwrap_err().is_forbidden());
 }
 
-/// This is why there is a blocking start.
+/// The reason for `start_blocking`.
 #[test]
-fn in_a_current_thread_runtime_a_blocking_call_times_out() {
+fn blocking_call_times_out_in_current_thread_runtime() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(Server::start()).unwrap();
     let call = server.client().list_api_keys().timeout(Duration::from_millis(300));
@@ -33,7 +33,7 @@ fn in_a_current_thread_runtime_a_blocking_call_times_out() {
 }
 
 #[tokio::test]
-async fn a_server_with_a_thread_of_its_own_starts_and_stops_in_async_code_too() {
+async fn blocking_server_starts_and_stops_in_async_code() {
     let server = Server::start_blocking().unwrap();
     let client = server.client();
     client.create_api_key("my-app").await.unwrap();
@@ -43,32 +43,32 @@ async fn a_server_with_a_thread_of_its_own_starts_and_stops_in_async_code_too() 
 }
 
 #[test]
-fn a_blocking_start_fails_as_start_does() {
+fn start_blocking_fails_like_start() {
     let twice = Server::builder().user(ADMIN, Role::Member).start_blocking().unwrap_err();
-    assert!(twice.to_string().contains("given twice"), "{twice}");
+    assert!(twice.to_string().contains("added twice"), "{twice}");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let start = Server::builder().listen(taken.local_addr().unwrap()).start_blocking();
     assert_eq!(start.unwrap_err().kind(), ErrorKind::AddrInUse);
 }
 
 #[test]
-fn a_server_with_a_thread_of_its_own_has_stopped_when_it_is_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
+fn dropping_blocking_server_waits_until_it_has_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", directory.path().join("keys.db").display());
     let builder = Server::builder().database(database);
     let server = builder.clone().start_blocking().unwrap();
     server.client().create_api_key("k").send_blocking().unwrap();
     let address = address(&server);
     drop(server);
     assert!(TcpStream::connect(address).is_err());
-    let left: Vec<_> = folder.path().read_dir().unwrap().collect();
+    let left: Vec<_> = directory.path().read_dir().unwrap().collect();
     assert_eq!(left.len(), 2, "the database and its master key: {left:?}");
     let server = builder.start_blocking().unwrap();
     server.client().get_api_key("k").send_blocking().unwrap();
 }
 
 #[test]
-fn a_request_that_takes_long_does_not_keep_the_server_from_stopping() {
+fn slow_request_does_not_prevent_shutdown() {
     let server = Server::start_blocking().unwrap();
     let key = server.admin_key().expose_secret();
     let mut stream = TcpStream::connect(address(&server)).unwrap();
@@ -78,7 +78,7 @@ fn a_request_that_takes_long_does_not_keep_the_server_from_stopping() {
          content-length: 2\r\nexpect: 100-continue\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // The server waits for the body from now on, for 5 seconds.
+    // From now on, the server waits for the body, for 5 seconds.
     let mut response = [0; 12];
     stream.read_exact(&mut response).unwrap();
     assert_eq!(&response, b"HTTP/1.1 100");

@@ -1,8 +1,8 @@
-//! Concurrent calls on one key, through two servers on one database, are linearizable: each takes
-//! effect at one moment between its request and its response.
+//! Concurrent calls on one key through two servers are linearizable: each takes effect at one moment
+//! between its request and its response.
 //!
-//! The search for such moments is Wing and Gong's: it tries every order of the calls that keeps
-//! those apart of which one returned before the other was made.
+//! The checker implements Wing and Gong's algorithm: it tries every order of the calls in which a
+//! call that returned before another one's request comes first.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -14,10 +14,10 @@ use rockset_apikeys_server::Server;
 const HISTORIES: u64 = 200;
 const CLIENTS: u64 = 3;
 const CALLS: u64 = 4;
-/// Histories that are made at the same time, each of its own key name.
+/// The number of concurrent histories, each with its own key name.
 const AT_ONCE: u64 = 10;
 
-/// A key is known by the moment when its creation was requested; a name can have several in turn.
+/// A key, identified by the time of its create request; a name can have several keys in succession.
 type Key = u64;
 
 #[derive(Clone, Copy, Debug)]
@@ -26,16 +26,16 @@ enum Operation {
     Suspend,
     Activate,
     Delete,
-    /// A request with this key.
+    /// A request that authenticates with this key.
     Authenticate(Key),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     Done,
-    /// 404, 409, or for a request with the key, 401.
+    /// 404, 409, or 401 for `Authenticate`.
     Rejected,
-    /// The call may have taken effect at any time after its request, or never.
+    /// The call takes effect at any time after its request, or never.
     Ambiguous,
 }
 
@@ -50,11 +50,11 @@ struct Call {
     returned: u64,
 }
 
-/// The key that a name has, if any, and whether it is active.
+/// The key of a name, if any, and whether it is active.
 type State = Option<(Key, bool)>;
 
 impl Call {
-    /// Returns the state after this call, or `None` if the call cannot have its outcome then.
+    /// Returns the state after this call, or `None` if its outcome is impossible in this state.
     fn apply(&self, state: State) -> Option<State> {
         let done = match self.operation {
             Create(key) => state.is_none().then_some(Some((key, true))),
@@ -71,7 +71,7 @@ impl Call {
     }
 }
 
-/// Whether there is an order of these calls, from a name without a key on, that explains them.
+/// Returns whether some order of these calls explains their outcomes, starting without a key.
 fn is_linearizable(history: &[Call]) -> bool {
     fn search(
         history: &[Call],
@@ -81,7 +81,7 @@ fn is_linearizable(history: &[Call]) -> bool {
     ) -> bool {
         let is_applied = |index: usize| applied & (1 << index) != 0;
         let open = || history.iter().enumerate().filter(|(index, _)| !is_applied(*index));
-        // An ambiguous call returns at the end of time.
+        // An ambiguous call never returns.
         let deadline = open().map(|(_, call)| call.returned).min().unwrap_or(u64::MAX);
         if deadline == u64::MAX {
             return true;
@@ -100,18 +100,18 @@ fn client_for(server: &Server, key: &str) -> Client {
     builder.retry_policy(RetryPolicy::never()).build().unwrap()
 }
 
-/// Two servers on one database, and the clock of the calls' order.
+/// Two servers on one database, and a logical clock for the order of calls.
 struct Servers {
     servers: [Server; 2],
     administrators: [Client; 2],
     clock: AtomicU64,
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 impl Servers {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("keys.db").display());
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("keys.db").display());
         let first = Server::builder().database(&url).start().await.unwrap();
         let second = Server::builder().database(&url).start().await.unwrap();
         let servers = [first, second];
@@ -121,7 +121,7 @@ impl Servers {
             administrators: servers.each_ref().map(administrator),
             servers,
             clock: AtomicU64::new(0),
-            _folder: folder,
+            _directory: directory,
         }
     }
 
@@ -129,7 +129,7 @@ impl Servers {
         self.clock.fetch_add(1, SeqCst)
     }
 
-    /// Makes a random call, and returns it unless the server says that it was not carried out.
+    /// Makes a random call. Returns `None` if the server reports that nothing was changed.
     async fn call(&self, name: &str, random: &mut fastrand::Rng, keys: &Keys) -> Option<Call> {
         let server = random.usize(..2);
         let client = &self.administrators[server];
@@ -164,7 +164,7 @@ impl Servers {
         Some(Call { operation, outcome, requested, returned })
     }
 
-    /// Lets clients make calls on one key name at the same time.
+    /// Makes concurrent calls on one key name.
     async fn history(self: Arc<Self>, seed: u64) -> Vec<Call> {
         let name = format!("history-{seed}");
         let keys = Keys::default();
@@ -190,10 +190,10 @@ impl Servers {
     }
 }
 
-/// The keys of a name that were acknowledged, each with its clients of both servers.
+/// The acknowledged keys of a name, each with its clients of both servers.
 type Keys = Arc<Mutex<Vec<(Key, [Client; 2])>>>;
 
-/// Returns what a call came to, or `None` where it was certainly not carried out.
+/// Returns the outcome of a call, or `None` if it certainly did not take effect.
 fn outcome(operation: Operation, result: Result<(), Error>) -> Option<Outcome> {
     let Err(error) = result else { return Some(Done) };
     let rejected = match operation {
@@ -211,7 +211,7 @@ fn outcome(operation: Operation, result: Result<(), Error>) -> Option<Outcome> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_at_the_same_time_through_two_servers_are_linearizable() {
+async fn concurrent_calls_to_two_servers_are_linearizable() {
     let servers = Arc::new(Servers::start().await);
     let (mut calls, mut clear, mut violations) = (0, 0, Vec::new());
     for first in (0..HISTORIES).step_by(AT_ONCE as usize) {
@@ -227,11 +227,16 @@ async fn calls_at_the_same_time_through_two_servers_are_linearizable() {
             }
         }
     }
-    assert!(violations.is_empty(), "{} violations, one is {:#?}", violations.len(), violations[0]);
-    assert!(clear as u64 * 100 >= calls * 95, "{clear} of {calls} calls have a clear outcome");
+    assert!(
+        violations.is_empty(),
+        "{} violations; the first: {:#?}",
+        violations.len(),
+        violations[0]
+    );
+    assert!(clear as u64 * 100 >= calls * 95, "only {clear} of {calls} calls have a clear outcome");
 }
 
-/// A history of these calls, each with the times of its request and its response.
+/// Creates a history from calls with the times of their requests and responses.
 fn history(calls: &[(u64, u64, Operation, Outcome)]) -> Vec<Call> {
     let call = |&(requested, returned, operation, outcome)| {
         let returned = if matches!(outcome, Ambiguous) { u64::MAX } else { returned };
@@ -241,7 +246,7 @@ fn history(calls: &[(u64, u64, Operation, Outcome)]) -> Vec<Call> {
 }
 
 #[test]
-fn the_checker_accepts_what_some_order_explains() {
+fn checker_accepts_linearizable_histories() {
     let in_turn: [&[_]; 5] = [
         &[],
         &[(0, 1, Create(0), Done), (2, 3, Authenticate(0), Done), (4, 5, Delete, Done)],
@@ -262,16 +267,16 @@ fn the_checker_accepts_what_some_order_explains() {
         ],
     ];
     let at_the_same_time: [&[_]; 3] = [
-        // The key works until its deletion, which takes effect before it returns.
+        // The delete takes effect before it returns.
         &[
             (0, 1, Create(0), Done),
             (2, 9, Delete, Done),
             (3, 4, Authenticate(0), Done),
             (5, 6, Authenticate(0), Rejected),
         ],
-        // Only if the second creation comes after the deletion.
+        // Possible if the second create takes effect after the delete.
         &[(0, 1, Create(0), Done), (2, 5, Create(2), Done), (3, 4, Delete, Done)],
-        // The deletion may take effect late, or not at all.
+        // The delete may take effect late or never.
         &[
             (0, 1, Create(0), Done),
             (2, 3, Delete, Ambiguous),
@@ -285,30 +290,30 @@ fn the_checker_accepts_what_some_order_explains() {
 }
 
 #[test]
-fn the_checker_rejects_what_no_order_explains() {
+fn checker_rejects_other_histories() {
     let histories: [&[_]; 7] = [
-        // A key works after its deletion was acknowledged, or its suspension.
+        // A key authenticates after its acknowledged deletion or suspension.
         &[(0, 1, Create(0), Done), (2, 3, Delete, Done), (4, 5, Authenticate(0), Done)],
         &[(0, 1, Create(0), Done), (2, 3, Suspend, Done), (4, 5, Authenticate(0), Done)],
-        // It does not work yet although its creation was acknowledged.
+        // A key does not authenticate after its acknowledged creation.
         &[(0, 1, Create(0), Done), (2, 3, Authenticate(0), Rejected)],
-        // One name is created twice.
+        // A name is created twice.
         &[(0, 3, Create(0), Done), (1, 2, Create(1), Done)],
-        // A request sees the suspension, a later one does not, while it is in progress.
+        // A request sees the suspension in progress, but a later one does not.
         &[
             (0, 1, Create(0), Done),
             (2, 9, Suspend, Done),
             (3, 4, Authenticate(0), Rejected),
             (5, 6, Authenticate(0), Done),
         ],
-        // A new key of the name brings the old one back.
+        // A new key with the same name restores the old one.
         &[
             (0, 1, Create(0), Done),
             (2, 3, Delete, Done),
             (4, 5, Create(4), Done),
             (6, 7, Authenticate(0), Done),
         ],
-        // A call without a clear outcome takes effect once at most.
+        // An ambiguous call takes effect twice.
         &[(0, 1, Create(0), Ambiguous), (2, 3, Delete, Done), (4, 5, Delete, Done)],
     ];
     for calls in histories {

@@ -1,4 +1,4 @@
-//! The limits: keys of a user, requests without a valid key, requests of a key, health checks.
+//! The limits: keys per user, failed authentications, requests per key, health checks.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -24,8 +24,8 @@ fn client(server: &Server, user: &str) -> Client {
 }
 
 #[tokio::test]
-async fn a_user_has_no_more_keys_than_the_limit() {
-    let builder = Server::builder().user(MEMBER, Role::Member).keys_per_user(limit(3));
+async fn create_fails_when_owner_has_the_maximum_of_keys() {
+    let builder = Server::builder().user(MEMBER, Role::Member).max_keys_per_user(limit(3));
     let server = builder.start().await.unwrap();
     let (admin, member) = (client(&server, ADMIN), client(&server, MEMBER));
     let is_over = |error: rockset_apikeys::Error| {
@@ -37,7 +37,7 @@ async fn a_user_has_no_more_keys_than_the_limit() {
     member.create_api_key("a").await.unwrap();
     admin.create_api_key("b").created_by(MEMBER).await.unwrap();
     is_over(member.create_api_key("c").await.unwrap_err());
-    // The limit is the owner's, also where an administrator creates the key.
+    // The owner's keys count, even if an administrator creates the key.
     is_over(admin.create_api_key("c").created_by(MEMBER).await.unwrap_err());
     // Suspended keys count.
     member.update_api_key("a").state(KeyState::Suspended).await.unwrap();
@@ -51,8 +51,8 @@ async fn a_user_has_no_more_keys_than_the_limit() {
 }
 
 #[tokio::test]
-async fn concurrent_creates_do_not_pass_the_limit_of_keys() {
-    let server = Server::builder().keys_per_user(limit(10)).start().await.unwrap();
+async fn concurrent_creates_respect_the_key_limit() {
+    let server = Server::builder().max_keys_per_user(limit(10)).start().await.unwrap();
     let admin = client(&server, ADMIN);
     let creates: Vec<_> = (0..50)
         .map(|number| tokio::spawn(admin.create_api_key(format!("key-{number}")).into_future()))
@@ -64,7 +64,7 @@ async fn concurrent_creates_do_not_pass_the_limit_of_keys() {
     assert_eq!((created, admin.list_api_keys().await.unwrap().len()), (9, 10));
 }
 
-/// Requests a listing with this header, from an address of this machine.
+/// Requests a listing with the given `Authorization` header.
 async fn request(server: &Server, http: &reqwest::Client, authorization: &str) -> Response {
     let url = format!("{}/v1/orgs/self/users/self/apikeys", server.url());
     http.get(url).header("authorization", authorization).send().await.unwrap()
@@ -80,8 +80,8 @@ fn retry_after(response: &Response) -> u64 {
 }
 
 #[tokio::test]
-async fn an_address_has_no_more_requests_without_a_valid_key_than_the_limit() {
-    let server = Server::builder().bad_key_limit(limit(4)).start().await.unwrap();
+async fn auth_failure_limit_rejects_further_failures_of_an_address() {
+    let server = Server::builder().auth_failure_limit(limit(4)).start().await.unwrap();
     let http = http_from([127, 0, 0, 1]);
     let valid = format!("ApiKey {}", server.admin_key().expose_secret());
     let garbage = format!("ApiKey {}", "x".repeat(64));
@@ -98,7 +98,7 @@ async fn an_address_has_no_more_requests_without_a_valid_key_than_the_limit() {
         assert_eq!(body["type"], "RATELIMITEXCEEDED");
         assert_eq!(request(&server, &http, &valid).await.status(), 200);
     }
-    // Other systems have one address of the machine itself.
+    // Other platforms have only one loopback address.
     if cfg!(target_os = "linux") {
         let elsewhere = http_from([127, 0, 0, 2]);
         assert_eq!(request(&server, &elsewhere, &garbage).await.status(), 401);
@@ -106,16 +106,16 @@ async fn an_address_has_no_more_requests_without_a_valid_key_than_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_makes_no_more_requests_than_the_limit_in_any_second() {
+async fn rate_limit_holds_in_any_second() {
     const LIMIT: usize = 10;
     let server = Server::builder().rate_limit(limit(LIMIT as u32)).start().await.unwrap();
     let authorization = format!("ApiKey {}", server.admin_key().expose_secret());
     let http = http_from([127, 0, 0, 1]);
     let start = Instant::now();
-    // Each success with the moments between which the server let it pass.
+    // The request and response times of each success.
     let mut successes = Vec::new();
-    // More than the limit, and so over more than two seconds; a limiter that let nothing through
-    // after the first would not end.
+    // This takes more than two seconds. It does not end if the limiter rejects everything after the
+    // first window.
     while successes.len() < 3 * LIMIT {
         let sent = start.elapsed();
         let response = request(&server, &http, &authorization).await;
@@ -136,9 +136,9 @@ async fn a_key_makes_no_more_requests_than_the_limit_in_any_second() {
 }
 
 #[tokio::test]
-async fn health_checks_write_at_most_once_a_second() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.db");
+async fn health_checks_write_at_most_once_per_second() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys.db");
     let database = format!("sqlite:{}", file.display());
     let server = Server::builder().database(database).start().await.unwrap();
     let database = Connection::open(file).unwrap();

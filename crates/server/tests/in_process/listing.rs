@@ -1,4 +1,4 @@
-//! Listings: they are streamed, complete and in order, and one that fails is cut off.
+//! Listings are streamed, complete, in order, and cut off on a failure.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::client_for;
 
-/// Its keys are inserted by the tests.
+/// A user whose keys the tests insert.
 const OWNER: &str = "owner@me.com";
 
-async fn start(folder: &TempDir) -> (Server, Connection) {
-    let file = folder.path().join("keys.db");
+async fn start(directory: &TempDir) -> (Server, Connection) {
+    let file = directory.path().join("keys.db");
     let database = format!("sqlite:{}", file.display());
     let server = Server::builder().database(database).user(OWNER, Role::Member);
     (server.start().await.unwrap(), connect(&file))
@@ -29,7 +29,7 @@ fn connect(file: &Path) -> Connection {
     connection
 }
 
-/// Inserts keys `key-1`, `key-2` and so on, with names that are padded to this length.
+/// Inserts keys named `key-1`, `key-2` and so on, padded to the given length.
 fn insert(database: &Connection, keys: usize, length: usize) {
     let insert = "
         WITH RECURSIVE numbers (number) AS
@@ -46,9 +46,9 @@ fn name(number: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_listing_has_every_key_once_in_the_order_of_creation() {
-    let folder = tempfile::tempdir().unwrap();
-    let (server, database) = start(&folder).await;
+async fn listing_contains_every_key_in_order_of_creation() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, database) = start(&directory).await;
     let admin = client_for(server.url(), server.admin_key().expose_secret());
     for keys in [0, 1, 2, 63, 64, 65, 127, 128, 129, 192, 1000] {
         database.execute("DELETE FROM api_keys WHERE owner = ?", [OWNER]).unwrap();
@@ -62,11 +62,11 @@ async fn a_listing_has_every_key_once_in_the_order_of_creation() {
     }
 }
 
-/// Keys and the length of their names, which are too much for the buffers of a connection.
+/// A number of keys and a length of their names that exceed the buffers of a connection.
 const KEYS: usize = 10_000;
 const LENGTH: usize = 1000;
 
-/// Requests a listing that the server cannot write to its end until it is read.
+/// Requests a listing that is too long to be sent before it is read.
 async fn request_listing(server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -84,7 +84,7 @@ async fn request_listing(server: &Server) -> TcpStream {
     connection
 }
 
-/// Reads what is left of a chunked response, and returns its body if it is complete.
+/// Reads a chunked response and returns its body if it is complete.
 async fn read_body(mut connection: TcpStream) -> Option<String> {
     let mut response = Vec::new();
     let _ = connection.read_to_end(&mut response).await;
@@ -104,38 +104,38 @@ async fn read_body(mut connection: TcpStream) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_listing_is_complete_although_keys_are_deleted_while_it_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let (server, database) = start(&folder).await;
+async fn listing_is_complete_when_keys_are_deleted_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, database) = start(&directory).await;
     insert(&database, KEYS, LENGTH);
     let connection = request_listing(&server).await;
-    // The changes do not wait for the reader, who stands still.
+    // Changes do not wait for the stalled reader.
     let delete = "DELETE FROM api_keys WHERE owner = ? AND id % 2 = 0";
     database.busy_timeout(Duration::ZERO).unwrap();
     database.execute(delete, [OWNER]).unwrap();
     let admin = client_for(server.url(), server.admin_key().expose_secret());
     admin.create_api_key("new").created_by(OWNER).await.unwrap();
-    let body = read_body(connection).await.expect("a complete listing");
+    let body = read_body(connection).await.expect("the listing is incomplete");
     let body: Value = serde_json::from_str(&body).unwrap();
     let listed = body["data"].as_array().unwrap();
     let listed: Vec<_> = listed.iter().map(|key| key["name"].as_str().unwrap()).collect();
-    assert!(listed.len() < KEYS - 1000, "{} keys: the reader did not stand still", listed.len());
+    assert!(listed.len() < KEYS - 1000, "{} keys: the reader did not stall", listed.len());
 
     let select = "SELECT name FROM api_keys WHERE owner = ? AND name <> 'new' ORDER BY id";
     let mut select = database.prepare(select).unwrap();
     let kept = select.query_map([OWNER], |row| row.get::<_, String>(0)).unwrap();
     let mut rest = listed.iter();
     for name in kept.map(Result::unwrap) {
-        assert!(rest.any(|listed| *listed == name), "{} is missing, or not in order", name.trim());
+        assert!(rest.any(|listed| *listed == name), "{} is missing or out of order", name.trim());
     }
     let all: std::collections::HashSet<_> = listed.iter().collect();
-    assert_eq!(all.len(), listed.len(), "each key is listed once");
+    assert_eq!(all.len(), listed.len(), "a key is listed twice");
 }
 
 #[tokio::test]
-async fn a_listing_whose_database_fails_is_cut_off() {
-    let folder = tempfile::tempdir().unwrap();
-    let (server, database) = start(&folder).await;
+async fn listing_is_cut_off_when_the_database_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, database) = start(&directory).await;
     insert(&database, KEYS, LENGTH);
     let connection = request_listing(&server).await;
     database.execute_batch("DROP TABLE api_keys").unwrap();

@@ -1,5 +1,4 @@
-//! What the server guarantees, checked over HTTP with a server in the process of the tests. Each
-//! module is named after what it checks; `standalone` has the tests of the command line.
+//! Tests of the in-process server over HTTP. `standalone` contains the tests of the program.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -10,7 +9,7 @@ mod histories;
 mod limits;
 mod listing;
 mod order;
-// The client's tests and these build clients and check against the contract in the same way.
+// Shared with the client's tests: builds clients and validates against the contract.
 #[allow(dead_code)]
 #[path = "../../../../tests/sdk/support.rs"]
 mod support;

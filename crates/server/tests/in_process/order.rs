@@ -1,5 +1,5 @@
-//! The order of checks: a request with two errors gets the response of the one that is checked
-//! first. Every operation is tried with every pair of errors that it can have.
+//! The order of checks: a request with two flaws gets the error that is checked first. This tests
+//! every operation with every possible pair of flaws.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const MEMBER: &str = "member@me.com";
 const OPERATIONS: [&str; 5] = ["create", "list", "get", "update", "delete"];
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An error that a request can have, with its response: the status and the type.
+/// A flaw of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
     NoHost,
@@ -34,12 +34,12 @@ enum Flaw {
     Forbidden,
     NotFound,
     Conflict,
-    /// Applies to every create of these tests.
+    /// Present in every create of these tests.
     Quota,
 }
 use Flaw::*;
 
-/// In the order in which they are checked.
+/// All flaws in the order in which they are checked, with the status and type of their errors.
 const ORDER: [(Flaw, u16, &str); 18] = [
     (NoHost, 400, "BADREQUEST"),
     (UnknownPath, 404, "NOTFOUND"),
@@ -62,7 +62,7 @@ const ORDER: [(Flaw, u16, &str); 18] = [
 ];
 
 impl Flaw {
-    /// Whether a request of this operation can have it.
+    /// Returns whether a request of this operation can have this flaw.
     fn applies_to(self, operation: &str) -> bool {
         let has_body = ["create", "update"].contains(&operation);
         match self {
@@ -76,12 +76,12 @@ impl Flaw {
         }
     }
 
-    /// Whether one request can have both.
+    /// Returns whether a request can have both flaws.
     fn goes_with(self, later: Self) -> bool {
         match (self, later) {
-            // What does not exist cannot be in conflict.
+            // A missing key cannot conflict.
             (NotFound, Conflict) => false,
-            // The rest of a body that does not arrive is unknown.
+            // The content of a missing body is unknown.
             (BodyDoesNotArrive, BodyTooLarge | MalformedBody | NullField | InvalidField) => false,
             _ => true,
         }
@@ -90,18 +90,18 @@ impl Flaw {
 
 struct Servers {
     server: Server,
-    /// Lets each key make one request in a second. Each of its users makes one faulty request.
+    /// Allows one request per key per second. Each of its users sends one flawed request.
     limited: Server,
     unused: Vec<String>,
 }
 
 async fn start() -> Servers {
     let quota = NonZeroU32::new(4).unwrap();
-    let builder = Server::builder().user(MEMBER, Role::Member).keys_per_user(quota);
+    let builder = Server::builder().user(MEMBER, Role::Member).max_keys_per_user(quota);
     let server = builder.start().await.unwrap();
     let admin = Client::builder().api_server(server.url()).api_key(server.admin_key().clone());
     let admin = admin.build().unwrap();
-    // Only `initial` can do all that an administrator can.
+    // `initial` is the only working administrator key.
     admin.create_api_key("target").role("member").await.unwrap();
     let expired = admin.create_api_key("expired").expiry_time(jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(expired.await.unwrap().state, Some(KeyState::Suspended));
@@ -113,7 +113,7 @@ async fn start() -> Servers {
     Servers { server, limited: builder.start().await.unwrap(), unused }
 }
 
-/// Writes a request of this operation that has these flaws.
+/// Returns a request of this operation with the given flaws.
 fn write(operation: &str, flaws: &[Flaw], key: &str) -> Vec<u8> {
     let has = |flaw| flaws.contains(&flaw);
     let user = match operation {
@@ -186,16 +186,16 @@ fn write(operation: &str, flaws: &[Flaw], key: &str) -> Vec<u8> {
     [head, body].concat().into_bytes()
 }
 
-/// Returns the status and the error type of the response.
+/// Sends a request and returns the status and the error type of the response.
 async fn exchange(server: &Server, request: &[u8]) -> (u16, String) {
     let address = server.url().strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
-    // The server may respond, and close the connection, before it has read all of the body.
+    // The server may respond and close the connection before it has read the whole body.
     let _ = connection.write_all(request).await;
     let mut response = Vec::new();
     let _ = connection.read_to_end(&mut response).await;
     let response = String::from_utf8(response).unwrap();
-    let (head, body) = response.split_once("\r\n\r\n").expect("a response");
+    let (head, body) = response.split_once("\r\n\r\n").expect("the response has no body");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     (status, body["type"].as_str().unwrap_or_default().to_owned())
@@ -210,7 +210,7 @@ impl Servers {
             return exchange(&self.server, &request).await;
         }
         loop {
-            let user = self.unused.pop().expect("a user for each request over the limit");
+            let user = self.unused.pop().expect("too few users");
             let key = self.limited.key(&user).unwrap().expose_secret();
             let start = Instant::now();
             let first = exchange(&self.limited, &write("list", &[], key)).await;
@@ -224,7 +224,7 @@ impl Servers {
 }
 
 #[tokio::test]
-async fn of_two_errors_the_one_that_is_checked_first_is_the_response() {
+async fn errors_are_reported_in_the_documented_order() {
     let mut servers = start().await;
     let mut wrong = Vec::new();
     for operation in OPERATIONS {
@@ -232,7 +232,7 @@ async fn of_two_errors_the_one_that_is_checked_first_is_the_response() {
             ORDER.iter().enumerate().filter(|(_, (flaw, ..))| flaw.applies_to(operation));
         let applicable: Vec<_> = applicable.collect();
         for (place, (first, status, kind)) in &applicable {
-            // That one takes its timeout, and another test.
+            // This flaw takes as long as its timeout, and has its own test.
             let alone = (*first != BodyDoesNotArrive).then_some(None);
             let later = applicable.iter().filter(|(other, (flaw, ..))| {
                 other > place && first.goes_with(*flaw) && *first != BodyDoesNotArrive
@@ -252,5 +252,5 @@ async fn of_two_errors_the_one_that_is_checked_first_is_the_response() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} against the order:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} differences from the order:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! Time: when keys were last used, and expired keys when the clock is set back.
+//! Last-access times, and expired keys when the clock is set back.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use crate::support::client_for;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// Within this, what the server keeps in memory is in the database.
+/// How soon last-access times and suspensions of expired keys must be in the database.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A server on a file, with a clock.
+/// A server with a database file and a clock.
 struct Stage {
-    folder: TempDir,
+    directory: TempDir,
     clock: Clock,
     server: Option<Server>,
     admin: Client,
@@ -29,14 +29,14 @@ fn builder(file: PathBuf, clock: &Clock) -> ServerBuilder {
 
 impl Stage {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
-        let server = builder(folder.path().join("keys.db"), &clock).start().await.unwrap();
+        let server = builder(directory.path().join("keys.db"), &clock).start().await.unwrap();
         let admin = client_for(server.url(), server.admin_key().expose_secret());
-        Self { folder, clock, server: Some(server), admin }
+        Self { directory, clock, server: Some(server), admin }
     }
 
-    /// Creates a key, and returns a client that uses it.
+    /// Creates a key and returns a client with it.
     async fn create(&self, name: &str, expiry: Option<Timestamp>) -> Client {
         let create = self.admin.create_api_key(name);
         let create = match expiry {
@@ -50,9 +50,9 @@ impl Stage {
         client_for(self.server.as_ref().unwrap().url(), key)
     }
 
-    /// Waits until this number of a key is not null in the database, and not 0.
+    /// Waits until a column of a key is neither null nor 0 in the database.
     async fn stored(&self, column: &str, name: &str) -> i64 {
-        let database = Connection::open(self.folder.path().join("keys.db")).unwrap();
+        let database = Connection::open(self.directory.path().join("keys.db")).unwrap();
         let select = format!("SELECT coalesce({column}, 0) FROM api_keys WHERE name = ?");
         let read = || database.query_row(&select, [name], |row| row.get(0)).unwrap();
         let stored = async {
@@ -64,7 +64,7 @@ impl Stage {
             }
         };
         let stored = tokio::time::timeout(SOON, stored).await;
-        stored.unwrap_or_else(|_| panic!("{column} of {name} is not stored"))
+        stored.unwrap_or_else(|_| panic!("{column} of {name} was not stored"))
     }
 
     async fn last_access(&self, name: &str) -> Option<Timestamp> {
@@ -83,7 +83,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn the_time_of_the_last_use_reaches_the_database_without_a_further_request() {
+async fn last_access_time_is_stored_without_another_request() {
     let stage = Stage::start().await;
     let key = stage.create("k", None).await;
     key.list_api_keys().await.unwrap();
@@ -92,17 +92,17 @@ async fn the_time_of_the_last_use_reaches_the_database_without_a_further_request
 }
 
 #[tokio::test]
-async fn the_time_of_the_last_use_does_not_go_backwards_with_the_clock() {
+async fn last_access_time_never_goes_back_with_the_clock() {
     let stage = Stage::start().await;
     let key = stage.create("k", None).await;
     let latest = Some(stage.clock.now());
     key.list_api_keys().await.unwrap();
 
-    // Before it is stored.
+    // Before the time is stored.
     stage.clock.advance(-HOUR);
     key.list_api_keys().await.unwrap();
     assert_eq!(stage.last_access("k").await, latest);
-    // After it is stored, and the server uses the earlier time.
+    // After the time is stored, when the server uses the earlier time.
     let stored = stage.stored("last_access", "k").await;
     for number in 0..2 {
         let marker = format!("marker-{number}");
@@ -112,7 +112,10 @@ async fn the_time_of_the_last_use_does_not_go_backwards_with_the_clock() {
         used_later.list_api_keys().await.unwrap();
         stage.stored("last_access", &marker).await;
     }
-    assert!(stage.last_access("marker-1").await < latest, "the server uses the earlier time");
+    assert!(
+        stage.last_access("marker-1").await < latest,
+        "the server does not use the earlier time"
+    );
     assert_eq!(stage.stored("last_access", "k").await, stored);
     assert_eq!(stage.last_access("k").await, latest);
 
@@ -122,7 +125,7 @@ async fn the_time_of_the_last_use_does_not_go_backwards_with_the_clock() {
 }
 
 #[tokio::test]
-async fn a_key_that_a_request_saw_expired_stays_so_when_the_clock_is_set_back() {
+async fn used_expired_key_stays_expired_when_clock_goes_back() {
     let stage = Stage::start().await;
     let key = stage.create("k", Some(stage.clock.now() + HOUR)).await;
     key.list_api_keys().await.unwrap();
@@ -135,14 +138,14 @@ async fn a_key_that_a_request_saw_expired_stays_so_when_the_clock_is_set_back() 
 }
 
 #[tokio::test]
-async fn a_key_that_expires_unused_stays_so_when_the_clock_is_set_back() {
+async fn unused_expired_key_stays_expired_when_clock_goes_back() {
     let stage = Stage::start().await;
     let key = stage.create("k", Some(stage.clock.now() + HOUR)).await;
     stage.clock.advance(HOUR);
     stage.stored("suspended", "k").await;
     stage.clock.advance(-HOUR * 2);
     stage.assert_expired("k", &key).await;
-    // Until an update makes it active, once the server follows the clock back.
+    // Once the server uses the earlier time, an update can activate the key.
     let activated =
         async { while stage.admin.update_api_key("k").state(KeyState::Active).await.is_err() {} };
     tokio::time::timeout(SOON, activated).await.unwrap();
@@ -150,19 +153,19 @@ async fn a_key_that_expires_unused_stays_so_when_the_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn an_expired_key_stays_so_after_a_restart_with_an_earlier_clock() {
+async fn expired_key_stays_expired_after_restart_with_earlier_clock() {
     let mut stage = Stage::start().await;
     let created = stage.admin.create_api_key("k").expiry_time(stage.clock.now() + HOUR);
     let key = created.await.unwrap().key;
     stage.clock.advance(HOUR);
     let expired = stage.client(key.expose_secret()).list_api_keys().await;
     assert!(expired.unwrap_err().is_unauthorized());
-    // The server stops before its maintenance task runs.
+    // The server stops before the maintenance task runs.
     drop(stage.server.take());
     stage.stored("suspended", "k").await;
 
     stage.clock.advance(-HOUR);
-    let file = stage.folder.path().join("keys.db");
+    let file = stage.directory.path().join("keys.db");
     let server = builder(file, &stage.clock).start().await.unwrap();
     stage.admin = client_for(server.url(), server.key(ADMIN).unwrap().expose_secret());
     stage.server = Some(server);
@@ -171,7 +174,7 @@ async fn an_expired_key_stays_so_after_a_restart_with_an_earlier_clock() {
 }
 
 #[tokio::test]
-async fn responses_have_the_date_of_the_clock() {
+async fn responses_contain_the_date_of_the_clock() {
     let clock = Clock::at("2030-01-01T00:00:00Z".parse().unwrap());
     let server = Server::builder().clock(&clock).start().await.unwrap();
     clock.advance(HOUR);

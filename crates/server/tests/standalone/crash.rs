@@ -7,29 +7,29 @@ use std::time::Duration;
 use rockset_apikeys::{ApiKeyValue, Client, Error, KeyState};
 use tokio::task::JoinSet;
 
-use crate::program::{Program, temporary_folder};
+use crate::program::{Program, temporary_directory};
 
 const ROUNDS: usize = 20;
 const WRITERS: usize = 8;
 const ACTIVE: Option<KeyState> = Some(KeyState::Active);
 const SUSPENDED: Option<KeyState> = Some(KeyState::Suspended);
 
-/// A 503 response that says that nothing was changed.
+/// Returns whether the error is a 503 response after which nothing was changed.
 pub fn is_unavailable(error: &Error) -> bool {
     error.status().is_some_and(|status| status == 503) && error.retry_after().is_some()
 }
 
-/// What a client knows of a key from the responses that it received.
+/// A client's knowledge of a key, from the responses that it received.
 #[derive(Clone)]
 struct Record {
     /// Known once the creation is acknowledged.
     value: Option<ApiKeyValue>,
-    /// The states that the key may be in; `None` stands for a key that does not exist. There is
-    /// more than one while a change is in flight, and after a change that is ambiguous.
+    /// The possible states of the key; `None` stands for a missing key. There are several while a
+    /// change is in flight, and after an ambiguous change.
     states: Vec<Option<KeyState>>,
 }
 
-/// What clients know of all keys. The server's responses must agree with it after any crash.
+/// The clients' knowledge of all keys. The server must agree with it after any crash.
 #[derive(Clone, Default)]
 pub struct Ledger(Arc<Mutex<BTreeMap<String, Record>>>);
 
@@ -43,8 +43,8 @@ impl Ledger {
         self.0.lock().unwrap().insert(name.to_owned(), record);
     }
 
-    /// Sends a change that moves a key to this state. Until the response arrives, and if it is
-    /// ambiguous, the key may be in its old state or in the new one.
+    /// Sends a change of a key's state. Until the response arrives, and if it is ambiguous, the key
+    /// may be in the old or the new state.
     async fn change<T>(
         &self,
         name: &str,
@@ -79,13 +79,13 @@ impl Ledger {
         self.change(name, None, client.delete_api_key(name)).await.map(drop)
     }
 
-    /// The number of keys whose creation was acknowledged.
+    /// Counts the keys whose creation was acknowledged.
     pub fn acknowledged(&self) -> usize {
         self.0.lock().unwrap().values().filter(|record| record.value.is_some()).count()
     }
 
-    /// Where the server disagrees with what it acknowledged. Afterwards the ledger is empty, and so
-    /// is the server but for the caller's key.
+    /// Returns the server's contradictions of what it acknowledged. Afterwards, the ledger is empty,
+    /// and the server contains only the caller's key.
     pub async fn check(&mut self, client: &Client) -> Vec<String> {
         let mut errors = Vec::new();
         let listed = client.list_api_keys().await.unwrap();
@@ -103,7 +103,7 @@ impl Ledger {
             if state.is_none() {
                 continue;
             }
-            // A key is complete: it has a value, which is the one in the response.
+            // The key's value is the one in the response.
             let revealed = client.get_api_key(&name).reveal(true).await.unwrap().key;
             let value = record.value.unwrap_or_else(|| revealed.clone());
             if revealed.expose_secret() != value.expose_secret()
@@ -113,12 +113,12 @@ impl Ledger {
             }
             client.delete_api_key(&name).await.unwrap();
         }
-        errors.extend(states.into_keys().map(|name| format!("nobody created {name}")));
+        errors.extend(states.into_keys().map(|name| format!("{name} was never created")));
         errors
     }
 }
 
-/// Creates keys, suspends each, and deletes every other, until the server is gone.
+/// Creates and suspends keys, and deletes every other one, until the server is gone.
 async fn write(client: Client, ledger: Ledger, writer: usize) {
     for number in 0.. {
         let name = format!("writer-{writer}-key-{number}");
@@ -130,7 +130,7 @@ async fn write(client: Client, ledger: Ledger, writer: usize) {
     }
 }
 
-/// Kills the server at a random moment of concurrent writers' work.
+/// Kills the server at a random moment during concurrent changes.
 pub async fn kill_while_writing(server: Program, client: &Client, ledger: &Ledger) {
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
@@ -142,22 +142,23 @@ pub async fn kill_while_writing(server: Program, client: &Client, ledger: &Ledge
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_change_survives_kill_9_and_none_is_half_applied() {
-    let folder = temporary_folder();
+async fn acknowledged_changes_survive_kill_9() {
+    let directory = temporary_directory();
     let mut admin_key = None;
     let mut ledger = Ledger::default();
     let (mut rounds, mut acknowledged) = (0, 0);
-    // A busy machine needs more rounds.
+    // A slow machine needs more rounds.
     while rounds < ROUNDS || acknowledged < ROUNDS * WRITERS {
         rounds += 1;
         assert!(rounds < 10 * ROUNDS, "only {acknowledged} changes were acknowledged");
-        let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
+        let server =
+            Program::serve(directory.path(), &["--rate-limit", "0", "--log-level", "warn"]);
         let admin_key = admin_key.get_or_insert_with(|| server.admin_key.clone().unwrap());
         let client = server.client(admin_key);
         assert_eq!(ledger.check(&client).await, [""; 0]);
         kill_while_writing(server, &client, &ledger).await;
         acknowledged += ledger.acknowledged();
     }
-    let server = Program::serve(folder.path(), &["--rate-limit", "0", "--log", "warn"]);
+    let server = Program::serve(directory.path(), &["--rate-limit", "0", "--log-level", "warn"]);
     assert_eq!(ledger.check(&server.client(&admin_key.unwrap())).await, [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! What the server does when its database is full or locked, or is changed by another process.
+//! A database that is full, locked, or changed by another process.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use rockset_apikeys::{ApiKey, Client, Error, KeyState};
 use rusqlite::Connection;
 
-use crate::program::{Program, run, temporary_folder};
+use crate::program::{Program, run, temporary_directory};
 
-/// Room for the first users and some hundred keys.
+/// Enough for the first users and some hundred keys.
 const KIBIBYTES: u32 = 128;
-const QUIET: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
+const QUIET: [&str; 4] = ["--rate-limit", "0", "--log-level", "error"];
 
-/// Another process's connection to the database in this folder.
-fn connect(folder: &Path) -> Connection {
-    let connection = Connection::open(folder.join("keys.db")).unwrap();
+/// Connects to the database like another process.
+fn connect(directory: &Path) -> Connection {
+    let connection = Connection::open(directory.join("keys.db")).unwrap();
     connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
     connection
 }
 
-/// Gives a server that may not write any further room again: its write-ahead log is emptied.
-fn make_room(folder: &Path) {
-    let checkpoint = connect(folder);
+/// Empties the write-ahead log of a limited server, so that it can write again.
+fn make_room(directory: &Path) {
+    let checkpoint = connect(directory);
     checkpoint.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
 }
 
@@ -29,14 +29,17 @@ fn is_unavailable(error: &Error) -> bool {
     error.status().is_some_and(|status| status == 503) && error.retry_after().is_some()
 }
 
-/// Sends a request and gives it while the database, which is locked, keeps it waiting.
+/// Sends a request and returns it while it waits for the locked database.
 async fn waiting<F>(call: F) -> std::pin::Pin<Box<F::IntoFuture>>
 where
     F: IntoFuture,
 {
     let mut call = Box::pin(call.into_future());
     let half_a_second = Duration::from_millis(500);
-    assert!(tokio::time::timeout(half_a_second, &mut call).await.is_err(), "it waits");
+    assert!(
+        tokio::time::timeout(half_a_second, &mut call).await.is_err(),
+        "the request did not wait"
+    );
     call
 }
 
@@ -45,9 +48,9 @@ async fn names(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_a_create_is_503_and_every_acknowledged_key_is_kept() {
-    let folder = temporary_folder();
-    let server = Program::serve_limited(folder.path(), KIBIBYTES, &QUIET);
+async fn full_disk_rejects_creates_and_keeps_acknowledged_keys() {
+    let directory = temporary_directory();
+    let server = Program::serve_limited(directory.path(), KIBIBYTES, &QUIET);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
     let (mut created, mut failed): (Vec<ApiKey>, Vec<Error>) = (Vec::new(), Vec::new());
@@ -60,47 +63,47 @@ async fn on_a_full_disk_a_create_is_503_and_every_acknowledged_key_is_kept() {
             break;
         }
     }
-    make_room(folder.path());
+    make_room(directory.path());
     created.push(client.create_api_key("later").await.unwrap());
     server.kill();
 
-    let server = Program::serve(folder.path(), &QUIET);
+    let server = Program::serve(directory.path(), &QUIET);
     let mut expected = vec!["initial".to_owned()];
     expected.extend(created.iter().map(|key| key.name.clone()));
     let kept = names(&server.client(&admin_key)).await;
     let lost = expected.iter().filter(|name| !kept.contains(name)).count();
-    assert_eq!(lost, 0, "keys of {} that were acknowledged and are gone", created.len());
-    assert_eq!(kept, expected, "no key is there whose creation failed");
+    assert_eq!(lost, 0, "acknowledged keys of {} are lost", created.len());
+    assert_eq!(kept, expected, "a key exists although its creation failed");
     for key in created {
         server.client(key.key.expose_secret()).list_api_keys().await.unwrap();
     }
-    assert_eq!(failed.len(), 20, "the disk was full");
+    assert_eq!(failed.len(), 20, "the disk was not full");
     for error in failed {
         assert!(is_unavailable(&error), "{error}");
     }
 }
 
 #[tokio::test]
-async fn after_failed_writes_the_server_recovers_and_loses_nothing_that_it_acknowledges() {
-    let folder = temporary_folder();
-    let server = Program::serve_limited(folder.path(), KIBIBYTES, &QUIET);
+async fn server_keeps_acknowledged_changes_after_failed_writes() {
+    let directory = temporary_directory();
+    let server = Program::serve_limited(directory.path(), KIBIBYTES, &QUIET);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
     let suspended = client.create_api_key("suspended").await.unwrap().key;
     client.create_api_key("deleted").await.unwrap();
     let mut fillers = (0..1000).map(|number| format!("filler-{number}"));
-    let mut filler = || fillers.next().expect("the disk is full by now");
+    let mut filler = || fillers.next().expect("the disk is not full");
     while client.create_api_key(filler()).await.is_ok() {}
-    // When the key was last used cannot be stored either, which health tells.
+    // Last-access times cannot be stored either.
     server.health_becomes(503).await;
-    make_room(folder.path());
+    make_room(directory.path());
     let created = client.create_api_key("created").await.unwrap().key;
     client.update_api_key("suspended").state(KeyState::Suspended).await.unwrap();
     client.delete_api_key("deleted").await.unwrap();
     server.health_becomes(200).await;
     server.kill();
 
-    let server = Program::serve(folder.path(), &QUIET);
+    let server = Program::serve(directory.path(), &QUIET);
     let kept = names(&server.client(&admin_key)).await;
     assert!(kept.iter().any(|name| name == "created"), "{kept:?}");
     assert!(kept.iter().all(|name| name != "deleted"), "{kept:?}");
@@ -110,16 +113,16 @@ async fn after_failed_writes_the_server_recovers_and_loses_nothing_that_it_ackno
 }
 
 #[tokio::test]
-async fn a_locked_database_keeps_no_removed_users_key_working() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &["--user", "dev@me.com=member"]);
+async fn removed_users_key_fails_while_the_database_is_locked() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &["--user", "dev@me.com=member"]);
     let admin = server.client(&server.admin_key.clone().unwrap());
     let dev = admin.create_api_key("k").created_by("dev@me.com").await.unwrap().key;
     let dev = server.client(dev.expose_secret());
     dev.list_api_keys().await.unwrap();
     assert_eq!(server.health().await, 200);
 
-    let other = connect(folder.path());
+    let other = connect(directory.path());
     let remove = "DELETE FROM users WHERE email = 'dev@me.com'; BEGIN IMMEDIATE";
     other.execute_batch(remove).unwrap();
     let error = admin.create_api_key("k").await.unwrap_err();
@@ -129,15 +132,15 @@ async fn a_locked_database_keeps_no_removed_users_key_working() {
     let afterwards = dev.list_api_keys().await;
     assert!(afterwards.unwrap_err().is_unauthorized());
     assert!(while_locked.unwrap_err().is_unauthorized());
-    assert!(is_unavailable(&error), "the database was locked: {error}");
+    assert!(is_unavailable(&error), "{error}");
 }
 
 #[tokio::test]
-async fn a_key_that_another_process_deletes_is_404_for_the_update_and_the_delete_that_wait() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
+async fn waiting_changes_get_404_when_another_process_deletes_the_key() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
-    let other = connect(folder.path());
+    let other = connect(directory.path());
     let delete = "BEGIN IMMEDIATE; DELETE FROM api_keys WHERE name = 'k'";
 
     client.create_api_key("k").await.unwrap();
@@ -154,11 +157,11 @@ async fn a_key_that_another_process_deletes_is_404_for_the_update_and_the_delete
 }
 
 #[tokio::test]
-async fn a_name_that_another_process_takes_is_409_for_the_create_that_waits() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
+async fn waiting_create_gets_409_when_another_process_takes_the_name() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
-    let other = connect(folder.path());
+    let other = connect(directory.path());
     let insert = "BEGIN IMMEDIATE;
         INSERT INTO api_keys (owner, name, lookup_hash, encrypted, identifier, created_at, suspended)
         VALUES ('admin@me.com', 'k', randomblob(32), x'00', 'abcdef', 0, 0)";
@@ -172,28 +175,28 @@ async fn a_name_that_another_process_takes_is_409_for_the_create_that_waits() {
 }
 
 #[tokio::test]
-async fn a_database_that_stays_locked_is_503_and_nothing_is_changed() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
+async fn locked_database_gets_503_and_stays_unchanged() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     client.create_api_key("k").await.unwrap();
-    let other = connect(folder.path());
+    let other = connect(directory.path());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = client.delete_api_key("k").await.unwrap_err();
     assert!(is_unavailable(&error) && !error.is_ambiguous(), "{error}");
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(client.delete_api_key("k").await.unwrap().name, "k");
-    assert!(run(folder.path(), &["users", "list"]).status.success());
+    assert!(run(directory.path(), &["users", "list"]).status.success());
 }
 
 #[tokio::test]
-async fn a_change_whose_statement_fails_is_not_applied() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
+async fn change_is_rolled_back_when_a_statement_fails() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
     client.create_api_key("k").await.unwrap();
-    // FAIL ends a statement with an error and leaves what it did until then.
-    let other = connect(folder.path());
+    // FAIL ends a statement with an error, but does not undo its changes so far.
+    let other = connect(directory.path());
     for operation in ["INSERT", "UPDATE OF suspended", "DELETE"] {
         let trigger = format!(
             "CREATE TRIGGER \"{operation}\" AFTER {operation} ON api_keys

@@ -1,26 +1,24 @@
-/* Stands for the disk below one folder, inside a program that is started with this library in
- * LD_PRELOAD. It injects faults, and keeps aside what was synced, so that a test can put back what
- * survives a power loss. What the program writes to other folders or to standard output and error
- * is left alone.
+/* Simulates the disk of one directory, inside a program that is started with this library in
+ * LD_PRELOAD. It injects faults, and stores what was synced, so that a test can restore what
+ * survives a power loss. It does not affect other directories, standard output and standard error.
  *
- *   DISK_FOLDER      the folder, an absolute path without symbolic links
- *   DISK_STATE       a folder outside of it. A file in it switches a fault on while it exists:
+ *   DISK_DIRECTORY   the directory, an absolute path without symbolic links
+ *   DISK_STATE       a directory outside of it. A file in it enables a fault while it exists:
  *                      full           writes and new files fail with ENOSPC
  *                      read-only      writes and opening for writing fail with EROFS
  *                      sync-fails     fsync and fdatasync fail with EIO
- *                      swallow-syncs  fsync and fdatasync succeed and do nothing
+ *                      swallow-syncs  fsync and fdatasync succeed but do nothing
  *                      slow-syncs     fsync and fdatasync take 20 ms longer
  *                    The library writes to it:
- *                      failures       one byte for each failure that was injected
+ *                      failures       one byte for each injected failure
  *                      N              the content of the file with inode number N when it was last
- *                                     synced, empty before that
- *                      entries        "N name" for each file of the folder when the folder was
- *                                     last synced
- *   DISK_OPERATIONS  a number; the program is killed in place of its next change of the disk after
- *                    this many
+ *                                     synced; empty before that
+ *                      entries        "N name" for each file of the directory when it was last
+ *                                     synced
+ *   DISK_OPERATIONS  a number; the program is killed instead of making more disk changes
  *
- * Syncs do not reach the real disk. All that is in the folder counts as synced at the first start,
- * when there is no file entries yet.
+ * Syncs do not reach the real disk. At the first start, while there is no file named entries,
+ * everything in the directory counts as synced.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -42,7 +40,7 @@
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static char folder[PATH_MAX];
+static char disk_directory[PATH_MAX];
 static char state[PATH_MAX];
 static atomic_long operations = LONG_MAX;
 static pthread_mutex_t syncing = PTHREAD_MUTEX_INITIALIZER;
@@ -74,11 +72,11 @@ static int fail(int error)
     return -1;
 }
 
-/* Whether this path, as the kernel gives it, is the folder or a file in it. */
+/* Returns whether a path from the kernel is on the simulated disk. */
 static int is_within(const char *path)
 {
-    size_t length = strlen(folder);
-    return length && strncmp(path, folder, length) == 0 &&
+    size_t length = strlen(disk_directory);
+    return length && strncmp(path, disk_directory, length) == 0 &&
            (path[length] == '/' || path[length] == 0);
 }
 
@@ -94,12 +92,12 @@ static int on_disk(int fd)
     return is_within(path);
 }
 
-/* Whether a path names a file in the folder, which may not exist yet. */
+/* Returns whether a path names a file on the simulated disk, which may not exist yet. */
 static int names_file_on_disk(const char *path)
 {
     char parent[PATH_MAX], resolved[PATH_MAX];
     char *slash;
-    if (!*folder || strlen(path) >= sizeof parent)
+    if (!*disk_directory || strlen(path) >= sizeof parent)
         return 0;
     strcpy(parent, path);
     slash = strrchr(parent, '/');
@@ -108,7 +106,7 @@ static int names_file_on_disk(const char *path)
     return realpath(slash ? parent : ".", resolved) && is_within(resolved);
 }
 
-/* Counts a change of the disk, which the program may not live to see. */
+/* Counts a disk change, and kills the program at the limit. */
 static void count_operation(void)
 {
     if (atomic_fetch_sub(&operations, 1) == 0) {
@@ -125,17 +123,17 @@ static int may_change(void)
     return is_on("read-only") ? fail(EROFS) : 0;
 }
 
-/* The kernel may give the number of a deleted inode to a new one. Holding each inode keeps the
- * numbers apart; O_PATH does so without a lock that closing could drop. */
-static void hold(int directory, const char *name, ino_t inode)
+/* Keeps an inode open, because the kernel may reuse the number of a deleted one. Closing an O_PATH
+ * descriptor drops no locks. */
+static void keep_inode(int directory, const char *name, ino_t inode)
 {
-    static ino_t held[4096];
+    static ino_t kept[4096];
     static size_t count;
     for (size_t i = 0; i < count; i++)
-        if (held[i] == inode)
+        if (kept[i] == inode)
             return;
-    must(count < 4096 && openat(directory, name, O_PATH) >= 0, "hold");
-    held[count++] = inode;
+    must(count < 4096 && openat(directory, name, O_PATH) >= 0, "keep_inode");
+    kept[count++] = inode;
 }
 
 static int create_in_state(const char *name, mode_t mode)
@@ -163,9 +161,9 @@ static void sync_file(int fd, const struct stat *status)
     off_t at = 0;
     int from = fd, to = create_in_state("new", status->st_mode);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    hold(AT_FDCWD, link, status->st_ino);
-    /* Closing any descriptor of a file drops the locks that the program has on it. SQLite reads the
-     * files that it locks, so that theirs are not opened again. */
+    keep_inode(AT_FDCWD, link, status->st_ino);
+    /* Closing any descriptor of a file drops the program's locks on it. SQLite opens the files that
+     * it locks for reading, so this does not open them again. */
     if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
         from = open(link, O_RDONLY);
     while (at < status->st_size) {
@@ -182,17 +180,17 @@ static void sync_file(int fd, const struct stat *status)
 
 static void sync_directory(void)
 {
-    DIR *directory = opendir(folder);
+    DIR *directory = opendir(disk_directory);
     int entries = create_in_state("new", 0600);
     struct dirent *entry;
-    must(directory != NULL, folder);
+    must(directory != NULL, disk_directory);
     while ((entry = readdir(directory))) {
         char name[32];
         struct stat status;
         if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISREG(status.st_mode))
             continue;
-        hold(dirfd(directory), entry->d_name, status.st_ino);
+        keep_inode(dirfd(directory), entry->d_name, status.st_ino);
         snprintf(name, sizeof name, "%lu", (unsigned long)status.st_ino);
         if (!is_on(name))
             close(create_in_state(name, status.st_mode));
@@ -227,9 +225,9 @@ __attribute__((constructor)) static void start(void)
     const char *limit = getenv("DISK_OPERATIONS");
     DIR *directory;
     struct dirent *entry;
-    must(getenv("DISK_FOLDER") && getenv("DISK_STATE"), "DISK_FOLDER and DISK_STATE");
+    must(getenv("DISK_DIRECTORY") && getenv("DISK_STATE"), "DISK_DIRECTORY and DISK_STATE");
     strncpy(state, getenv("DISK_STATE"), sizeof state - 1);
-    directory = is_on("entries") ? NULL : opendir(getenv("DISK_FOLDER"));
+    directory = is_on("entries") ? NULL : opendir(getenv("DISK_DIRECTORY"));
     while (directory && (entry = readdir(directory))) {
         struct stat status;
         int file = openat(dirfd(directory), entry->d_name, O_RDONLY | O_NOFOLLOW);
@@ -237,7 +235,7 @@ __attribute__((constructor)) static void start(void)
             sync_file(file, &status);
         close(file);
     }
-    strncpy(folder, getenv("DISK_FOLDER"), sizeof folder - 1);
+    strncpy(disk_directory, getenv("DISK_DIRECTORY"), sizeof disk_directory - 1);
     if (directory) {
         closedir(directory);
         sync_directory();
@@ -246,7 +244,7 @@ __attribute__((constructor)) static void start(void)
         operations = atol(limit);
 }
 
-/* What follows replaces the C library's functions that change files. */
+/* The functions below replace those of the C library that change files. */
 
 ssize_t write(int fd, const void *bytes, size_t count)
 {

@@ -1,5 +1,5 @@
-//! Acknowledged changes survive a power loss and a disk that fails, and the server recovers without
-//! a restart. The disk is a library between the program and the operating system: see `disk.c`.
+//! Acknowledged changes survive power losses and disk failures, and the server recovers without a
+//! restart. `disk.c`, a library preloaded into the program, simulates the disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,38 +14,38 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::crash::{Ledger, is_unavailable, kill_while_writing};
-use crate::program::{DEADLINE, Program, temporary_folder};
+use crate::program::{DEADLINE, Program, temporary_directory};
 
-const ARGUMENTS: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
+const ARGUMENTS: [&str; 4] = ["--rate-limit", "0", "--log-level", "error"];
 
-/// How many keys are created, suspended and deleted at once.
+/// The number of keys that are created, suspended and deleted concurrently.
 const CONCURRENT: usize = 4;
 
 static LIBRARY: LazyLock<TempDir> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standalone/disk.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-pthread", "-o"]);
-    compiler.arg(folder.path().join("disk.so")).arg(source).arg("-ldl");
-    assert!(compiler.status().expect("a C compiler named cc").success());
-    folder
+    compiler.arg(directory.path().join("disk.so")).arg(source).arg("-ldl");
+    assert!(compiler.status().expect("cannot run the C compiler cc").success());
+    directory
 });
 
-/// The disk that holds a server's folder.
+/// The simulated disk with a server's directory.
 struct Disk {
     root: TempDir,
 }
 
 impl Disk {
     fn new() -> Self {
-        let disk = Self { root: temporary_folder() };
-        fs::create_dir(disk.folder()).unwrap();
+        let disk = Self { root: temporary_directory() };
+        fs::create_dir(disk.directory()).unwrap();
         fs::create_dir(disk.state()).unwrap();
         disk
     }
 
-    fn folder(&self) -> PathBuf {
-        self.root.path().canonicalize().unwrap().join("folder")
+    fn directory(&self) -> PathBuf {
+        self.root.path().canonicalize().unwrap().join("directory")
     }
 
     fn state(&self) -> PathBuf {
@@ -58,20 +58,20 @@ impl Disk {
         program
     }
 
-    /// Serves, and kills the program in place of its next change of the disk after this many.
+    /// Starts the server, which is killed instead of making more than this many disk changes.
     fn serve_until(&self, changes: u32) -> Program {
         self.try_serve(&[("DISK_OPERATIONS", &changes.to_string())])
     }
 
     fn try_serve(&self, variables: &[(&str, &str)]) -> Program {
-        let (library, folder, state) =
-            (LIBRARY.path().join("disk.so"), self.folder(), self.state());
+        let (library, directory, state) =
+            (LIBRARY.path().join("disk.so"), self.directory(), self.state());
         let disk = [
             ("LD_PRELOAD", library.to_str().unwrap()),
-            ("DISK_FOLDER", folder.to_str().unwrap()),
+            ("DISK_DIRECTORY", directory.to_str().unwrap()),
             ("DISK_STATE", state.to_str().unwrap()),
         ];
-        Program::try_serve_with(&folder, &ARGUMENTS, &[&disk, variables].concat())
+        Program::try_serve_with(&directory, &ARGUMENTS, &[&disk, variables].concat())
     }
 
     fn start(&self, fault: Fault) {
@@ -82,14 +82,14 @@ impl Disk {
         fs::remove_file(self.state().join(fault.name())).unwrap();
     }
 
-    /// The number of operations that failed because of a fault.
+    /// Counts the operations that have failed because of a fault.
     fn failures(&self) -> u64 {
         fs::metadata(self.state().join("failures")).map_or(0, |file| file.len())
     }
 
-    /// Leaves what was synced, and the log.
+    /// Restores the synced state of all files except the log.
     fn lose_power(&self) {
-        for file in fs::read_dir(self.folder()).unwrap() {
+        for file in fs::read_dir(self.directory()).unwrap() {
             let file = file.unwrap();
             if file.file_name() != "log.txt" {
                 fs::remove_file(file.path()).unwrap();
@@ -99,7 +99,7 @@ impl Disk {
         for entry in fs::read_to_string(&entries).unwrap().lines() {
             let (inode, name) = entry.split_once(' ').unwrap();
             if name != "log.txt" {
-                fs::copy(self.state().join(inode), self.folder().join(name)).unwrap();
+                fs::copy(self.state().join(inode), self.directory().join(name)).unwrap();
             }
         }
         fs::remove_file(entries).unwrap();
@@ -116,7 +116,7 @@ enum Fault {
 }
 
 impl Fault {
-    /// The name of the file that switches it on.
+    /// Returns the name of the file that enables the fault.
     fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -151,19 +151,19 @@ impl End {
 }
 
 fn admin_of(server: &Program) -> String {
-    server.admin_key.clone().expect("a new database has an administrator")
+    server.admin_key.clone().expect("the server printed no key")
 }
 
-/// Compares a new server in this folder with the ledger.
-async fn check(folder: &Path, admin_key: &str, mut ledger: Ledger) -> Vec<String> {
-    let server = Program::serve(folder, &ARGUMENTS);
+/// Compares a new server in this directory with the ledger.
+async fn check(directory: &Path, admin_key: &str, mut ledger: Ledger) -> Vec<String> {
+    let server = Program::serve(directory, &ARGUMENTS);
     ledger.check(&server.client(admin_key)).await
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+async fn eventually(event: &str, mut has_happened: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < DEADLINE, "{what} within {DEADLINE:?}");
+    while !has_happened().await {
+        assert!(start.elapsed() < DEADLINE, "not within {DEADLINE:?}: {event}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -177,7 +177,7 @@ async fn create_targets(client: &Client, ledger: &Ledger) {
     }
 }
 
-/// Suspends and deletes all targets and creates as many keys, all at once.
+/// Concurrently suspends and deletes all targets and creates as many keys.
 async fn change_all(client: &Client, ledger: &Ledger, created: &str) -> Vec<Result<(), Error>> {
     let mut changes = JoinSet::new();
     for number in 0..CONCURRENT {
@@ -204,7 +204,7 @@ async fn assert_readable(client: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_change_survives_a_power_loss() {
+async fn acknowledged_changes_survive_a_power_loss() {
     let disk = Disk::new();
     let server = disk.serve();
     let admin_key = admin_of(&server);
@@ -213,7 +213,7 @@ async fn every_acknowledged_change_survives_a_power_loss() {
 
     let mut ledger = Ledger::default();
     let (mut rounds, mut acknowledged) = (0, 0);
-    // A busy machine needs more rounds.
+    // A slow machine needs more rounds.
     while rounds < 10 || acknowledged < 100 {
         rounds += 1;
         assert!(rounds < 100, "only {acknowledged} changes were acknowledged");
@@ -224,14 +224,14 @@ async fn every_acknowledged_change_survives_a_power_loss() {
         disk.lose_power();
         acknowledged += ledger.acknowledged();
     }
-    assert_eq!(check(&disk.folder(), &admin_key, ledger).await, [""; 0]);
+    assert_eq!(check(&disk.directory(), &admin_key, ledger).await, [""; 0]);
 }
 
-/// The test above can fail: this is what it finds in a server that does not sync.
+/// Shows that the test above detects a server that does not sync.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_syncs_a_power_loss_loses_acknowledged_changes() {
+async fn power_loss_loses_changes_without_syncs() {
     let disk = Disk::new();
-    let server = Program::serve(&disk.folder(), &ARGUMENTS);
+    let server = Program::serve(&disk.directory(), &ARGUMENTS);
     let admin_key = admin_of(&server);
     server.stop();
 
@@ -242,16 +242,15 @@ async fn without_syncs_a_power_loss_loses_acknowledged_changes() {
     ledger.create(&client, "lost").await.unwrap();
     kill_while_writing(server, &client, &ledger).await;
     disk.lose_power();
-    let errors = check(&disk.folder(), &admin_key, ledger).await;
+    let errors = check(&disk.directory(), &admin_key, ledger).await;
     assert!(errors.iter().any(|error| error.starts_with("lost is None")), "{errors:?}");
 }
 
-/// Interrupts a first start before its next change of the disk after this many. Returns whether it
-/// was complete before.
+/// Interrupts a first start after this many disk changes. Returns whether it had completed before.
 async fn interrupt_first_start(changes: u32) -> bool {
-    /// A printed key is kept; a start that printed none leaves nothing in the next one's way.
+    /// A printed key works, and an interrupted start does not prevent the next one.
     async fn assert_starts(disk: &Disk, admin_key: Option<String>, crash: &str) {
-        let server = Program::try_serve_with(&disk.folder(), &ARGUMENTS, &[]);
+        let server = Program::try_serve_with(&disk.directory(), &ARGUMENTS, &[]);
         assert!(server.is_ready, "{crash}: {}", server.log());
         if let Some(key) = admin_key.or_else(|| server.admin_key.clone()) {
             let keys = server.client(&key).list_api_keys().await;
@@ -282,8 +281,8 @@ async fn interrupt_first_start(changes: u32) -> bool {
 }
 
 #[test]
-fn the_first_start_can_be_interrupted_anywhere() {
-    // Starts wait for processes and the disk, so several run at once.
+fn first_start_can_be_interrupted_anywhere() {
+    // Starts mostly wait for processes and the disk, so several run concurrently.
     const THREADS: u32 = 4;
     let interrupt_every_fourth = |first: u32| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -297,7 +296,7 @@ fn the_first_start_can_be_interrupted_anywhere() {
     });
 }
 
-/// Changes fail with 503 during the fault, reads work, and nothing that was acknowledged is lost.
+/// During the fault, changes get 503 and reads work. No acknowledged change is lost.
 async fn test_changes_during(fault: Fault, end: End) {
     let disk = Disk::new();
     let server = disk.serve();
@@ -308,12 +307,12 @@ async fn test_changes_during(fault: Fault, end: End) {
     server.health_becomes(200).await;
 
     disk.start(fault);
-    // The second attempt meets a server that knows of the fault.
+    // At the second attempt, the server has noticed the fault.
     for attempt in ["first", "second"] {
         for result in change_all(&client, &ledger, attempt).await {
-            let error = result.expect_err("the disk fails");
+            let error = result.expect_err("a change succeeded during the fault");
             assert_eq!(error.status().unwrap().as_u16(), 503, "{fault:?}, {attempt}: {error}");
-            // Where a sync fails, a change may have been applied.
+            // After a failed sync, a change may have been applied.
             let is_known = is_unavailable(&error) || fault == Fault::SyncFails;
             assert!(is_known, "{fault:?}, {attempt}: {error}");
         }
@@ -324,18 +323,18 @@ async fn test_changes_during(fault: Fault, end: End) {
         disk.end(fault);
         server.health_becomes(200).await;
         for result in change_all(&client, &ledger, "third").await {
-            // A sync that failed may have deleted it.
+            // The key may have been deleted despite the failed sync.
             let is_gone = |error: &Error| fault == Fault::SyncFails && error.is_not_found();
             assert!(result.as_ref().is_ok() || is_gone(result.as_ref().unwrap_err()), "{result:?}");
         }
     }
     end.happen(server, &disk);
-    let errors = check(&disk.folder(), &admin_key, ledger).await;
+    let errors = check(&disk.directory(), &admin_key, ledger).await;
     assert_eq!(errors, [""; 0], "{fault:?}, {end:?}");
 }
 
 #[tokio::test]
-async fn on_a_full_disk_changes_are_503_and_the_server_recovers() {
+async fn server_recovers_from_a_full_disk() {
     tokio::join!(
         test_changes_during(Fault::Full, End::KilledDuringTheFault),
         test_changes_during(Fault::Full, End::Killed),
@@ -345,7 +344,7 @@ async fn on_a_full_disk_changes_are_503_and_the_server_recovers() {
 }
 
 #[tokio::test]
-async fn on_a_read_only_disk_changes_are_503_and_the_server_recovers() {
+async fn server_recovers_from_a_read_only_disk() {
     tokio::join!(
         test_changes_during(Fault::ReadOnly, End::KilledDuringTheFault),
         test_changes_during(Fault::ReadOnly, End::Killed),
@@ -355,7 +354,7 @@ async fn on_a_read_only_disk_changes_are_503_and_the_server_recovers() {
 }
 
 #[tokio::test]
-async fn while_syncs_fail_changes_are_503_and_the_server_recovers() {
+async fn server_recovers_from_failing_syncs() {
     tokio::join!(
         test_changes_during(Fault::SyncFails, End::Killed),
         test_changes_during(Fault::SyncFails, End::PowerLost),
@@ -364,11 +363,11 @@ async fn while_syncs_fail_changes_are_503_and_the_server_recovers() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_reported_as_not_applied_is_not_there_after_kill_9_while_syncs_fail() {
+async fn unapplied_changes_stay_unapplied_after_kill_9_without_syncs() {
     test_changes_during(Fault::SyncFails, End::KilledDuringTheFault).await;
 }
 
-/// Fails to store last-access times twice. Everything afterwards works and is kept.
+/// After last-access times failed to store twice, everything works and no change is lost.
 async fn test_last_access_during(fault: Fault, end: End) {
     let disk = Disk::new();
     let server = disk.serve();
@@ -383,7 +382,7 @@ async fn test_last_access_during(fault: Fault, end: End) {
     disk.start(fault);
     for _ in 0..2 {
         let failures = disk.failures();
-        // Only last-access times are written.
+        // The server writes only last-access times.
         eventually("a last-access time is stored", async || {
             user.list_api_keys().await.unwrap();
             disk.failures() > failures
@@ -391,7 +390,7 @@ async fn test_last_access_during(fault: Fault, end: End) {
         .await;
     }
     disk.end(fault);
-    // A change may still share a transaction that began during the fault.
+    // A change may share a transaction that began during the fault.
     let mut probes = 0..;
     eventually("a change succeeds", async || {
         let probe = format!("probe-{}", probes.next().unwrap());
@@ -402,24 +401,24 @@ async fn test_last_access_during(fault: Fault, end: End) {
         result.unwrap_or_else(|error| panic!("{fault:?}, {end:?}: {error}"));
     }
     let last_access = client.get_api_key("used").await.unwrap().last_access_time;
-    let last_access = last_access.expect("the key was used");
+    let last_access = last_access.expect("the key has no last-access time");
     end.happen(server, &disk);
 
-    let server = Program::serve(&disk.folder(), &ARGUMENTS);
+    let server = Program::serve(&disk.directory(), &ARGUMENTS);
     let client = server.client(&admin_key);
     let kept = client.get_api_key("used").await.unwrap().last_access_time;
     if end == End::Stopped {
-        let kept = kept.expect("a clean stop stores it");
+        let kept = kept.expect("the clean stop did not store the time");
         assert!(kept.as_str() >= last_access.as_str(), "{kept:?} is before {last_access:?}");
     }
     client.delete_api_key("used").await.unwrap();
     drop(server);
-    let errors = check(&disk.folder(), &admin_key, ledger).await;
+    let errors = check(&disk.directory(), &admin_key, ledger).await;
     assert_eq!(errors, [""; 0], "{fault:?}, {end:?}");
 }
 
 #[tokio::test]
-async fn last_access_times_that_cannot_be_stored_lose_no_later_change() {
+async fn changes_survive_after_last_access_times_failed_to_store() {
     tokio::join!(
         test_last_access_during(Fault::Full, End::Killed),
         test_last_access_during(Fault::Full, End::Stopped),
@@ -430,16 +429,16 @@ async fn last_access_times_that_cannot_be_stored_lose_no_later_change() {
     );
 }
 
-fn copy_of(folder: &Path) -> TempDir {
-    let copy = temporary_folder();
+fn copy_of(directory: &Path) -> TempDir {
+    let copy = temporary_directory();
     for file in ["keys.db", "keys.db.master-key"] {
-        fs::copy(folder.join(file), copy.path().join(file)).unwrap();
+        fs::copy(directory.join(file), copy.path().join(file)).unwrap();
     }
     copy
 }
 
 #[tokio::test]
-async fn after_a_clean_stop_the_database_file_alone_is_complete() {
+async fn database_file_is_complete_after_a_clean_stop() {
     let disk = Disk::new();
     let server = disk.serve();
     let admin_key = admin_of(&server);
@@ -450,37 +449,37 @@ async fn after_a_clean_stop_the_database_file_alone_is_complete() {
         result.unwrap();
     }
     server.stop();
-    let log = fs::metadata(disk.folder().join("keys.db-wal")).map_or(0, |file| file.len());
-    assert_eq!(log, 0, "nothing is left in the write-ahead log");
+    let log = fs::metadata(disk.directory().join("keys.db-wal")).map_or(0, |file| file.len());
+    assert_eq!(log, 0, "the write-ahead log is not empty");
     disk.lose_power();
-    let copy = copy_of(&disk.folder());
+    let copy = copy_of(&disk.directory());
     assert_eq!(check(copy.path(), &admin_key, ledger).await, [""; 0]);
 }
 
-/// All changes fail with 503, and nothing is changed.
+/// All changes get 503, and nothing is changed.
 async fn assert_unavailable(client: &Client, ledger: &Ledger) {
     for result in change_all(client, ledger, "created").await {
-        let error = result.expect_err("the database is not there");
+        let error = result.expect_err("a change succeeded without the database");
         assert!(is_unavailable(&error), "{error}");
     }
 }
 
 #[tokio::test]
-async fn while_the_database_file_is_unlinked_changes_are_503_and_the_server_recovers() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &ARGUMENTS);
+async fn server_recovers_from_an_unlinked_database_file() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &ARGUMENTS);
     let admin_key = admin_of(&server);
     let client = server.client(&admin_key);
     let ledger = Ledger::default();
     create_targets(&client, &ledger).await;
     server.health_becomes(200).await;
 
-    let (file, moved) = (folder.path().join("keys.db"), folder.path().join("moved.db"));
+    let (file, moved) = (directory.path().join("keys.db"), directory.path().join("moved.db"));
     fs::rename(&file, &moved).unwrap();
     assert_unavailable(&client, &ledger).await;
     server.health_becomes(503).await;
     assert_unavailable(&client, &ledger).await;
-    assert!(!file.exists(), "no new database takes its place");
+    assert!(!file.exists(), "the server created a new database");
 
     fs::rename(&moved, &file).unwrap();
     server.health_becomes(200).await;
@@ -488,29 +487,29 @@ async fn while_the_database_file_is_unlinked_changes_are_503_and_the_server_reco
         result.unwrap();
     }
     server.kill();
-    assert_eq!(check(folder.path(), &admin_key, ledger).await, [""; 0]);
+    assert_eq!(check(directory.path(), &admin_key, ledger).await, [""; 0]);
 }
 
-/// Replaces the database by one of another master key, and puts it back. SQLite would apply a
-/// write-ahead log that is in use to whichever file has the name.
+/// Replaces the database by one with another master key, then restores it. SQLite would apply a
+/// write-ahead log in use to any file with the database's name.
 async fn test_replaced_database(is_log_in_use: bool) {
     let other = tempfile::tempdir().unwrap();
     Program::serve(other.path(), &ARGUMENTS).stop();
     let other = fs::read(other.path().join("keys.db")).unwrap();
 
-    let folder = temporary_folder();
-    let mut server = Program::serve(folder.path(), &ARGUMENTS);
+    let directory = temporary_directory();
+    let mut server = Program::serve(directory.path(), &ARGUMENTS);
     let admin_key = admin_of(&server);
     let ledger = Ledger::default();
     create_targets(&server.client(&admin_key), &ledger).await;
     if !is_log_in_use {
         server.stop();
-        server = Program::serve(folder.path(), &ARGUMENTS);
+        server = Program::serve(directory.path(), &ARGUMENTS);
     }
     let client = server.client(&admin_key);
     server.health_becomes(200).await;
 
-    let path = |name: &str| folder.path().join(name);
+    let path = |name: &str| directory.path().join(name);
     fs::write(path("new.db"), &other).unwrap();
     fs::hard_link(path("keys.db"), path("own.db")).unwrap();
     fs::rename(path("new.db"), path("keys.db")).unwrap();
@@ -522,7 +521,7 @@ async fn test_replaced_database(is_log_in_use: bool) {
     assert!(replaced.elapsed() < Duration::from_secs(3), "{:?}", replaced.elapsed());
     assert_unavailable(&client, &ledger).await;
     assert!(client.get_api_key("suspend-0").await.is_err_and(is_503));
-    assert!(fs::read(path("keys.db")).unwrap() == other, "the other database is as it was");
+    assert!(fs::read(path("keys.db")).unwrap() == other, "the other database was changed");
 
     fs::rename(path("own.db"), path("keys.db")).unwrap();
     server.health_becomes(200).await;
@@ -530,34 +529,34 @@ async fn test_replaced_database(is_log_in_use: bool) {
         result.unwrap();
     }
     server.kill();
-    assert_eq!(check(folder.path(), &admin_key, ledger).await, [""; 0]);
+    assert_eq!(check(directory.path(), &admin_key, ledger).await, [""; 0]);
 }
 
 #[tokio::test]
-async fn a_database_that_replaces_the_servers_own_is_neither_served_nor_changed() {
+async fn replaced_database_is_neither_read_nor_changed() {
     tokio::join!(test_replaced_database(true), test_replaced_database(false));
 }
 
 #[tokio::test]
-async fn a_clean_stop_does_not_write_to_a_database_that_replaced_the_servers_own() {
+async fn clean_stop_does_not_write_to_a_replaced_database() {
     let other = tempfile::tempdir().unwrap();
     Program::serve(other.path(), &ARGUMENTS).stop();
     let other = fs::read(other.path().join("keys.db")).unwrap();
 
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &ARGUMENTS);
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &ARGUMENTS);
     let client = server.client(&admin_of(&server));
     create_targets(&client, &Ledger::default()).await;
-    fs::write(folder.path().join("new.db"), &other).unwrap();
-    fs::rename(folder.path().join("new.db"), folder.path().join("keys.db")).unwrap();
+    fs::write(directory.path().join("new.db"), &other).unwrap();
+    fs::rename(directory.path().join("new.db"), directory.path().join("keys.db")).unwrap();
     server.health_becomes(503).await;
     server.terminate();
     server.wait();
-    let left = fs::read(folder.path().join("keys.db")).unwrap();
-    assert!(left == other, "the other database is as it was");
+    let left = fs::read(directory.path().join("keys.db")).unwrap();
+    assert!(left == other, "the other database was changed");
 }
 
-/// While uses of keys are written to the disk there are new ones, without an end.
+/// Under this load, there are always new last-access times to write.
 #[tokio::test]
 async fn expired_keys_are_suspended_in_the_database_under_load() {
     let disk = Disk::new();
@@ -574,7 +573,7 @@ async fn expired_keys_are_suspended_in_the_database_under_load() {
     });
     let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
     client.create_api_key("expiring").expiry_time(expiry).await.unwrap();
-    let database = rusqlite::Connection::open(disk.folder().join("keys.db")).unwrap();
+    let database = rusqlite::Connection::open(disk.directory().join("keys.db")).unwrap();
     let suspended = "SELECT suspended FROM api_keys WHERE name = 'expiring'";
     eventually("the key is suspended", async || {
         !load.is_finished() && database.query_row(suspended, [], |row| row.get(0)).unwrap()
@@ -584,7 +583,7 @@ async fn expired_keys_are_suspended_in_the_database_under_load() {
 }
 
 #[tokio::test]
-async fn the_health_check_tries_a_change_once_a_second_also_when_clients_leave() {
+async fn health_check_is_limited_even_when_clients_disconnect() {
     let disk = Disk::new();
     let server = disk.serve();
     disk.start(Fault::SlowSyncs);
@@ -593,12 +592,12 @@ async fn the_health_check_tries_a_change_once_a_second_also_when_clients_leave()
         let address = server.url.trim_start_matches("http://");
         let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
         connection.write_all(b"GET /health HTTP/1.1\r\nhost: me\r\n\r\n").await.unwrap();
-        // A check takes longer than this.
+        // A health check takes longer.
         let _ = tokio::time::timeout(Duration::from_millis(5), connection.readable()).await;
     }
     server.health_becomes(200).await;
-    let database = rusqlite::Connection::open(disk.folder().join("keys.db")).unwrap();
+    let database = rusqlite::Connection::open(disk.directory().join("keys.db")).unwrap();
     let probes = database.query_row("SELECT probes FROM directory", [], |row| row.get::<_, i64>(0));
     let (probes, seconds) = (probes.unwrap(), start.elapsed().as_secs() as i64);
-    assert!((1..=seconds + 1).contains(&probes), "{probes} changes in {seconds} s");
+    assert!((1..=seconds + 1).contains(&probes), "{probes} writes in {seconds} s");
 }

@@ -1,5 +1,4 @@
-//! The log names no user and no key. It never stops the server: neither a reader that stands still
-//! nor a full disk.
+//! The log contains no users and keys, and never blocks the server.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -8,29 +7,36 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::program::{Program, temporary_folder};
+use crate::program::{Program, temporary_directory};
 
-const DEBUG: [&str; 6] = ["--database", "sqlite::memory:", "--log", "debug", "--rate-limit", "0"];
+const DEBUG: [&str; 6] =
+    ["--database", "sqlite::memory:", "--log-level", "debug", "--rate-limit", "0"];
 
-/// Serves more requests than a pipe has room for lines, and stops.
+/// Sends more requests than a pipe can buffer log lines for, then stops the server.
 async fn serves_and_stops(server: Program) {
     let client = server.client(&server.admin_key.clone().unwrap());
     for _ in 0..800 {
         let listed =
             tokio::time::timeout(Duration::from_secs(5), client.list_api_keys().into_future());
-        assert_eq!(listed.await.expect("no request waits for the log").unwrap().len(), 1);
+        assert_eq!(listed.await.expect("a request waited for the log").unwrap().len(), 1);
     }
     server.terminate();
     let status = server.wait_at_most(Duration::from_secs(5));
-    assert!(status.expect("the server stops").success());
+    assert!(status.expect("the server did not stop").success());
 }
 
 #[tokio::test]
-async fn it_has_a_line_for_each_request_without_names_of_users_and_keys() {
-    let folder = temporary_folder();
-    let debug =
-        ["--database", "sqlite::memory:", "--log", "debug", "--user", "someone@me.com=member"];
-    let server = Program::serve(folder.path(), &debug);
+async fn log_contains_requests_but_no_users_and_keys() {
+    let directory = temporary_directory();
+    let debug = [
+        "--database",
+        "sqlite::memory:",
+        "--log-level",
+        "debug",
+        "--user",
+        "someone@me.com=member",
+    ];
+    let server = Program::serve(directory.path(), &debug);
     let key = server.admin_key.clone().unwrap();
     let client = server.client(&key);
     let created = client.create_api_key("some-key").created_by("someone@me.com").await.unwrap();
@@ -46,32 +52,32 @@ async fn it_has_a_line_for_each_request_without_names_of_users_and_keys() {
     let value = created.key.expose_secret();
     let names = ["some-key", "lost-key", "wrong-key", "someone", "nobody", "admin@me.com"];
     for secret in names.into_iter().chain([&*key, value, value.get(..6).unwrap()]) {
-        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+        assert!(!log.contains(secret), "the log contains {secret}: {log}");
     }
 }
 
 #[tokio::test]
-async fn a_reader_that_stands_still_stops_neither_requests_nor_the_end() {
-    let folder = temporary_folder();
+async fn unread_log_blocks_neither_requests_nor_shutdown() {
+    let directory = temporary_directory();
     let (reader, writer) = std::io::pipe().unwrap();
-    serves_and_stops(Program::serve_logging_to(folder.path(), &DEBUG, writer)).await;
+    serves_and_stops(Program::serve_logging_to(directory.path(), &DEBUG, writer)).await;
     drop(reader);
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_neither_requests_nor_the_end() {
-    let folder = temporary_folder();
+async fn full_log_disk_blocks_neither_requests_nor_shutdown() {
+    let directory = temporary_directory();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    serves_and_stops(Program::serve_logging_to(folder.path(), &DEBUG, full)).await;
+    serves_and_stops(Program::serve_logging_to(directory.path(), &DEBUG, full)).await;
 }
 
 #[tokio::test]
-async fn lines_that_were_lost_are_counted_when_the_reader_goes_on() {
-    let folder = temporary_folder();
+async fn lost_log_lines_are_counted_when_reading_resumes() {
+    let directory = temporary_directory();
     let (reader, writer) = std::io::pipe().unwrap();
-    let server = Program::serve_logging_to(folder.path(), &DEBUG, writer);
+    let server = Program::serve_logging_to(directory.path(), &DEBUG, writer);
     let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
-    // More than the pipe and the queue have room for.
+    // More than the pipe and the queue can buffer.
     for _ in 0..120 {
         let requests = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
         stream.write_all(&requests).await.unwrap();
@@ -86,18 +92,15 @@ async fn lines_that_were_lost_are_counted_when_the_reader_goes_on() {
     let read = std::thread::spawn(move || {
         let lines = BufReader::new(reader).lines().map(Result::unwrap);
         lines.fold(String::new(), |_, line| {
-            if line.contains("log lines have been lost since the start") {
+            if line.contains("log lines were lost since the start") {
                 let _ = counted.send(());
             }
             line
         })
     });
-    // Nothing is queued after the count, so there is room for what comes at the end.
-    is_counted.recv_timeout(Duration::from_secs(30)).expect("lost lines are counted");
+    // Nothing is queued after the count, so the last line is not lost.
+    is_counted.recv_timeout(Duration::from_secs(30)).expect("lost lines were not counted");
     server.stop();
     let last = read.join().unwrap();
-    assert!(
-        last.contains("the server has stopped"),
-        "what is queued is written at the end: {last}"
-    );
+    assert!(last.contains("server stopped"), "the queue was not written at the end: {last}");
 }

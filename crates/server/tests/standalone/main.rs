@@ -1,5 +1,4 @@
-//! What the server promises as a program: it is started as users start it, and spoken to over
-//! sockets.
+//! Tests of the program, started as users start it, over sockets.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

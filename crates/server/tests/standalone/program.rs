@@ -1,4 +1,4 @@
-//! Starts the program in a folder, reads its health and log, and stops it, gently or not.
+//! Starts the program in a directory, reads its health and log, and stops or kills it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -12,44 +12,44 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long a test waits for what has to happen.
+/// How long a test waits for an expected event.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A client that does not retry.
+/// Returns a client that does not retry.
 pub fn client_for(url: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(url).api_key(key);
     builder.retry_policy(RetryPolicy::never()).build().unwrap()
 }
 
-/// A folder for a server, in memory where the system has a place for that: servers sync often, and
-/// no test can tell. A power loss is simulated, see `disk.rs`.
-pub fn temporary_folder() -> TempDir {
+/// Creates a directory for a server, in memory if possible, because servers sync often. `disk.rs`
+/// simulates power losses.
+pub fn temporary_directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
 
-fn command(folder: &Path) -> Command {
-    in_folder(folder, Command::new(PROGRAM))
+fn command(directory: &Path) -> Command {
+    in_directory(directory, Command::new(PROGRAM))
 }
 
-fn in_folder(folder: &Path, mut command: Command) -> Command {
+fn in_directory(directory: &Path, mut command: Command) -> Command {
     let settings = std::env::vars().map(|(name, _)| name);
     for name in settings.filter(|name| name.starts_with("ROCKSET_")) {
         command.env_remove(name);
     }
-    command.current_dir(folder);
+    command.current_dir(directory);
     command
 }
 
-/// Runs a command of the program to its end.
-pub fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder).args(arguments).output().unwrap()
+/// Runs the program until it ends.
+pub fn run(directory: &Path, arguments: &[&str]) -> Output {
+    command(directory).args(arguments).output().unwrap()
 }
 
-/// Like `run`, with this as standard error.
-pub fn run_logging_to(folder: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Output {
-    command(folder).args(arguments).stderr(log).output().unwrap()
+/// Like `run`, with the given standard error.
+pub fn run_logging_to(directory: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Output {
+    command(directory).args(arguments).stderr(log).output().unwrap()
 }
 
 /// A running server.
@@ -57,61 +57,66 @@ pub struct Program {
     child: Child,
     log: PathBuf,
     pub url: String,
-    /// The administrator's key, where the database is new.
+    /// The administrator's key, if the database is new.
     pub admin_key: Option<String>,
-    /// What it printed.
+    /// The standard output at startup.
     pub output: String,
-    /// Whether it serves; otherwise it ended before that.
+    /// Whether it is ready; otherwise it has ended.
     pub is_ready: bool,
 }
 
 impl Program {
-    /// Serves from this folder with these arguments, at a free port of 127.0.0.1 unless they name
+    /// Starts a server in this directory, on a free port of 127.0.0.1 unless the arguments contain
     /// an address.
-    pub fn serve(folder: &Path, arguments: &[&str]) -> Self {
-        Self::serve_with(folder, arguments, &[])
+    pub fn serve(directory: &Path, arguments: &[&str]) -> Self {
+        Self::serve_with(directory, arguments, &[])
     }
 
-    pub fn serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let program = Self::try_serve_with(folder, arguments, variables);
+    pub fn serve_with(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let program = Self::try_serve_with(directory, arguments, variables);
         assert!(program.is_ready, "the server did not start: {}", program.log());
         program
     }
 
-    /// Like `serve_with`, for a server that may end before it serves.
-    pub fn try_serve_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = command(folder);
+    /// Like `serve_with`, for a server that may end before it is ready.
+    pub fn try_serve_with(
+        directory: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = command(directory);
         command.envs(variables.iter().copied());
-        Self::start(command, folder, arguments)
+        Self::start(command, directory, arguments)
     }
 
-    /// Serves with no file larger than this, so that further writes fail as on a full disk.
-    pub fn serve_limited(folder: &Path, kibibytes: u32, arguments: &[&str]) -> Self {
+    /// Limits the size of files, so that further writes fail as on a full disk.
+    pub fn serve_limited(directory: &Path, kibibytes: u32, arguments: &[&str]) -> Self {
         let limited = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
         let mut bash = Command::new("bash");
         bash.args(["-c", limited, &kibibytes.to_string(), PROGRAM]);
-        let program = Self::start(in_folder(folder, bash), folder, arguments);
+        let program = Self::start(in_directory(directory, bash), directory, arguments);
         assert!(program.is_ready, "the server did not start: {}", program.log());
         program
     }
 
-    /// Serves with this as standard error.
-    pub fn serve_logging_to(folder: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
-        Self::start_logging_to(command(folder), folder, arguments, log.into())
+    /// Like `serve`, with the given standard error.
+    pub fn serve_logging_to(directory: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
+        Self::start_logging_to(command(directory), directory, arguments, log.into())
     }
 
-    fn start(command: Command, folder: &Path, arguments: &[&str]) -> Self {
-        let log = File::options().create(true).append(true).open(folder.join("log.txt")).unwrap();
-        Self::start_logging_to(command, folder, arguments, log.into())
+    fn start(command: Command, directory: &Path, arguments: &[&str]) -> Self {
+        let log =
+            File::options().create(true).append(true).open(directory.join("log.txt")).unwrap();
+        Self::start_logging_to(command, directory, arguments, log.into())
     }
 
     fn start_logging_to(
         mut command: Command,
-        folder: &Path,
+        directory: &Path,
         arguments: &[&str],
         stderr: Stdio,
     ) -> Self {
-        let log = folder.join("log.txt");
+        let log = directory.join("log.txt");
         let child = command
             .env("ROCKSET_SERVER_LISTEN", "127.0.0.1:0")
             .arg("serve")
@@ -128,7 +133,7 @@ impl Program {
             if let Some(url) = line.trim().strip_prefix("export ROCKSET_APISERVER=") {
                 program.url = url.to_owned();
             } else if let Some(key) = line.trim().strip_prefix("export ROCKSET_APIKEY=") {
-                // A later start prints a command in place of the key.
+                // A later start prints a command instead of the key.
                 program.admin_key = Some(key.to_owned()).filter(|key| !key.starts_with('$'));
             } else if line.contains("Ctrl-C") {
                 program.is_ready = true;
@@ -146,8 +151,8 @@ impl Program {
         self.url.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
-    /// The status of a health check. Made without an HTTP client: each would read the system's
-    /// certificates.
+    /// Returns the status of a health check. Uses no HTTP client, because creating one reads the
+    /// platform's certificates.
     pub async fn health(&self) -> u16 {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
         let request = "GET /health HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
@@ -157,11 +162,11 @@ impl Program {
         response.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    /// Waits until the health check, whose outcome is used for a second, has this status.
+    /// Waits until the health check, whose result is reused for a second, has this status.
     pub async fn health_becomes(&self, status: u16) {
         let start = Instant::now();
         while self.health().await != status {
-            assert!(start.elapsed() < DEADLINE, "/health is {status} within {DEADLINE:?}");
+            assert!(start.elapsed() < DEADLINE, "/health was not {status} within {DEADLINE:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -170,7 +175,8 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// The log when it contains this; another thread writes it, soon after the response.
+    /// Waits until the log contains this text, and returns the log. The server writes it after the
+    /// response.
     pub fn log_with(&self, text: &str) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -178,12 +184,12 @@ impl Program {
             if log.contains(text) {
                 return log;
             }
-            assert!(Instant::now() < deadline, "{text:?} is not logged: {log}");
+            assert!(Instant::now() < deadline, "{text:?} was not logged: {log}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
@@ -193,7 +199,7 @@ impl Program {
         assert!(Command::new("kill").args(arguments).status().unwrap().success());
     }
 
-    /// Waits until it has stopped, but no longer than this.
+    /// Waits until the server has stopped, up to a timeout.
     pub fn wait_at_most(mut self, time: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + time;
         loop {
@@ -205,7 +211,7 @@ impl Program {
         }
     }
 
-    /// Waits until it has stopped.
+    /// Waits until the server has stopped.
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
@@ -215,7 +221,7 @@ impl Program {
         assert!(self.wait().success());
     }
 
-    /// Ends it at once, with `kill -9`.
+    /// Kills the server with `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -224,7 +230,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A test that fails leaves no server behind; one that has stopped cannot be killed.
+        // Stops the server if the test has failed. This fails if it has already stopped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The running server: graceful stop, TLS, the log, the rate limit, fault injection.
+//! The running server: graceful shutdown, TLS, log, rate limit, fault injection.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::program::{Program, run, temporary_folder};
+use crate::program::{Program, run, temporary_directory};
 
 const IN_MEMORY: [&str; 2] = ["--database", "sqlite::memory:"];
 
@@ -24,38 +24,41 @@ async fn inject(server: &Program, fault: Value) -> u16 {
 }
 
 #[tokio::test]
-async fn requests_in_flight_are_finished_before_the_stop() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &["--faults"]);
+async fn shutdown_finishes_requests_in_flight() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &["--enable-fault-injection"]);
     let client = server.client(&server.admin_key.clone().unwrap());
     assert_eq!(inject(&server, json!({ "delay_ms": 2000, "responses": 1 })).await, 204);
     let mut call = client.create_api_key("late").into_future();
     let half_a_second = Duration::from_millis(500);
-    assert!(tokio::time::timeout(half_a_second, &mut call).await.is_err(), "it is delayed");
+    assert!(
+        tokio::time::timeout(half_a_second, &mut call).await.is_err(),
+        "the request was not delayed"
+    );
     server.terminate();
     assert_eq!(call.await.unwrap().name, "late");
     let url = server.url.clone();
     assert!(server.wait().success());
     assert!(TcpStream::connect(url.trim_start_matches("http://")).await.is_err());
-    let server = Program::serve(folder.path(), &[]);
-    assert!(run(folder.path(), &["users", "list"]).status.success());
+    let server = Program::serve(directory.path(), &[]);
+    assert!(run(directory.path(), &["users", "list"]).status.success());
     server.stop();
 }
 
 #[tokio::test]
-async fn https_is_served_from_a_certificate_and_its_key() {
-    let folder = temporary_folder();
+async fn server_uses_tls_certificate_and_key() {
+    let directory = temporary_directory();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(directory.path().join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
-    let key = folder.path().join("key.pem");
+    let key = directory.path().join("key.pem");
     std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
-    let output = run(folder.path(), &[&["serve"], &IN_MEMORY[..], &files].concat());
+    let output = run(directory.path(), &[&["serve"], &IN_MEMORY[..], &files].concat());
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains("chmod 600 key.pem"), "{error}");
     std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
-    let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &files].concat());
+    let server = Program::serve(directory.path(), &[&IN_MEMORY[..], &files].concat());
     let address = server.url.strip_prefix("https://").unwrap();
 
     let mut roots = RootCertStore::empty();
@@ -74,38 +77,38 @@ async fn https_is_served_from_a_certificate_and_its_key() {
     connection.read_to_string(&mut response).await.unwrap();
     assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
 
-    let certificate = folder.path().join("cert.pem");
+    let certificate = directory.path().join("cert.pem");
     std::fs::set_permissions(certificate, Permissions::from_mode(0o600)).unwrap();
     let swapped = ["serve", "--tls-cert", "key.pem", "--tls-key", "cert.pem"];
-    let output = run(folder.path(), &swapped);
+    let output = run(directory.path(), &swapped);
     assert!(String::from_utf8(output.stderr).unwrap().contains(".pem: "));
 }
 
 #[tokio::test]
-async fn each_request_is_logged_with_the_trace_id_of_its_response() {
-    let folder = temporary_folder();
+async fn log_contains_the_trace_id_of_each_response() {
+    let directory = temporary_directory();
     let arguments = [&IN_MEMORY[..], &["--log-format", "json"]].concat();
-    let server = Program::serve(folder.path(), &arguments);
+    let server = Program::serve(directory.path(), &arguments);
     let response = reqwest::get(format!("{}/v1/orgs/self/users/me/apikeys", server.url)).await;
     let response = response.unwrap();
     let trace_id = response.headers()["x-trace-id"].to_str().unwrap().to_owned();
     let body: Value = response.json().await.unwrap();
     assert_eq!(body["trace_id"], trace_id.as_str());
     let log = server.log_with(&trace_id);
-    let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
+    let line = log.lines().find(|line| line.contains(&trace_id)).expect("the line is missing");
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!((&line["status"], &line["error"]), (&json!(401), &json!("AUTHEXCEPTION")));
     assert_eq!(line["path"], "/v1/orgs/self/users/{user}/apikeys");
 }
 
 #[tokio::test]
-async fn a_request_is_logged_with_the_trace_id_of_a_valid_traceparent() {
+async fn log_contains_the_trace_id_of_a_valid_traceparent() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const ZERO: &str = "00000000000000000000000000000000";
     const SPAN: &str = "b7ad6b7169203331";
-    let folder = temporary_folder();
+    let directory = temporary_directory();
     let arguments = [&IN_MEMORY[..], &["--log-format", "json"]].concat();
-    let server = Program::serve(folder.path(), &arguments);
+    let server = Program::serve(directory.path(), &arguments);
     let valid = format!("00-{TRACE}-{SPAN}-01");
     let logged = async |values: &[&str]| {
         let mut request = reqwest::Client::new().get(&server.url);
@@ -116,7 +119,7 @@ async fn a_request_is_logged_with_the_trace_id_of_a_valid_traceparent() {
         let trace_id = response.headers()["x-trace-id"].to_str().unwrap().to_owned();
         assert_ne!(trace_id, TRACE);
         let log = server.log_with(&trace_id);
-        let line = log.lines().find(|line| line.contains(&trace_id)).expect("a line");
+        let line = log.lines().find(|line| line.contains(&trace_id)).expect("the line is missing");
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["trace_id"], trace_id.as_str());
         line.get("parent_trace_id").cloned()
@@ -147,9 +150,10 @@ async fn a_request_is_logged_with_the_trace_id_of_a_valid_traceparent() {
 }
 
 #[tokio::test]
-async fn a_key_authenticates_no_more_requests_than_its_limit() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--rate-limit", "2"]].concat());
+async fn rate_limited_client_succeeds_after_retry_after() {
+    let directory = temporary_directory();
+    let server =
+        Program::serve(directory.path(), &[&IN_MEMORY[..], &["--rate-limit", "2"]].concat());
     let client = server.client(&server.admin_key.clone().unwrap());
     for _ in 0..2 {
         client.list_api_keys().await.unwrap();
@@ -157,7 +161,7 @@ async fn a_key_authenticates_no_more_requests_than_its_limit() {
     let error = client.list_api_keys().await.unwrap_err();
     assert!(error.is_rate_limited(), "{error}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
-    // A client that waits for as long as Retry-After says succeeds.
+    // A client that waits for the time in Retry-After succeeds.
     let patient = rockset_apikeys::Client::builder()
         .api_server(&server.url)
         .api_key(server.admin_key.clone().unwrap())
@@ -166,13 +170,14 @@ async fn a_key_authenticates_no_more_requests_than_its_limit() {
 }
 
 #[tokio::test]
-async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &IN_MEMORY);
+async fn fault_injection_requires_its_flag() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &IN_MEMORY);
     assert_eq!(inject(&server, json!({ "status": 503, "responses": 1 })).await, 404);
     server.stop();
 
-    let server = Program::serve(folder.path(), &[&IN_MEMORY[..], &["--faults"]].concat());
+    let server =
+        Program::serve(directory.path(), &[&IN_MEMORY[..], &["--enable-fault-injection"]].concat());
     let client = server.client(&server.admin_key.clone().unwrap());
     assert_eq!(inject(&server, json!({ "status": 418, "responses": 2 })).await, 204);
     assert_eq!(inject(&server, json!({ "drop_connection": true, "responses": 1 })).await, 204);
@@ -199,11 +204,11 @@ async fn faults_can_be_injected_only_if_the_command_line_allows_it() {
 }
 
 #[tokio::test]
-async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
+async fn cause_of_a_500_is_logged_but_not_sent() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
     let client = server.client(&server.admin_key.clone().unwrap());
-    let database = rusqlite::Connection::open(folder.path().join("keys.db")).unwrap();
+    let database = rusqlite::Connection::open(directory.path().join("keys.db")).unwrap();
     database.execute_batch("DROP TABLE api_keys").unwrap();
 
     let error = client.create_api_key("k").await.unwrap_err();
@@ -213,5 +218,5 @@ async fn a_database_that_fails_is_500_and_the_log_alone_says_why() {
     let trace_id = details.trace_id.as_ref().unwrap();
     let log = server.log_with(trace_id);
     let cause = log.lines().find(|line| line.contains(trace_id) && line.contains("ERROR"));
-    assert!(cause.expect("the cause").contains("no such table: api_keys"), "{log}");
+    assert!(cause.expect("the cause was not logged").contains("no such table: api_keys"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! What holds when several servers and commands use one database at the same time.
+//! Several servers and commands that use one database concurrently.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use rockset_apikeys::{ApiKey, Client, Error, KeyState};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
-use crate::program::{Program, client_for, run, temporary_folder};
+use crate::program::{Program, client_for, run, temporary_directory};
 
-const UNLIMITED: [&str; 4] = ["--rate-limit", "0", "--log", "error"];
+const UNLIMITED: [&str; 4] = ["--rate-limit", "0", "--log-level", "error"];
 
-/// Two servers on the database in this folder, each with a client of the administrator.
-fn two_servers(folder: &Path) -> [(Program, Client); 2] {
-    let first = Program::serve(folder, &UNLIMITED);
-    let second = Program::serve(folder, &UNLIMITED);
+/// Starts two servers on one database, each with a client of the administrator.
+fn two_servers(directory: &Path) -> [(Program, Client); 2] {
+    let first = Program::serve(directory, &UNLIMITED);
+    let second = Program::serve(directory, &UNLIMITED);
     let key = first.admin_key.clone().unwrap();
     [first, second].map(|server| {
         let client = server.client(&key);
@@ -22,7 +22,7 @@ fn two_servers(folder: &Path) -> [(Program, Client); 2] {
     })
 }
 
-/// Creates keys of these names at the same time, in turns through these clients.
+/// Concurrently creates keys with these names, with alternating clients.
 async fn create(clients: &[&Client], names: Vec<String>) -> Vec<Result<ApiKey, Error>> {
     let mut creates = JoinSet::new();
     for (name, client) in names.into_iter().zip(clients.iter().cycle()) {
@@ -46,25 +46,25 @@ async fn names(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn creates_of_different_names_through_two_servers_all_succeed() {
-    let folder = temporary_folder();
-    let [(_a, first), (_b, second)] = two_servers(folder.path());
+async fn concurrent_creates_of_different_names_all_succeed() {
+    let directory = temporary_directory();
+    let [(_a, first), (_b, second)] = two_servers(directory.path());
     let expected: Vec<_> = (0..300).map(|number| format!("key-{number:03}")).collect();
     let results = create(&[&first, &second], expected.clone()).await;
     let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-    assert!(failed.is_empty(), "{} failed, one with: {}", failed.len(), failed[0]);
+    assert!(failed.is_empty(), "{} creates failed; the first: {}", failed.len(), failed[0]);
     for client in [first, second] {
         let names = names(&client).await;
         let missing: Vec<_> = expected.iter().filter(|name| !names.contains(name)).collect();
-        assert!(missing.is_empty(), "acknowledged, but not listed: {missing:?}");
+        assert!(missing.is_empty(), "acknowledged but not listed: {missing:?}");
         assert_eq!(names.len(), 1 + expected.len());
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_creates_of_one_name_through_two_servers_one_succeeds_and_the_others_are_409() {
-    let folder = temporary_folder();
-    let [(_a, first), (_b, second)] = two_servers(folder.path());
+async fn one_of_concurrent_creates_of_a_name_succeeds() {
+    let directory = temporary_directory();
+    let [(_a, first), (_b, second)] = two_servers(directory.path());
     for number in 0..50 {
         let results = create(&[&first, &second], vec![format!("key-{number}"); 6]).await;
         let (created, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
@@ -76,28 +76,28 @@ async fn of_creates_of_one_name_through_two_servers_one_succeeds_and_the_others_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_that_first_start_together_share_one_master_key_and_one_administrator() {
+async fn concurrent_first_starts_share_master_key_and_administrator() {
     for _ in 0..5 {
-        let folder = temporary_folder();
-        let start = || Program::serve(folder.path(), &UNLIMITED);
+        let directory = temporary_directory();
+        let start = || Program::serve(directory.path(), &UNLIMITED);
         let mut servers: Vec<Program> = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..6).map(|_| scope.spawn(start)).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         let keys: Vec<_> = servers.iter().filter_map(|server| server.admin_key.clone()).collect();
-        assert_eq!(keys.len(), 1, "one server prints the administrator's key");
+        assert_eq!(keys.len(), 1, "not exactly one server printed the administrator's key");
         servers.push(start());
         for (number, server) in servers.iter().enumerate() {
             let client = server.client(&keys[0]);
             let created = client.create_api_key(format!("key-{number}")).await.unwrap();
-            // All keys are encrypted with one master key, so that every server can reveal them.
+            // Every server can reveal the key, so all use one master key.
             for server in &servers {
                 let client = server.client(&keys[0]);
                 let revealed = client.get_api_key(&created.name).reveal(true).await.unwrap();
                 assert_eq!(revealed.key.expose_secret(), created.key.expose_secret());
             }
         }
-        let database = Connection::open(folder.path().join("keys.db")).unwrap();
+        let database = Connection::open(directory.path().join("keys.db")).unwrap();
         for rows in ["directory", "users", "api_keys WHERE name = 'initial'"] {
             let count = format!("SELECT count(*) FROM {rows}");
             let count: i64 = database.query_row(&count, [], |row| row.get(0)).unwrap();
@@ -107,23 +107,23 @@ async fn servers_that_first_start_together_share_one_master_key_and_one_administ
 }
 
 #[test]
-fn a_start_waits_while_another_process_prepares_the_database() {
-    let folder = temporary_folder();
-    let other = Connection::open(folder.path().join("keys.db")).unwrap();
+fn start_waits_while_another_process_prepares_the_database() {
+    let directory = temporary_directory();
+    let other = Connection::open(directory.path().join("keys.db")).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     std::thread::scope(|scope| {
-        let start = scope.spawn(|| Program::serve(folder.path(), &UNLIMITED));
+        let start = scope.spawn(|| Program::serve(directory.path(), &UNLIMITED));
         std::thread::sleep(Duration::from_millis(500));
-        assert!(!start.is_finished(), "it waits");
+        assert!(!start.is_finished(), "the start did not wait");
         drop(other);
         assert!(start.join().unwrap().admin_key.is_some());
     });
 }
 
 #[tokio::test]
-async fn a_change_through_one_server_holds_for_the_next_request_to_the_other() {
-    let folder = temporary_folder();
-    let [(a, first), (b, second)] = two_servers(folder.path());
+async fn change_is_visible_to_the_next_request_to_another_server() {
+    let directory = temporary_directory();
+    let [(a, first), (b, second)] = two_servers(directory.path());
     for number in 0..100 {
         let name = format!("key-{number}");
         let key = first.create_api_key(&name).await.unwrap();
@@ -138,41 +138,41 @@ async fn a_change_through_one_server_holds_for_the_next_request_to_the_other() {
 }
 
 #[tokio::test]
-async fn users_who_are_added_or_removed_while_serving_are_so_for_the_next_request() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &UNLIMITED);
+async fn added_and_removed_users_are_visible_to_the_next_request() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &UNLIMITED);
     let admin = server.client(&server.admin_key.clone().unwrap());
     for _ in 0..10 {
-        let added = run(folder.path(), &["users", "add", "dev@me.com"]);
+        let added = run(directory.path(), &["users", "add", "dev@me.com"]);
         assert!(added.status.success());
         let first_key = String::from_utf8(added.stdout).unwrap();
         let dev = server.client(first_key.trim());
-        dev.list_api_keys().await.expect("a user who was added");
+        dev.list_api_keys().await.expect("the added user cannot list keys");
         let created = admin.create_api_key("k").created_by("dev@me.com").await.unwrap();
         assert!(works(&server, &created).await);
 
-        assert!(run(folder.path(), &["users", "remove", "dev@me.com"]).status.success());
-        assert!(!works(&server, &created).await, "a user who was removed");
+        assert!(run(directory.path(), &["users", "remove", "dev@me.com"]).status.success());
+        assert!(!works(&server, &created).await, "the removed user's key still works");
         assert!(dev.list_api_keys().await.unwrap_err().is_unauthorized());
         let error = admin.list_api_keys().user("dev@me.com").await.unwrap_err();
         assert!(error.is_not_found(), "{error}");
     }
 }
 
-/// Another process's lock on the database in this folder, until it is dropped.
-fn lock(folder: &Path) -> Connection {
-    let database = Connection::open(folder.join("keys.db")).unwrap();
+/// Locks the database like another process, until the connection is dropped.
+fn lock(directory: &Path) -> Connection {
+    let database = Connection::open(directory.join("keys.db")).unwrap();
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     database
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_another_process_holds_the_write_lock_changes_fail_together_and_reads_work() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &UNLIMITED);
+async fn reads_succeed_while_another_process_holds_the_write_lock() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &UNLIMITED);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
-    let lock = lock(folder.path());
+    let lock = lock(directory.path());
     let start = Instant::now();
     let queued: Vec<_> = (0..8).map(|number| format!("key-{number}")).collect();
     let queued = tokio::spawn({
@@ -183,9 +183,9 @@ async fn while_another_process_holds_the_write_lock_changes_fail_together_and_re
     let two_seconds = Duration::from_secs(2);
     while !queued.is_finished() {
         let health = tokio::time::timeout(two_seconds, server.health()).await;
-        assert_eq!(health.expect("a response"), 503, "the database cannot be changed");
+        assert_eq!(health.expect("no response"), 503, "the database is locked");
         let read = async { (client.get_api_key("initial").await, names(&client).await) };
-        let (key, names) = tokio::time::timeout(two_seconds, read).await.expect("a response");
+        let (key, names) = tokio::time::timeout(two_seconds, read).await.expect("no response");
         assert_eq!(key.unwrap().name, "initial");
         assert_eq!(names, ["initial"]);
     }
@@ -195,32 +195,32 @@ async fn while_another_process_holds_the_write_lock_changes_fail_together_and_re
         assert_eq!(error.status().map(|status| status.as_u16()), Some(503), "{error}");
         assert!(error.retry_after().is_some_and(|wait| wait > Duration::ZERO), "{error}");
     }
-    assert!(elapsed < Duration::from_secs(8), "they fail within one deadline: {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(8), "the changes did not fail together: {elapsed:?}");
 
     drop(lock);
     client.create_api_key("later").await.unwrap();
-    assert_eq!(names(&client).await, ["initial", "later"], "what failed was not carried out");
+    assert_eq!(names(&client).await, ["initial", "later"], "a failed create was applied");
     server.health_becomes(200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn creates_that_wait_for_the_write_lock_are_dropped_with_their_clients() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &UNLIMITED);
+async fn waiting_creates_are_dropped_when_clients_disconnect() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &UNLIMITED);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
-    let lock = lock(folder.path());
+    let lock = lock(directory.path());
     let mut leaving = JoinSet::new();
     for number in 0..8 {
-        // Each has a connection of its own, which is closed with the client.
+        // Each client has its own connection, which is closed with it.
         let client = client_for(&server.url, &admin_key);
         leaving.spawn(async move {
             let create = client.create_api_key(format!("key-{number}")).into_future();
             tokio::time::timeout(Duration::from_millis(500), create).await.is_err()
         });
     }
-    assert!(leaving.join_all().await.into_iter().all(|has_left| has_left), "they wait");
-    // The server gets to know of closed connections before it responds to these.
+    assert!(leaving.join_all().await.into_iter().all(|has_left| has_left), "a create did not wait");
+    // The server notices the closed connections before it responds to these requests.
     for _ in 0..50 {
         client.get_api_key("initial").await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! What the database keeps, who can read its files, and the commands that manage its users.
+//! The database's content, the permissions of its files, and the commands that manage users.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rockset_apikeys::KeyState;
 
-use crate::program::{Program, run, run_logging_to, temporary_folder};
+use crate::program::{Program, run, run_logging_to, temporary_directory};
 
 fn mode(file: &Path) -> u32 {
     fs::metadata(file).unwrap().permissions().mode() & 0o777
@@ -14,8 +14,8 @@ fn mode(file: &Path) -> u32 {
 
 #[tokio::test]
 async fn users_and_keys_survive_a_restart() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &["--user", "dev@me.com=member"]);
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &["--user", "dev@me.com=member"]);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
     let expiry: rockset_apikeys::Timestamp = "2099-01-01T00:00:00Z".parse().unwrap();
@@ -28,8 +28,8 @@ async fn users_and_keys_survive_a_restart() {
     let before = client.list_api_keys().await.unwrap();
     server.stop();
 
-    let server = Program::serve(folder.path(), &[]);
-    assert_eq!(server.admin_key, None, "a key is printed once");
+    let server = Program::serve(directory.path(), &[]);
+    assert_eq!(server.admin_key, None, "the key was printed again");
     let client = server.client(&admin_key);
     let key = client.get_api_key("k/ü").reveal(true).await.unwrap();
     assert_eq!(key.key.expose_secret(), created.key.expose_secret());
@@ -48,9 +48,9 @@ async fn users_and_keys_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn no_file_has_a_key_in_plain_text_and_other_users_can_read_none() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &["--log", "trace"]);
+async fn files_are_private_and_contain_no_plain_text_keys() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &["--log-level", "trace"]);
     let admin_key = server.admin_key.clone().unwrap();
     let client = server.client(&admin_key);
     let created = client.create_api_key("k").await.unwrap();
@@ -60,15 +60,15 @@ async fn no_file_has_a_key_in_plain_text_and_other_users_can_read_none() {
     client.update_api_key("k").state(KeyState::Suspended).await.unwrap();
     server.client(created.key.expose_secret()).list_api_keys().await.unwrap_err();
     let assert_encrypted = || {
-        for file in fs::read_dir(folder.path()).unwrap() {
+        for file in fs::read_dir(directory.path()).unwrap() {
             let file = file.unwrap().path();
             let content = fs::read(&file).unwrap();
             for key in [admin_key.as_str(), created.key.expose_secret()] {
-                // Half a key is bad enough.
+                // Even half a key must not appear.
                 let parts = [&key[7..39], &key[32..]];
                 for part in parts {
                     let found = content.windows(part.len()).any(|it| it == part.as_bytes());
-                    assert!(!found, "{} has a key", file.display());
+                    assert!(!found, "{} contains a key", file.display());
                 }
             }
             if file.file_name().unwrap() != "log.txt" {
@@ -83,19 +83,19 @@ async fn no_file_has_a_key_in_plain_text_and_other_users_can_read_none() {
 }
 
 #[test]
-fn a_master_key_that_is_missing_different_or_readable_by_others_is_rejected() {
-    let folder = temporary_folder();
-    let file = folder.path().join("keys.db.master-key");
-    Program::serve(folder.path(), &[]).stop();
+fn missing_wrong_and_readable_master_keys_are_rejected() {
+    let directory = temporary_directory();
+    let file = directory.path().join("keys.db.master-key");
+    Program::serve(directory.path(), &[]).stop();
     let key = fs::read_to_string(&file).unwrap();
     let failure = || {
-        let output = run(folder.path(), &["users", "list"]);
+        let output = run(directory.path(), &["users", "list"]);
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(failure().contains("readable by other users"), "{}", failure());
+    assert!(failure().contains("other users can access it"), "{}", failure());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&file, "00".repeat(32)).unwrap();
     assert!(failure().contains("written with another master key"), "{}", failure());
@@ -104,23 +104,23 @@ fn a_master_key_that_is_missing_different_or_readable_by_others_is_rejected() {
     assert!(!failure().contains("a secret"));
     fs::remove_file(&file).unwrap();
     assert!(failure().contains("keys.db.master-key"), "{}", failure());
-    assert!(!file.exists(), "a lost master key is not replaced");
+    assert!(!file.exists(), "a lost master key was replaced");
 
     let variable = [("ROCKSET_SERVER_MASTER_KEY", key.trim())];
-    Program::serve_with(folder.path(), &[], &variable).stop();
-    assert!(!file.exists(), "the master key of the variable is not written to a file");
+    Program::serve_with(directory.path(), &[], &variable).stop();
+    assert!(!file.exists(), "the master key of the variable was written to a file");
 }
 
 #[tokio::test]
-async fn users_are_managed_beside_a_running_server() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
-    let output = run(folder.path(), &["users", "add", "dev@me.com", "--role", "read-only"]);
+async fn users_can_be_managed_while_the_server_runs() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
+    let output = run(directory.path(), &["users", "add", "dev@me.com", "--role", "read-only"]);
     let key = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && key.trim().len() == 64, "{key}");
 
     let list = |arguments: &[&str]| {
-        let output = run(folder.path(), &[&["users", "list"], arguments].concat());
+        let output = run(directory.path(), &[&["users", "list"], arguments].concat());
         String::from_utf8(output.stdout).unwrap()
     };
     let table = "USER          ROLE       KEYS\n\
@@ -134,29 +134,29 @@ async fn users_are_managed_beside_a_running_server() {
     assert_eq!(dev.list_api_keys().await.unwrap().len(), 1);
     assert!(dev.create_api_key("k").await.unwrap_err().is_forbidden());
 
-    assert!(run(folder.path(), &["users", "remove", "dev@me.com"]).status.success());
+    assert!(run(directory.path(), &["users", "remove", "dev@me.com"]).status.success());
     assert!(dev.list_api_keys().await.unwrap_err().is_unauthorized());
 
     for (arguments, complaint) in [
         (["users", "add", "admin@me.com"], "already exists"),
-        (["users", "add", "self"], "cannot be \"self\""),
+        (["users", "add", "self"], "cannot be named \"self\""),
         (["users", "add", ".."], "relative path"),
         (["users", "remove", "dev@me.com"], "there is no user"),
-        (["users", "list", "--database=sqlite:other.db"], "there is none"),
-        (["users", "list", "--database=postgres:keys"], "give a URL such as sqlite:keys.db"),
+        (["users", "list", "--database=sqlite:other.db"], "the file does not exist"),
+        (["users", "list", "--database=postgres:keys"], "expected a URL like sqlite:keys.db"),
     ] {
-        let output = run(folder.path(), &arguments);
+        let output = run(directory.path(), &arguments);
         let complaints = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && complaints.contains(complaint), "{complaints}");
     }
 }
 
 #[test]
-fn a_message_that_cannot_be_printed_does_not_fail_a_change_of_users() {
-    let folder = temporary_folder();
+fn user_commands_succeed_when_messages_cannot_be_printed() {
+    let directory = temporary_directory();
     let run = |arguments: &[&str]| {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let output = run_logging_to(folder.path(), arguments, full);
+        let output = run_logging_to(directory.path(), arguments, full);
         assert!(output.status.success(), "{arguments:?}: {}", output.status);
         String::from_utf8(output.stdout).unwrap()
     };

@@ -1,4 +1,4 @@
-//! The commands that print keys and manage users.
+//! The commands that manage users and print keys.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,41 +10,41 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::program::{Program, run, temporary_folder};
+use crate::program::{Program, run, temporary_directory};
 
 const ADMIN: &str = "admin@me.com";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_rockset-apikeys-server");
 
-/// The users of the database in this folder, each with the number of keys.
-fn users(folder: &Path) -> Vec<(String, u64)> {
-    let output = run(folder, &["users", "list", "--json"]);
+/// Returns the users of the database, each with the number of keys.
+fn users(directory: &Path) -> Vec<(String, u64)> {
+    let output = run(directory, &["users", "list", "--json"]);
     let users: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     let user =
         |user: &Value| (user["email"].as_str().unwrap().to_owned(), user["keys"].as_u64().unwrap());
     users.iter().map(user).collect()
 }
 
-/// Runs a command whose standard output is on a full disk.
-fn run_on_full_disk(folder: &Path, arguments: &[&str]) -> Output {
+/// Runs the program with standard output on a full disk.
+fn run_on_full_disk(directory: &Path, arguments: &[&str]) -> Output {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    finish(program(folder, arguments).stdout(full))
+    finish(program(directory, arguments).stdout(full))
 }
 
-/// Runs a command whose standard output is a pipe that nobody reads.
-fn run_into_closed_pipe(folder: &Path, arguments: &[&str]) -> Output {
+/// Runs the program with standard output to a pipe without a reader.
+fn run_into_closed_pipe(directory: &Path, arguments: &[&str]) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    finish(program(folder, arguments).stdout(writer))
+    finish(program(directory, arguments).stdout(writer))
 }
 
-/// Runs a command whose standard output is closed.
-fn run_without_output(folder: &Path, arguments: &[&str]) -> Output {
+/// Runs the program with standard output closed.
+fn run_without_output(directory: &Path, arguments: &[&str]) -> Output {
     let mut shell = Command::new("sh");
     shell.args(["-c", r#"exec "$0" "$@" >&-"#, PROGRAM]);
-    finish(shell.current_dir(folder).args(arguments))
+    finish(shell.current_dir(directory).args(arguments))
 }
 
-/// Returns the output of a command, which is killed if it does not end by itself.
+/// Returns the output of a command, which is killed if it does not end in time.
 fn finish(command: &mut Command) -> Output {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
@@ -55,49 +55,52 @@ fn finish(command: &mut Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn program(folder: &Path, arguments: &[&str]) -> Command {
+fn program(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.current_dir(folder).args(arguments);
+    command.current_dir(directory).args(arguments);
     command
 }
 
 #[test]
-fn a_key_that_cannot_be_printed_is_taken_back() {
-    let folder = temporary_folder();
-    let folder = folder.path();
+fn change_is_undone_when_the_key_cannot_be_printed() {
+    let directory = temporary_directory();
+    let directory = directory.path();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--user", "dev@me.com=member"];
     for run in [run_on_full_disk, run_into_closed_pipe, run_without_output] {
-        let output = run(folder, &serve);
+        let output = run(directory, &serve);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
-        assert!(error.contains("cannot be printed") && error.contains("nothing was"), "{error}");
-        assert!(users(folder).is_empty(), "{:?}", users(folder));
+        assert!(
+            error.contains("cannot print the new key") && error.contains("nothing was"),
+            "{error}"
+        );
+        assert!(users(directory).is_empty(), "{:?}", users(directory));
     }
 
-    let server = Program::serve(folder, &[]);
-    assert!(server.admin_key.is_some(), "the next start prints a key");
+    let server = Program::serve(directory, &[]);
+    assert!(server.admin_key.is_some(), "the next start printed no key");
     for run in [run_on_full_disk, run_into_closed_pipe, run_without_output] {
         for command in [&["users", "add", "dev@me.com"], &["users", "issue-key", ADMIN]] {
-            let output = run(folder, command);
+            let output = run(directory, command);
             let error = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{error}");
             assert!(error.contains("nothing was changed"), "{error}");
-            assert_eq!(users(folder), [(ADMIN.to_owned(), 1)]);
+            assert_eq!(users(directory), [(ADMIN.to_owned(), 1)]);
         }
     }
 }
 
 #[tokio::test]
-async fn an_administrator_without_a_working_key_gets_one_from_the_command_line() {
-    let folder = temporary_folder();
+async fn issue_key_restores_access_of_an_administrator() {
+    let directory = temporary_directory();
     let arguments = ["--user", "second@me.com=admin"];
-    let server = Program::serve(folder.path(), &arguments);
+    let server = Program::serve(directory.path(), &arguments);
     let admin = server.client(server.admin_key.as_ref().unwrap());
     admin.update_api_key("initial").state(KeyState::Suspended).await.unwrap();
     assert!(admin.list_api_keys().await.unwrap_err().is_unauthorized());
-    assert!(run(folder.path(), &["users", "remove", "second@me.com"]).status.success());
+    assert!(run(directory.path(), &["users", "remove", "second@me.com"]).status.success());
 
-    let output = run(folder.path(), &["users", "issue-key", ADMIN]);
+    let output = run(directory.path(), &["users", "issue-key", ADMIN]);
     assert!(output.status.success());
     let key = String::from_utf8(output.stdout).unwrap();
     let admin = server.client(key.trim());
@@ -105,76 +108,76 @@ async fn an_administrator_without_a_working_key_gets_one_from_the_command_line()
     assert_eq!(update.await.unwrap().state, Some(KeyState::Active));
     assert_eq!(admin.list_api_keys().await.unwrap().len(), 2);
 
-    let output = run(folder.path(), &["users", "issue-key", "nobody@me.com"]);
+    let output = run(directory.path(), &["users", "issue-key", "nobody@me.com"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains("there is no user"), "{error}");
 }
 
 #[tokio::test]
-async fn a_later_start_prints_a_command_that_issues_a_key_in_any_folder() {
-    let parent = temporary_folder();
-    let folder = parent.path().join("it's a folder");
-    std::fs::create_dir(&folder).unwrap();
+async fn later_start_prints_a_command_that_issues_a_key() {
+    let parent = temporary_directory();
+    let directory = parent.path().join("it's a directory");
+    std::fs::create_dir(&directory).unwrap();
     let users = ["--user=second@me.com=admin", "--user=dev@me.com=member"];
-    Program::serve(&folder, &users).stop();
+    Program::serve(&directory, &users).stop();
     for admin in [ADMIN, "second@me.com"] {
-        let server = Program::serve(&folder, &[]);
-        assert_eq!(server.admin_key, None, "a key is printed once");
+        let server = Program::serve(&directory, &[]);
+        assert_eq!(server.admin_key, None, "the key was printed again");
         let line = server.output.lines().find(|line| line.contains("ROCKSET_APIKEY"));
-        let script = format!("{}; echo $ROCKSET_APIKEY", line.expect("the command"));
+        let script = format!("{}; echo $ROCKSET_APIKEY", line.expect("no command was printed"));
         let shell = Command::new("sh").args(["-c", &script]).current_dir("/").output().unwrap();
         let key = String::from_utf8(shell.stdout).unwrap();
         let keys = server.client(key.trim()).list_api_keys().await.unwrap();
         assert!(keys.iter().all(|key| key.created_by.as_deref() == Some(admin)), "{keys:?}");
-        run(&folder, &["users", "remove", admin]);
+        run(&directory, &["users", "remove", admin]);
     }
-    let server = Program::serve(&folder, &[]);
+    let server = Program::serve(&directory, &[]);
     assert!(server.output.contains("users add admin@me.com --role admin"), "{}", server.output);
 }
 
 #[tokio::test]
-async fn a_server_for_other_machines_prints_a_url_for_this_one_and_says_what_others_need() {
+async fn startup_message_explains_access_from_other_machines() {
     for (address, url) in [("0.0.0.0:0", "http://127.0.0.1:"), ("[::]:0", "http://[::1]:")] {
         if std::net::TcpListener::bind(address).is_err() {
-            eprintln!("there is no IPv6 here");
+            eprintln!("skipped: IPv6 is not available");
             continue;
         }
-        let folder = temporary_folder();
-        let server = Program::serve(folder.path(), &["--listen", address]);
+        let directory = temporary_directory();
+        let server = Program::serve(directory.path(), &["--listen", address]);
         assert!(server.url.starts_with(url), "{}", server.url);
         assert!(server.output.contains("allow_http(true)"), "{}", server.output);
         let client = server.client(server.admin_key.as_ref().unwrap());
         client.list_api_keys().await.unwrap();
     }
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &[]);
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &[]);
     assert!(!server.output.contains("Other machines"), "{}", server.output);
 }
 
 #[test]
-fn a_user_who_looks_like_another_or_forges_a_line_is_rejected() {
-    let folder = temporary_folder();
-    Program::serve(folder.path(), &[]).stop();
+fn add_rejects_similar_and_unprintable_users() {
+    let directory = temporary_directory();
+    Program::serve(directory.path(), &[]).stop();
     for (email, complaint) in [
         ("Admin@me.com", "too similar to \"admin@me.com\""),
         ("ADMIN@ME.COM", "too similar"),
-        ("a@me.com\nroot@me.com  admin  1", "not printable"),
-        ("a@me.com\u{1b}[2K", "not printable"),
-        ("a@me.com\u{202e}", "not printable"),
-        ("a@me.com  admin", "not printable"),
+        ("a@me.com\nroot@me.com  admin  1", "unprintable"),
+        ("a@me.com\u{1b}[2K", "unprintable"),
+        ("a@me.com\u{202e}", "unprintable"),
+        ("a@me.com  admin", "unprintable"),
     ] {
-        let output = run(folder.path(), &["users", "add", email]);
+        let output = run(directory.path(), &["users", "add", email]);
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && error.contains(complaint), "{email:?}: {error}");
         assert!(output.stdout.is_empty());
-        assert_eq!(users(folder.path()).len(), 1);
+        assert_eq!(users(directory.path()).len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_key_in_place_of_a_method_or_trace_id_is_neither_logged_nor_returned() {
-    let folder = temporary_folder();
-    let server = Program::serve(folder.path(), &["--log", "debug"]);
+async fn key_sent_as_method_or_trace_id_is_not_logged() {
+    let directory = temporary_directory();
+    let server = Program::serve(directory.path(), &["--log-level", "debug"]);
     let key = server.admin_key.clone().unwrap();
     let mut connection =
         TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();

@@ -1,8 +1,8 @@
--- One row: what the whole database has.
+-- One row.
 CREATE TABLE directory (
-    -- Tells one master key from another, and says nothing about it.
+    -- Identifies the master key without revealing it.
     key_check BLOB NOT NULL,
-    -- Counts up when a write is only made to see whether it is kept.
+    -- Incremented by health checks, to check that the database accepts writes.
     probes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
@@ -13,11 +13,11 @@ CREATE TABLE users (
 
 -- Times are milliseconds since 1970, in UTC.
 CREATE TABLE api_keys (
-    -- Never used twice, so that the order of ids is the order of creation.
+    -- Never reused, so keys are ordered by ID as they were created.
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     owner TEXT NOT NULL REFERENCES users (email) ON DELETE CASCADE,
     name TEXT NOT NULL,
-    -- A keyed hash of the value, by which a request's key is found.
+    -- A keyed hash of the value, which identifies the key of a request.
     lookup_hash BLOB NOT NULL UNIQUE,
     -- The value, encrypted.
     encrypted BLOB NOT NULL,

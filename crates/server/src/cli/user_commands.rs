@@ -1,4 +1,4 @@
-//! `users`: who may use the API.
+//! `users`: adds, lists and removes users, and issues keys.
 
 use std::io::{self, Write};
 
@@ -9,36 +9,36 @@ use serde_json::json;
 
 use super::log::print;
 use super::{Database, invalid};
-use crate::directory;
 use crate::permission::Role;
 use crate::store::{Rows, Store};
+use crate::users;
 
 #[derive(Subcommand)]
-pub(super) enum Users {
-    /// Add a user, and print the user's first key
+pub(super) enum UserCommand {
+    /// Add a user and print the user's first key
     Add {
         #[command(flatten)]
         database: Database,
         email: String,
-        /// What the user may do: read-only, member or admin
+        /// Role of the user: read-only, member or admin
         #[arg(long, default_value = "member")]
         role: Role,
     },
-    /// Issue a new key to a user, such as an administrator who has no working key
+    /// Issue a new key to a user, for example to an administrator without a working key
     IssueKey {
         #[command(flatten)]
         database: Database,
         email: String,
     },
-    /// List the users with their roles and how many keys they have
+    /// List users with their roles and numbers of keys
     List {
         #[command(flatten)]
         database: Database,
-        /// Print JSON, for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove a user with all keys
+    /// Remove a user and the user's keys
     Remove {
         #[command(flatten)]
         database: Database,
@@ -46,32 +46,32 @@ pub(super) enum Users {
     },
 }
 
-impl Users {
+impl UserCommand {
     pub(super) async fn run(self) -> io::Result<()> {
         let now = Timestamp::now().into();
         match self {
             Self::Add { database, email, role } => {
                 let store = database.open(true)?;
-                let Some(key) = directory::add_user(&store, &email, role, now).await? else {
+                let Some(key) = users::add_user(&store, &email, role, now).await? else {
                     return Err(invalid(format!("the user {email:?} already exists")));
                 };
                 if let Err(error) = print_key(&key) {
-                    return Err(not_printed(error, directory::remove_user(&store, &email).await));
+                    return Err(not_printed(error, users::remove_user(&store, &email).await));
                 }
                 print(format!(
-                    "This is the first key of {email}, a {role}. Keep it: it is not shown again."
+                    "This is the first key of {email} ({role}). Store it: it is not shown again."
                 ));
                 store.close().await
             }
             Self::IssueKey { database, email } => {
                 let store = database.open(false)?;
-                let (name, key) = directory::issue_key(&store, &email, now).await?;
+                let (name, key) = users::issue_key(&store, &email, now).await?;
                 if let Err(error) = print_key(&key) {
-                    let taken_back = directory::take_back(&store, &email, &name).await;
-                    return Err(not_printed(error, taken_back));
+                    let undone = users::undo_issue_key(&store, &email, &name).await;
+                    return Err(not_printed(error, undone));
                 }
                 print(format!(
-                    "This is the key {name:?} of {email}. Keep it: it is not shown again."
+                    "This is the key {name:?} of {email}. Store it: it is not shown again."
                 ));
                 store.close().await
             }
@@ -82,15 +82,15 @@ impl Users {
             }
             Self::Remove { database, email } => {
                 let store = database.open(false)?;
-                directory::remove_user(&store, &email).await?;
-                print(format!("{email} is removed with all keys, which no longer work."));
+                users::remove_user(&store, &email).await?;
+                print(format!("Removed {email} and all keys of this user."));
                 store.close().await
             }
         }
     }
 }
 
-/// Fails where standard output is full or closed, unlike `println`, which panics.
+/// Prints a key. Unlike `println`, this fails instead of panicking if standard output fails.
 fn print_key(key: &ApiKeyValue) -> io::Result<()> {
     require_output()?;
     let mut out = io::stdout().lock();
@@ -98,8 +98,8 @@ fn print_key(key: &ApiKeyValue) -> io::Result<()> {
     out.flush()
 }
 
-/// Fails where what is printed is lost. In place of a standard output that is closed, Rust opens
-/// /dev/null, where every write succeeds.
+/// Fails if output would be lost. Rust replaces a closed standard output by /dev/null, which
+/// accepts every write.
 #[cfg(unix)]
 pub(super) fn require_output() -> io::Result<()> {
     use std::fs::{File, metadata};
@@ -119,25 +119,25 @@ pub(super) fn require_output() -> io::Result<()> {
     Ok(())
 }
 
-/// Reports a key that nobody has seen, and that therefore must not exist.
-pub(super) fn not_printed(error: io::Error, taken_back: io::Result<()>) -> io::Error {
-    let outcome = match taken_back {
+/// Returns the error for a new key that could not be printed, after the change was undone.
+pub(super) fn not_printed(error: io::Error, undone: io::Result<()>) -> io::Error {
+    let outcome = match undone {
         Ok(()) => "nothing was changed".to_owned(),
         Err(error) => format!(
-            "and the change cannot be undone: {error}; `users issue-key EMAIL` prints another key"
+            "cannot undo the change: {error}; run `users issue-key EMAIL` to print another key"
         ),
     };
-    io::Error::new(error.kind(), format!("the new key cannot be printed: {error}; {outcome}"))
+    io::Error::new(error.kind(), format!("cannot print the new key: {error}; {outcome}"))
 }
 
 fn list(store: &Store, json: bool) -> io::Result<()> {
-    let rows = store.snapshot();
+    let rows = store.read();
     let mut users = Vec::new();
     for (email, role) in rows.users()? {
-        let keys = rows.count_keys(&email)?;
+        let keys = rows.count_keys(&email, u32::MAX)?;
         users.push((email, role, keys));
     }
-    // Standard output may not be read for long, and SQLite keeps what an open transaction reads.
+    // Writing to standard output may block, and an open transaction prevents checkpoints.
     drop(rows);
     let mut out = io::stdout().lock();
     if json {

@@ -1,5 +1,5 @@
-//! A limit of events in any window of time, for each of many sources. Limiters that refill a bucket
-//! let twice their limit pass in one window; this one counts.
+//! A rate limiter with sliding windows, by source. Unlike a token bucket, it never allows more than
+//! the limit in any window.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -9,27 +9,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) struct RateLimiter<S> {
+pub(super) struct RateLimiter<S> {
     limit: NonZeroU32,
     window: Duration,
     recent: Mutex<Recent<S>>,
 }
 
 struct Recent<S> {
-    /// The times of the events in the last window, oldest first.
+    /// The times of each source's events in the last window, oldest first.
     events: HashMap<S, VecDeque<Instant>>,
-    /// When sources without recent events are forgotten next.
+    /// When sources without recent events were last removed.
     cleaned: Instant,
 }
 
 impl<S: Eq + Hash> RateLimiter<S> {
-    pub(crate) fn new(limit: NonZeroU32, window: Duration) -> Self {
+    pub(super) fn new(limit: NonZeroU32, window: Duration) -> Self {
         let recent = Recent { events: HashMap::new(), cleaned: Instant::now() };
         Self { limit, window, recent: Mutex::new(recent) }
     }
 
-    /// Counts an event, or tells how long to wait for it.
-    pub(crate) fn check(&self, source: S) -> Result<(), Duration> {
+    /// Counts an event, or returns how long to wait until one is allowed.
+    pub(super) fn check(&self, source: S) -> Result<(), Duration> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if now.duration_since(recent.cleaned) >= self.window {
@@ -61,13 +61,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_limit_passes_in_each_window_and_no_more() {
+    async fn limiter_allows_exactly_the_limit_in_any_window() {
         const LIMIT: usize = 10;
         let window = Duration::from_secs(1);
         let limiter = RateLimiter::new(NonZeroU32::new(LIMIT as u32).unwrap(), window);
         let mut passed = Vec::new();
         for _ in 0..10_000 {
-            // At times more and at times fewer than the limit, with pauses.
+            // Some windows have more attempts than the limit, others fewer.
             let most = if fastrand::bool() { 40 } else { 400 };
             advance(Duration::from_millis(fastrand::u64(0..most))).await;
             let in_window =
@@ -88,14 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn sources_without_recent_events_are_forgotten() {
+    fn limiter_removes_sources_without_recent_events() {
         let limiter = RateLimiter::new(NonZeroU32::MIN, Duration::from_millis(1));
         for source in 0..1000 {
             limiter.check(source).unwrap();
         }
         let deadline = Instant::now() + Duration::from_secs(10);
         while limiter.recent.lock().unwrap().events.len() > 1 {
-            assert!(Instant::now() < deadline, "they are kept");
+            assert!(Instant::now() < deadline, "the sources are still there");
             let _ = limiter.check(0);
         }
     }

@@ -1,35 +1,35 @@
-//! Keys that were read before, for as long as nothing was committed since, by any process.
+//! A cache of keys, valid until any process commits.
 //!
 //! SQLite's write-ahead log has an index in shared memory, the file `-shm`. Its header changes with
-//! every commit and is read with one system call, where a transaction of SQLite takes several.
+//! every commit. Reading the header takes one system call, a transaction of SQLite takes several.
 //! <https://sqlite.org/walformat.html#the_wal_index_file_format> documents it.
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::pool::Place;
 use crate::record::KeyRecord;
 use crate::vault::LookupHash;
 
-/// How many keys are kept at most.
+/// The maximum number of cached keys.
 const KEYS: usize = 10_000;
 /// The length of the index's header, of which there are two copies.
 const HEADER: usize = 48;
 
-/// What tells one state of a database from all others.
+/// Identifies one state of a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version([u8; HEADER]);
 
 pub(super) struct Cache {
     source: RwLock<Option<Source>>,
-    /// Counts the commits to a database in memory, which are all of this process.
+    /// Counts the commits to an in-memory database, which only this process has open.
     commits: AtomicU64,
     keys: Mutex<Keys>,
 }
 
-/// Where the version of a database is found.
+/// The source of a database's version.
 #[derive(Clone, Copy)]
 enum Source {
     Index(&'static File),
@@ -49,30 +49,31 @@ impl Cache {
         Self { source: RwLock::default(), commits: AtomicU64::new(0), keys: Mutex::default() }
     }
 
-    /// Follows the database in this place, to which a connection is open.
-    pub(super) fn follow(&self, place: &Place) {
-        let source = match place {
-            Place::File(path) => {
+    /// Starts caching the database at this path, to which a connection is open. `None` stands for
+    /// an in-memory database.
+    pub(super) fn follow(&self, database: Option<&Path>) {
+        let source = match database {
+            Some(path) => {
                 let mut index = path.as_os_str().to_owned();
                 index.push("-shm");
                 open_index(index.as_ref()).map(Source::Index)
             }
-            Place::Memory(_) => Some(Source::Commits),
+            None => Some(Source::Commits),
         };
         *self.source.write().unwrap_or_else(PoisonError::into_inner) = source;
     }
 
-    /// Nothing is cached from now on.
+    /// Stops caching.
     pub(super) fn stop(&self) {
         *self.source.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Notes a commit of this process, before it is acknowledged.
+    /// Invalidates the cache of an in-memory database. Call this before a commit is acknowledged.
     pub(super) fn committed(&self) {
         self.commits.fetch_add(1, SeqCst);
     }
 
-    /// Returns the version of the database, unless it is changing at this moment.
+    /// Returns the version of the database, or `None` while it changes.
     pub(super) fn version(&self) -> Option<Version> {
         let source = *self.source.read().unwrap_or_else(PoisonError::into_inner);
         match source? {
@@ -99,7 +100,7 @@ impl Cache {
         self.keys(version)?.by_name.get(owner)?.get(name).cloned()
     }
 
-    /// Keeps a key of this version of the database.
+    /// Caches a key that was read from this version of the database.
     pub(super) fn insert(&self, version: Version, key: KeyRecord) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.version != Some(version) || keys.count >= KEYS {
@@ -117,10 +118,10 @@ impl Cache {
     }
 }
 
-/// Opens a file for good: when a process closes a file, it loses all its locks on it, and SQLite
-/// has locks on this one.
+/// Opens the index, and never closes it: closing a file drops all locks that the process has on it,
+/// including those of SQLite.
 #[cfg(target_os = "linux")]
-fn open_index(path: &std::path::Path) -> Option<&'static File> {
+fn open_index(path: &Path) -> Option<&'static File> {
     use std::os::unix::fs::MetadataExt;
     static OPEN: Mutex<Vec<((u64, u64), &File)>> = Mutex::new(Vec::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,10 +145,10 @@ fn read_version(index: &File) -> Option<Version> {
     (first.as_slice() == second).then_some(Version(*first))
 }
 
-// Elsewhere, a file may show later what another process wrote to shared memory.
+// On other platforms, reading the file may return data older than the shared memory.
 
 #[cfg(not(target_os = "linux"))]
-fn open_index(_: &std::path::Path) -> Option<&'static File> {
+fn open_index(_: &Path) -> Option<&'static File> {
     None
 }
 

@@ -1,5 +1,4 @@
-//! One line of the log for each request, with the trace id that its response has, and that of the
-//! client's own trace.
+//! Trace IDs, and one log line per request.
 
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use rockset_apikeys::ErrorType;
 use crate::error::ApiError;
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-/// Any other method may be a key that was sent in its place.
+/// The methods that are logged. Any other one may be a misplaced key.
 static METHODS: [Method; 7] = [
     Method::GET,
     Method::HEAD,
@@ -27,14 +26,16 @@ tokio::task_local! {
     static CURRENT: String;
 }
 
-/// Returns the trace id of the request that is being handled.
-pub(super) fn trace_id() -> Option<String> {
+/// Returns the trace ID of the current request.
+pub(super) fn current_id() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Gives each request a trace id of the server's: one that a client sends could be a key. The one
-/// in `traceparent` is too short for a key, but only the client knows whether it is unique.
-pub(super) async fn observe(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+/// Assigns a trace ID to a request, and logs the request.
+///
+/// The client's own `x-trace-id` is ignored, because it could be a key. The ID in `traceparent` is
+/// too short for a key, but may not be unique.
+pub(super) async fn trace(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let trace_id = format!("{:032x}", fastrand::u128(..));
     let parent_trace_id = parent_trace_id(request.headers());
@@ -47,7 +48,7 @@ pub(super) async fn observe(path: Option<MatchedPath>, request: Request, next: N
         }
     };
     let mut response = CURRENT.scope(trace_id.clone(), respond).await;
-    // The path itself has names in it, and may have a key by mistake.
+    // The request's own path contains names, and may contain a key by mistake.
     let path = path.as_ref().map_or("unknown", MatchedPath::as_str);
     let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis());
     let error = response.extensions().get::<ErrorType>().map(ErrorType::as_str);
@@ -58,7 +59,7 @@ pub(super) async fn observe(path: Option<MatchedPath>, request: Request, next: N
     response
 }
 
-/// Returns the trace id of a valid `traceparent`, W3C's header of the client's trace:
+/// Returns the trace ID of a valid W3C `traceparent` header, for example
 /// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`.
 fn parent_trace_id(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all("traceparent").iter();
@@ -80,11 +81,11 @@ fn is_zero(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'0')
 }
 
-/// Rejects a request of HTTP/1.1 that does not name its host once, as RFC 9112 asks for.
+/// Rejects an HTTP/1.1 request without exactly one `Host` header, as RFC 9112 requires.
 fn require_host(request: &Request) -> Result<(), ApiError> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        let message = format!("the request has {hosts} Host headers instead of one");
+        let message = format!("expected one Host header, got {hosts}");
         return Err(ApiError::new(400, ErrorType::BadRequest, message));
     }
     Ok(())

@@ -1,36 +1,37 @@
-//! The connections to one database. A connection that has failed is not used again: SQLite and its
-//! library may disagree about the transaction that is open on it.
+//! The connections to one database file or in-memory database.
+//!
+//! A connection is not reused after a failed statement, because SQLite and rusqlite may then
+//! disagree about its open transaction.
 
 use std::cell::OnceCell;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, ffi};
 
 use super::cache::Cache;
 use super::{Error, ErrorKind};
 use crate::vault::Vault;
 
-/// How many connections wait for their next use. More are opened when more are needed at once.
+/// The maximum number of idle connections. More are opened if they are in use at the same time.
 const IDLE: usize = 8;
-/// How long a statement waits for a lock. A change then tries again; a read waits this long only
-/// while another process recovers the database.
-const BUSY: Duration = Duration::from_millis(50);
-/// Statements that a connection keeps compiled.
+/// How long a statement waits for a lock. A change then retries; a read waits this long only while
+/// another process recovers the database.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+/// The number of compiled statements that a connection caches.
 const STATEMENTS: usize = 32;
 
-/// Where a database is.
 pub(super) enum Place {
     File(PathBuf),
-    /// In memory, under a name that connections share. SQLite lets nobody read such a database
-    /// while it is written, so it has one connection in use at a time.
+    /// The name of an in-memory database that connections share. SQLite does not allow reads while
+    /// it is written, so one connection is in use at a time.
     Memory(String),
 }
 
 pub(super) struct Pool {
-    pub(super) place: Place,
-    pub(super) vault: Arc<Vault>,
+    place: Place,
+    pub(super) vault: Vault,
     pub(super) cache: Cache,
     state: Mutex<State>,
     returned: Condvar,
@@ -41,31 +42,30 @@ struct State {
     in_use: usize,
     /// The file that was opened last, and that the write-ahead log belongs to.
     file: Option<FileId>,
-    /// A connection that is never used, while that file is in its place. SQLite creates the
-    /// write-ahead log with the first connection and removes it with the last one; on a full disk
-    /// it could not create it again. A database in memory ends with its last connection.
+    /// A connection that stays open and unused while that file is in its place. SQLite creates the
+    /// write-ahead log with the first connection, which fails on a full disk, and removes it with
+    /// the last one. An in-memory database ends with its last connection.
     anchor: Option<Connection>,
 }
 
+/// A device and an inode.
+type FileId = (u64, u64);
+
 /// A connection, and the file that it has open.
 pub(super) struct Link {
-    pub(super) connection: Connection,
+    connection: Connection,
     file: Option<FileId>,
-    /// How its first statement failed that did.
+    /// The first error of a statement.
     failure: OnceCell<Error>,
 }
 
 impl Pool {
-    /// The pool of a database that this connection has open.
-    pub(super) fn new(
-        place: Place,
-        vault: Arc<Vault>,
-        connection: Connection,
-    ) -> Result<Self, Error> {
+    /// Creates a pool for the database that this connection has open.
+    pub(super) fn new(place: Place, vault: Vault, connection: Connection) -> Result<Self, Error> {
         let file = place.file()?;
         let state = State { idle: Vec::new(), in_use: 0, file, anchor: Some(connection) };
         let cache = Cache::new();
-        cache.follow(&place);
+        cache.follow(place.path());
         Ok(Self { place, vault, cache, state: state.into(), returned: Condvar::new() })
     }
 
@@ -77,7 +77,7 @@ impl Pool {
         matches!(self.place, Place::Memory(_))
     }
 
-    /// Takes a connection out, and opens one where none is idle.
+    /// Takes an idle connection, or opens one.
     pub(super) fn take(&self) -> Result<Link, Error> {
         let mut state = self.state();
         while self.is_in_memory() && state.in_use > 0 {
@@ -91,12 +91,12 @@ impl Pool {
         self.connect().inspect_err(|_| self.put_back(None))
     }
 
-    /// Puts a connection back, or reports that it is gone.
+    /// Returns a connection; `None` stands for one that could not be opened.
     pub(super) fn put_back(&self, link: Option<Link>) {
         let mut state = self.state();
         state.in_use -= 1;
         match link {
-            // What failed for one may fail for the others, and they may not notice its end.
+            // The cause may affect the others, and they may not notice when it ends.
             Some(link) if link.failure.get().is_some() => state.idle.clear(),
             Some(link)
                 if link.connection.is_autocommit()
@@ -115,14 +115,14 @@ impl Pool {
     fn connect(&self) -> Result<Link, Error> {
         let file = self.place.file()?;
         if self.state().file != file && self.place.has_log() {
-            // SQLite would apply it to the new file.
+            // SQLite would apply the log to the new file.
             return Err(Error::unavailable(
-                "the database's file was replaced, and its write-ahead log was not",
+                "the database's file was replaced, but its write-ahead log was not",
             ));
         }
         let open = || {
-            let connection = connect(&self.place, BUSY)?;
-            check(&connection, &self.vault)?;
+            let connection = connect(&self.place, BUSY_TIMEOUT)?;
+            check_master_key(&connection, &self.vault)?;
             Ok::<_, Error>(connection)
         };
         let connection = open()?;
@@ -134,13 +134,13 @@ impl Pool {
             state.idle.clear();
             state.anchor = Some(open()?);
             state.file = file;
-            self.cache.follow(&self.place);
+            self.cache.follow(self.place.path());
         }
         Ok(Link { connection, file, failure: OnceCell::new() })
     }
 
-    /// Fails if the database's file is no longer the one that this connection has open. What is
-    /// written to it then is lost.
+    /// Fails if the database's path no longer names the file of this connection, whose writes would
+    /// be lost.
     pub(super) fn check_in_place(&self, link: &Link) -> Result<(), Error> {
         match self.place.file() {
             Ok(file) if file == link.file => Ok(()),
@@ -151,7 +151,21 @@ impl Pool {
         }
     }
 
-    /// Closes all connections that are not in use.
+    /// Moves the write-ahead log into the database's file.
+    pub(super) fn checkpoint(&self) -> Result<(), Error> {
+        if self.is_in_memory() {
+            return Ok(());
+        }
+        let link = self.take()?;
+        let is_busy = link.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.put_back(Some(link));
+        if is_busy?.unwrap_or(false) {
+            tracing::info!("another process uses the database, so its write-ahead log remains");
+        }
+        Ok(())
+    }
+
+    /// Closes all idle connections.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.idle.clear();
@@ -161,12 +175,20 @@ impl Pool {
 }
 
 impl Place {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory(_) => None,
+        }
+    }
+
     #[cfg(unix)]
     fn file(&self) -> Result<Option<FileId>, Error> {
         use std::os::unix::fs::MetadataExt;
         let Self::File(path) = self else { return Ok(None) };
         let file = std::fs::metadata(path).map_err(|error| {
-            Error::unavailable(format!("the database's file {}: {error}", path.display()))
+            let path = path.display();
+            Error::unavailable(format!("cannot find the database's file {path}: {error}"))
         })?;
         Ok(Some((file.dev(), file.ino())))
     }
@@ -176,7 +198,7 @@ impl Place {
         Ok(None)
     }
 
-    /// Whether there is a write-ahead log that has something.
+    /// Returns whether the write-ahead log exists and is not empty.
     fn has_log(&self) -> bool {
         let Self::File(path) = self else { return false };
         let mut log = path.as_os_str().to_owned();
@@ -185,18 +207,15 @@ impl Place {
     }
 }
 
-/// A device and a file on it.
-type FileId = (u64, u64);
-
-/// Opens a database that exists. Statements wait this long for a lock.
-pub(super) fn connect(place: &Place, busy: Duration) -> Result<Connection, Error> {
+/// Opens an existing database. Statements wait for locks for up to `busy_timeout`.
+pub(super) fn connect(place: &Place, busy_timeout: Duration) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match place {
         Place::File(path) => Connection::open_with_flags(path, flags)?,
         Place::Memory(name) => open_in_memory(name)?,
     };
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.busy_timeout(busy)?;
+    connection.busy_timeout(busy_timeout)?;
     // A commit is on the disk before it is reported.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
@@ -215,8 +234,8 @@ pub(super) fn open_in_memory(name: &str) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Fails unless this is a database of this master key. Another one may have taken its place.
-pub(super) fn check(connection: &Connection, vault: &Vault) -> Result<(), Error> {
+/// Fails if the database was written with another master key; another one may have taken its place.
+pub(super) fn check_master_key(connection: &Connection, vault: &Vault) -> Result<(), Error> {
     let key_check: Vec<u8> =
         connection.query_row("SELECT key_check FROM directory", [], |row| row.get(0))?;
     if key_check == vault.key_check() {
@@ -226,7 +245,7 @@ pub(super) fn check(connection: &Connection, vault: &Vault) -> Result<(), Error>
 }
 
 impl Link {
-    /// Notes a failure, after which the connection is not used again.
+    /// Records a failure, so that the connection is not reused.
     pub(super) fn note<T>(&self, outcome: Result<T, impl Into<Error>>) -> Result<T, Error> {
         outcome.map_err(|error| {
             let error = error.into();
@@ -237,17 +256,15 @@ impl Link {
     }
 
     /// Fails if a statement has failed.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check_statements(&self) -> Result<(), Error> {
         self.failure.get().cloned().map_or(Ok(()), Err)
     }
 
-    /// Runs a statement without rows.
-    pub(super) fn run(&self, sql: &str) -> Result<(), Error> {
-        let run = || self.connection.prepare_cached(sql)?.execute([]);
-        self.note(run()).map(drop)
+    pub(super) fn is_in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
     }
 
-    /// Begins a transaction that may write; `false` while another process is in one.
+    /// Begins a transaction that writes. Returns `false` if another process is in one.
     pub(super) fn try_begin_immediate(&self) -> Result<bool, Error> {
         let begin = || self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
         match begin().map_err(Error::from) {
@@ -257,9 +274,52 @@ impl Link {
         }
     }
 
-    /// Moves the write-ahead log to the database's file; `true` if another process prevents it.
-    pub(super) fn checkpoint(&self) -> Result<bool, Error> {
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.note(self.connection.query_row(sql, [], |row| row.get(0)))
+    /// Runs a statement and returns the number of changed rows.
+    pub(super) fn execute(&self, sql: &str, parameters: impl Params) -> Result<usize, Error> {
+        let run = || self.connection.prepare_cached(sql)?.execute(parameters);
+        self.note(run())
+    }
+
+    /// Returns the first row of a query.
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        let run = || self.connection.prepare_cached(sql)?.query_row(parameters, read).optional();
+        self.note(run())
+    }
+
+    /// Returns all rows of a query.
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Error> {
+        let run = || self.connection.prepare_cached(sql)?.query_map(parameters, read)?.collect();
+        self.note(run())
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        let kind = match error.sqlite_error_code() {
+            // A failed write has not stored all of its data.
+            _ if extended == Some(ffi::SQLITE_IOERR_WRITE) => ErrorKind::Unavailable,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::DiskFull
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::ReadOnly,
+            ) => ErrorKind::Unavailable,
+            Some(ErrorCode::SystemIoFailure) => ErrorKind::DiskFailure,
+            _ => ErrorKind::Broken,
+        };
+        Self { kind, message: format!("the database failed: {error}") }
     }
 }

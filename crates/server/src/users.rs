@@ -1,4 +1,4 @@
-//! The users of a database: they are managed by the command line, and added at the start.
+//! The users of a database: added, removed and given keys by the CLI and at startup.
 
 use std::io;
 
@@ -11,10 +11,10 @@ use crate::time::Millis;
 
 /// The name of a user's first key.
 const FIRST_KEY: &str = "initial";
-/// How many keys of a user are removed in one transaction.
-const CHUNK: usize = 1000;
+/// The number of a user's keys that are deleted in one transaction.
+const CHUNK: u32 = 1000;
 
-/// Adds a user, and returns the user's first key; `None` where the user exists.
+/// Adds a user and returns the user's first key, or `None` if the user exists.
 pub(crate) async fn add_user(
     store: &Store,
     email: &str,
@@ -22,8 +22,8 @@ pub(crate) async fn add_user(
     now: Millis,
 ) -> io::Result<Option<ApiKeyValue>> {
     check_email(email).map_err(invalid)?;
-    let key = new_key(store, email, FIRST_KEY, now)?;
-    let (value, key) = (key.0, KeyRecord { owners_role: role, ..key.1 });
+    let new = store.vault().generate()?;
+    let key = KeyRecord::new(email, role, FIRST_KEY, &new, now);
     let decide = move |rows: &dyn Rows| {
         let users = rows.users()?;
         if users.iter().any(|(user, _)| *user == key.owner) {
@@ -31,7 +31,7 @@ pub(crate) async fn add_user(
             let existing = rows.key_by_hash(&key.lookup_hash)?;
             return Ok((Change::Nothing, Ok(existing.is_some())));
         }
-        // To a person they look the same.
+        // People cannot tell such users apart.
         let mut users = users.into_iter();
         if let Some((twin, _)) =
             users.find(|(user, _)| user.to_lowercase() == key.owner.to_lowercase())
@@ -41,19 +41,20 @@ pub(crate) async fn add_user(
         Ok((Change::AddUser(Box::new(key.clone())), Ok(true)))
     };
     match store.change(decide).await? {
-        Ok(is_added) => Ok(is_added.then_some(value)),
+        Ok(is_added) => Ok(is_added.then_some(new.value)),
         Err(twin) => Err(invalid(format!("the user {email:?} is too similar to {twin:?}"))),
     }
 }
 
-/// Creates a key for a user who exists, and returns its name and value.
+/// Creates a key for an existing user and returns its name and value.
 pub(crate) async fn issue_key(
     store: &Store,
     email: &str,
     now: Millis,
 ) -> io::Result<(String, ApiKeyValue)> {
     let name = format!("issued-{}", now.0);
-    let (value, key) = new_key(store, email, &name, now)?;
+    let new = store.vault().generate()?;
+    let key = KeyRecord::new(email, Role::ReadOnly, &name, &new, now);
     let decide = move |rows: &dyn Rows| {
         let Some(owners_role) = rows.role(&key.owner)? else {
             return Ok((Change::Nothing, false));
@@ -66,13 +67,13 @@ pub(crate) async fn issue_key(
         Ok((Change::CreateKey(Box::new(key)), true))
     };
     match store.change(decide).await? {
-        true => Ok((name, value)),
+        true => Ok((name, new.value)),
         false => Err(no_user(email)),
     }
 }
 
-/// Removes a key that was issued, because nobody has seen it.
-pub(crate) async fn take_back(store: &Store, email: &str, name: &str) -> io::Result<()> {
+/// Deletes an issued key that could not be printed.
+pub(crate) async fn undo_issue_key(store: &Store, email: &str, name: &str) -> io::Result<()> {
     let (email, name) = (email.to_owned(), name.to_owned());
     let decide = move |rows: &dyn Rows| {
         let key = rows.key(&email, &name)?;
@@ -81,7 +82,8 @@ pub(crate) async fn take_back(store: &Store, email: &str, name: &str) -> io::Res
     Ok(store.change(decide).await?)
 }
 
-/// Removes a user with all keys. The keys go first, in transactions that keep nobody waiting.
+/// Removes a user and the user's keys. Deletes many keys in short transactions, so that other
+/// changes need not wait for long.
 pub(crate) async fn remove_user(store: &Store, email: &str) -> io::Result<()> {
     loop {
         let owner = email.to_owned();
@@ -91,7 +93,7 @@ pub(crate) async fn remove_user(store: &Store, email: &str) -> io::Result<()> {
                 // An earlier run of this decision may have been applied.
                 return Ok((Change::Nothing, is_removed));
             }
-            if rows.has_keys(&owner, CHUNK as u32)? {
+            if rows.count_keys(&owner, CHUNK)? == CHUNK {
                 return Ok((Change::RemoveKeys(owner.clone(), CHUNK), Some(false)));
             }
             is_removed = Some(true);
@@ -105,7 +107,7 @@ pub(crate) async fn remove_user(store: &Store, email: &str) -> io::Result<()> {
     }
 }
 
-/// Returns the first key of a user, and adds the user where there is none.
+/// Returns a user's first key, and adds the user if missing.
 pub(crate) async fn first_key(
     store: &Store,
     email: &str,
@@ -115,36 +117,11 @@ pub(crate) async fn first_key(
     if let Some(key) = add_user(store, email, role, now).await? {
         return Ok(key);
     }
-    let Some(key) = store.snapshot().key(email, FIRST_KEY)? else {
-        let reason = format!("the first key of {email:?} was deleted from the database");
+    let Some(key) = store.read().key(email, FIRST_KEY)? else {
+        let reason = format!("cannot get the first key of {email:?}: it was deleted");
         return Err(io::Error::new(io::ErrorKind::NotFound, reason));
     };
     store.vault().decrypt(&key.encrypted, &key.lookup_hash)
-}
-
-fn new_key(
-    store: &Store,
-    email: &str,
-    name: &str,
-    now: Millis,
-) -> io::Result<(ApiKeyValue, KeyRecord)> {
-    let new = store.vault().generate()?;
-    let key = KeyRecord {
-        id: 0,
-        owner: email.to_owned(),
-        owners_role: Role::ReadOnly,
-        name: name.to_owned(),
-        lookup_hash: new.lookup_hash,
-        encrypted: new.encrypted,
-        identifier: new.value.identifier().to_owned(),
-        role: None,
-        created_at: now,
-        created_by_key: None,
-        expires_at: None,
-        last_access: None,
-        suspended: false,
-    };
-    Ok((new.value, key))
 }
 
 fn invalid(reason: impl Into<String>) -> io::Error {
