@@ -37,6 +37,8 @@ enum Command {
     Serve(serve::Serve),
     /// Manage the users of a database, even while a server uses it
     Users {
+        #[command(flatten)]
+        database: Database,
         #[command(subcommand)]
         command: user_commands::UserCommand,
     },
@@ -47,6 +49,7 @@ struct Database {
     /// Database of users and keys; `sqlite::memory:` keeps nothing
     #[arg(
         long = "database",
+        global = true,
         value_name = "URL",
         env = "ROCKSET_SERVER_DATABASE",
         default_value = "sqlite:keys.db"
@@ -77,7 +80,7 @@ pub fn main() -> ExitCode {
     let outcome =
         tokio::runtime::Runtime::new().and_then(|runtime| match Arguments::parse().command {
             Command::Serve(arguments) => runtime.block_on(arguments.run()),
-            Command::Users { command } => runtime.block_on(command.run()),
+            Command::Users { database, command } => runtime.block_on(command.run(database)),
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -291,5 +291,5 @@ fn check_not_last(rows: &dyn Rows, key: &KeyRecord, now: Millis) -> Result<(), A
 }
 
 fn no_user(email: &str) -> ApiError {
-    ApiError::not_found(format!("there is no user {email:?}"))
+    ApiError::not_found(format!("unknown user {email:?}"))
 }

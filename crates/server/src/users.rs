@@ -129,5 +129,5 @@ fn invalid(reason: impl Into<String>) -> io::Error {
 }
 
 fn no_user(email: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("there is no user {email:?}"))
+    io::Error::new(io::ErrorKind::NotFound, format!("unknown user {email:?}"))
 }

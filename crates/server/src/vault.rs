@@ -50,8 +50,9 @@ impl MasterKey {
     pub(crate) fn from_file(path: &Path, may_create: bool) -> io::Result<Self> {
         let read = || {
             if may_create {
-                let new = Zeroizing::new(hex::encode(*Self::generate()?.0));
-                private_file::create(path, new.as_bytes())?;
+                let hex = Zeroizing::new(hex::encode(*Self::generate()?.0));
+                let line = Zeroizing::new([hex.as_bytes(), b"\n"].concat());
+                private_file::create(path, &line)?;
             }
             let text = Zeroizing::new(fs::read_to_string(path)?);
             private_file::check(path)?;

@@ -17,41 +17,29 @@ use crate::users;
 pub(super) enum UserCommand {
     /// Add a user and print the user's first key
     Add {
-        #[command(flatten)]
-        database: Database,
         email: String,
         /// Role of the user: read-only, member or admin
         #[arg(long, default_value = "member")]
         role: Role,
     },
     /// Issue a new key to a user, for example to an administrator without a working key
-    IssueKey {
-        #[command(flatten)]
-        database: Database,
-        email: String,
-    },
+    IssueKey { email: String },
     /// List users with their roles and numbers of keys
     List {
-        #[command(flatten)]
-        database: Database,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Remove a user and the user's keys
-    Remove {
-        #[command(flatten)]
-        database: Database,
-        email: String,
-    },
+    Remove { email: String },
 }
 
 impl UserCommand {
-    pub(super) async fn run(self) -> io::Result<()> {
+    pub(super) async fn run(self, database: Database) -> io::Result<()> {
         let now = Timestamp::now().into();
+        let store = database.open(matches!(self, Self::Add { .. }))?;
         match self {
-            Self::Add { database, email, role } => {
-                let store = database.open(true)?;
+            Self::Add { email, role } => {
                 let Some(key) = users::add_user(&store, &email, role, now).await? else {
                     return Err(invalid(format!("the user {email:?} already exists")));
                 };
@@ -61,10 +49,8 @@ impl UserCommand {
                 print(format!(
                     "This is the first key of {email} ({role}). Store it: it is not shown again."
                 ));
-                store.close().await
             }
-            Self::IssueKey { database, email } => {
-                let store = database.open(false)?;
+            Self::IssueKey { email } => {
                 let (name, key) = users::issue_key(&store, &email, now).await?;
                 if let Err(error) = print_key(&key) {
                     let undone = users::undo_issue_key(&store, &email, &name).await;
@@ -73,20 +59,14 @@ impl UserCommand {
                 print(format!(
                     "This is the key {name:?} of {email}. Store it: it is not shown again."
                 ));
-                store.close().await
             }
-            Self::List { database, json } => {
-                let store = database.open(false)?;
-                list(&store, json)?;
-                store.close().await
-            }
-            Self::Remove { database, email } => {
-                let store = database.open(false)?;
+            Self::List { json } => list(&store, json)?,
+            Self::Remove { email } => {
                 users::remove_user(&store, &email).await?;
                 print(format!("Removed {email} and all keys of this user."));
-                store.close().await
             }
         }
+        store.close().await
     }
 }
 

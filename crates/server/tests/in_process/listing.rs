@@ -104,7 +104,7 @@ async fn read_body(mut connection: TcpStream) -> Option<String> {
 }
 
 #[tokio::test]
-async fn listing_is_complete_when_keys_are_deleted_meanwhile() {
+async fn listing_is_complete_when_keys_are_deleted_concurrently() {
     let directory = tempfile::tempdir().unwrap();
     let (server, database) = start(&directory).await;
     insert(&database, KEYS, LENGTH);

@@ -141,7 +141,7 @@ async fn users_can_be_managed_while_the_server_runs() {
         (["users", "add", "admin@me.com"], "already exists"),
         (["users", "add", "self"], "cannot be named \"self\""),
         (["users", "add", ".."], "relative path"),
-        (["users", "remove", "dev@me.com"], "there is no user"),
+        (["users", "remove", "dev@me.com"], "unknown user"),
         (["users", "list", "--database=sqlite:other.db"], "the file does not exist"),
         (["users", "list", "--database=postgres:keys"], "expected a URL like sqlite:keys.db"),
     ] {

@@ -110,7 +110,7 @@ async fn issue_key_restores_access_of_an_administrator() {
 
     let output = run(directory.path(), &["users", "issue-key", "nobody@me.com"]);
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && error.contains("there is no user"), "{error}");
+    assert!(!output.status.success() && error.contains("unknown user"), "{error}");
 }
 
 #[tokio::test]
