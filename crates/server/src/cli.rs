@@ -16,7 +16,7 @@ use crate::vault::MasterKey;
 
 const MASTER_KEY: &str = "ROCKSET_SERVER_MASTER_KEY";
 
-/// A server of Rockset's API-keys API that stores users and keys in an SQLite database
+/// A server of Rockset's API-keys API with an SQLite database
 ///
 /// A master key encrypts the keys in the database. It is 64 hexadecimal digits in the environment
 /// variable ROCKSET_SERVER_MASTER_KEY, or else in a file next to the database, which is created

@@ -59,7 +59,7 @@ fn error_status(status: u16) -> u16 {
     if (400..600).contains(&status) { status } else { 500 }
 }
 
-/// Returns the error type that the server uses for a status, or else the closest one.
+/// Returns the error type that the server uses for a status, or the closest one.
 fn error_type(status: u16) -> ErrorType {
     match status {
         401 => ErrorType::AuthException,

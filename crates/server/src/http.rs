@@ -46,8 +46,9 @@ type Shared = State<Arc<App>>;
 type UserPath = Result<Path<String>, PathRejection>;
 type KeyPath = Result<Path<(String, String)>, PathRejection>;
 
-/// Returns the routes of the contract and `/health`. All other paths get an error of the contract's
-/// error model.
+/// Returns the routes of the contract and `/health`.
+///
+/// All other paths get an error of the contract's error model.
 pub(crate) fn router(service: Arc<Service>, faults: Arc<Faults>, limits: RequestLimits) -> Router {
     let app = Arc::new(App { service, limiters: Limiters::new(limits) });
     Router::new()
@@ -205,8 +206,10 @@ fn json(status: StatusCode, body: impl Into<Body>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
-/// Streams a listing. If reading a page fails, the response is cut off, so that clients cannot
-/// mistake it for a complete one.
+/// Streams a listing.
+///
+/// If reading a page fails, the response is cut off, so that clients cannot mistake it for a
+/// complete one.
 fn send(mut listing: Listing) -> Result<Response, ApiError> {
     let internal = |error: serde_json::Error| ApiError::internal(error.to_string());
     let first = listing.next_page()?.unwrap_or_default();

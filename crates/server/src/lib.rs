@@ -188,7 +188,9 @@ impl Server {
         Self::builder().start_blocking()
     }
 
-    /// Returns a builder with the defaults: in memory, on a free loopback port, without limits.
+    /// Returns a builder with the default settings.
+    ///
+    /// They are an in-memory database, a free loopback port, and no limits.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -201,7 +203,7 @@ impl Server {
         }
     }
 
-    /// Returns the URL to set as a client's API server, for example `http://127.0.0.1:43121`.
+    /// Returns the URL of the API server, for example `http://127.0.0.1:43121`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -305,7 +307,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the database, for example `sqlite:keys.db`; defaults to an in-memory database.
+    /// Sets the database, for example `sqlite:keys.db`; defaults to in memory.
     ///
     /// A missing file is created, together with a file for the master key that encrypts its keys.
     pub fn database(mut self, url: impl Into<String>) -> Self {
@@ -313,7 +315,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the clock for key expiry and the `Date` header; defaults to the system clock.
+    /// Sets the clock for expiry and the `Date` header; defaults to the system clock.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self
@@ -390,7 +392,7 @@ impl ServerBuilder {
         Ok(server)
     }
 
-    /// Sends the server when it is ready, then serves on this thread until it is dropped.
+    /// Sends the server when it is ready, then serves until it is dropped.
     fn run(self, started: &mpsc::Sender<io::Result<Server>>) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -447,7 +449,7 @@ impl ServerBuilder {
     }
 }
 
-/// Returns the address for local clients of a server that listens on the given address.
+/// Returns the address for local clients of a server that listens on `address`.
 fn client_address(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),

@@ -27,7 +27,7 @@ use crate::faults::DropConnection;
 
 /// How long a client may take for the TLS handshake, and for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The maximum size of a request's head, and of the buffer for a response to a slow client.
+/// The maximum size of a request's head, and of the send buffer.
 const BUFFER: usize = 64 << 10;
 
 /// Limits of connections.
@@ -61,9 +61,10 @@ pub(crate) async fn plain(connection: Connection) -> io::Result<Connection> {
     Ok(connection)
 }
 
-/// Serves until `stop` completes, then waits for requests in flight up to the shutdown timeout.
+/// Serves until `stop` completes.
 ///
-/// Every connection begins with the handshake.
+/// Then waits for requests in flight, up to the shutdown timeout. Every connection begins with the
+/// handshake.
 pub(crate) async fn serve<Handshake, Stream>(
     listener: TcpListener,
     handshake: impl Fn(Connection) -> Handshake + Clone + Send + 'static,

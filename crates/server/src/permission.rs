@@ -83,8 +83,10 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// Applies the permission rule: only `admin` keys access other users' keys, `read-only` keys
-    /// manage none, and no key reveals or manages a key with a higher role.
+    /// Applies the permission rule.
+    ///
+    /// Only `admin` keys access other users' keys, `read-only` keys manage none, and no key reveals
+    /// or manages a key with a higher role.
     ///
     /// `target` is the effective role of the accessed key, or `None` if there is no such key.
     pub(crate) fn authorize(

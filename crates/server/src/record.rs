@@ -36,7 +36,7 @@ pub(crate) struct KeyRecord {
 }
 
 impl KeyRecord {
-    /// Creates the record of a new key with its owner's full role, without an expiry time.
+    /// Creates the record of a new key without a role and an expiry time.
     pub(crate) fn new(
         owner: &str,
         owners_role: Role,
@@ -188,7 +188,7 @@ pub(crate) fn check_email(email: &str) -> Result<(), String> {
     check_name("user", email)
 }
 
-/// Rejects names that cannot be a path segment of a URL, so that requests can address every key.
+/// Rejects names that are too long or cannot be a path segment of a URL.
 pub(crate) fn check_name(field: &str, name: &str) -> Result<(), String> {
     match name {
         "" => Err(format!("the {field} is empty")),

@@ -43,14 +43,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the caller in the transaction of a change. The key may have been revoked since it was
-    /// authenticated.
+    /// Reads the caller in the transaction of a change.
+    ///
+    /// The key may have been revoked since the request was authenticated.
     fn principal(&self, rows: &dyn Rows, now: Millis) -> Result<Principal, ApiError> {
         find(rows, &self.hash)?.principal(now)
     }
 }
 
-/// An authenticated caller and the transaction that authenticated it, for operations that read.
+/// An authenticated caller with its transaction, for operations that read.
 pub(crate) struct Reader {
     pub(crate) caller: Caller,
     principal: Principal,
@@ -235,8 +236,9 @@ impl Listing {
         Ok(Some(page.into_iter().map(|key| self.service.show(key, now)).collect()))
     }
 
-    /// Like [`next_page`](Self::next_page), but lets other requests run first and waits for other
-    /// listings, so that any number of listings does not delay other requests.
+    /// Like [`next_page`](Self::next_page), but gives way to other requests and listings.
+    ///
+    /// So other requests do not wait, however many listings are read.
     pub(crate) async fn next_page_in_turn(&mut self) -> Result<Option<Vec<ApiKey>>, ApiError> {
         let service = Arc::clone(&self.service);
         // The semaphore is never closed.

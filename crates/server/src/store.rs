@@ -35,7 +35,7 @@ pub(crate) trait Rows {
 
     fn key(&self, owner: &str, name: &str) -> Result<Option<KeyRecord>, Error>;
 
-    /// Returns up to `limit` keys with IDs greater than `after`, in the order of creation.
+    /// Returns up to `limit` keys with IDs above `after`, in the order of creation.
     fn keys(&self, owner: &str, after: i64, limit: usize) -> Result<Vec<KeyRecord>, Error>;
 
     /// Counts the keys of a user, up to `limit`.

@@ -66,8 +66,9 @@ impl Clock {
 pub(crate) struct Millis(pub(crate) i64);
 
 impl Millis {
-    /// Parses a date and time with an offset. Unlike `jiff::Timestamp`, this accepts the last day
-    /// of the year 9999.
+    /// Parses a date and time with an offset.
+    ///
+    /// Unlike `jiff::Timestamp`, this accepts the last day of the year 9999.
     pub(crate) fn parse(time: &rockset_apikeys::Timestamp) -> Option<Self> {
         let pieces = Pieces::parse(time.as_str()).ok()?;
         let offset = pieces.to_numeric_offset()?;
@@ -117,8 +118,9 @@ impl ExpiryClock {
         Millis(self.latest.fetch_max(now, Relaxed).max(now))
     }
 
-    /// Goes back to the underlying clock's time. All keys that had expired by `time` must be
-    /// suspended in the database.
+    /// Goes back to the underlying clock's time.
+    ///
+    /// All keys that had expired by `time` must be suspended in the database.
     pub(crate) fn settle(&self, time: Millis) {
         let now = self.clock.now().as_millisecond();
         // Fails if a request has seen a later time, which is not settled yet.

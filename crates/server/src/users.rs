@@ -42,7 +42,9 @@ pub(crate) async fn add_user(
     };
     match store.change(decide).await? {
         Ok(is_added) => Ok(is_added.then_some(new.value)),
-        Err(twin) => Err(invalid(format!("the user {email:?} is too similar to {twin:?}"))),
+        Err(twin) => {
+            Err(invalid(format!("cannot add the user {email:?}: it is too similar to {twin:?}")))
+        }
     }
 }
 
@@ -82,8 +84,9 @@ pub(crate) async fn undo_issue_key(store: &Store, email: &str, name: &str) -> io
     Ok(store.change(decide).await?)
 }
 
-/// Removes a user and the user's keys. Deletes many keys in short transactions, so that other
-/// changes need not wait for long.
+/// Removes a user and the user's keys.
+///
+/// Many keys are deleted in several transactions, so that other changes do not wait for long.
 pub(crate) async fn remove_user(store: &Store, email: &str) -> io::Result<()> {
     loop {
         let owner = email.to_owned();

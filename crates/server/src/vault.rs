@@ -45,8 +45,9 @@ impl MasterKey {
         Ok(Self(bytes))
     }
 
-    /// Reads the master key from a file. With `may_create`, a missing file is created with a new
-    /// key.
+    /// Reads the master key from a file.
+    ///
+    /// With `may_create`, a missing file is created with a new key.
     pub(crate) fn from_file(path: &Path, may_create: bool) -> io::Result<Self> {
         let read = || {
             if may_create {
@@ -105,7 +106,7 @@ impl Vault {
         })
     }
 
-    /// Returns the key check value, which identifies the master key without revealing it.
+    /// Returns a value that identifies the master key without revealing it.
     pub(crate) fn key_check(&self) -> &[u8; 32] {
         &self.key_check
     }
@@ -147,8 +148,9 @@ impl Vault {
     }
 }
 
-/// Returns a generator with a new seed from the operating system. The generators of `rand` panic if
-/// the operating system has no randomness.
+/// Returns a generator with a new seed from the operating system.
+///
+/// The generators of `rand` panic if the operating system has no randomness.
 fn system_random() -> io::Result<StdRng> {
     StdRng::try_from_rng(&mut SysRng).map_err(|error| {
         io::Error::other(format!("cannot get random bytes from the operating system: {error}"))

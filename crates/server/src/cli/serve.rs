@@ -210,8 +210,9 @@ fn tls_acceptor(certificates: &Path, key: &Path) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Adds these users if they are missing, and an administrator if there are no users. Returns the
-/// first keys of the added users.
+/// Adds missing users, and an administrator if there are none.
+///
+/// Returns the first keys of the added users.
 async fn add_users(
     store: &Store,
     given: &[(String, Role)],
@@ -229,8 +230,9 @@ async fn add_users(
     Ok(keys)
 }
 
-/// Returns a future that completes at the next signal to stop. At a second signal, the handler ends
-/// the process immediately, even if all threads are blocked.
+/// Returns a future that completes at the next signal to stop.
+///
+/// At a second signal, the handler ends the process immediately, even if all threads are blocked.
 #[cfg(unix)]
 fn stop() -> io::Result<impl Future<Output = ()>> {
     use std::sync::atomic::AtomicBool;

@@ -78,8 +78,9 @@ fn print_key(key: &ApiKeyValue) -> io::Result<()> {
     out.flush()
 }
 
-/// Fails if output would be lost. Rust replaces a closed standard output by /dev/null, which
-/// accepts every write.
+/// Fails if output would be lost.
+///
+/// Rust replaces a closed standard output by /dev/null, which accepts every write.
 #[cfg(unix)]
 pub(super) fn require_output() -> io::Result<()> {
     use std::fs::{File, metadata};
@@ -99,7 +100,7 @@ pub(super) fn require_output() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the error for a new key that could not be printed, after the change was undone.
+/// Returns the error for a new key that could not be printed.
 pub(super) fn not_printed(error: io::Error, undone: io::Result<()>) -> io::Error {
     let outcome = match undone {
         Ok(()) => "nothing was changed".to_owned(),

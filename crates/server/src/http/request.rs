@@ -108,7 +108,9 @@ fn key(headers: &HeaderMap) -> Result<&str, ApiError> {
     }
 }
 
-/// Returns the address to count: of an IPv6 address, the /64 network, which is one subscriber's.
+/// Returns the address to count, or the /64 network of an IPv6 address.
+///
+/// An IPv6 subscriber has all addresses of such a network.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => {

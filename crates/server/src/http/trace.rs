@@ -59,8 +59,9 @@ pub(super) async fn trace(path: Option<MatchedPath>, request: Request, next: Nex
     response
 }
 
-/// Returns the trace ID of a valid W3C `traceparent` header, for example
-/// `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`.
+/// Returns the trace ID of a valid W3C `traceparent` header.
+///
+/// An example is `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`.
 fn parent_trace_id(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all("traceparent").iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -81,7 +82,7 @@ fn is_zero(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'0')
 }
 
-/// Rejects an HTTP/1.1 request without exactly one `Host` header, as RFC 9112 requires.
+/// Rejects requests with a missing or repeated `Host` header, as RFC 9112 requires.
 fn require_host(request: &Request) -> Result<(), ApiError> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {

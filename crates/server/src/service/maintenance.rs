@@ -87,7 +87,7 @@ impl Service {
         Ok(())
     }
 
-    /// Suspends expired keys in the database, so that they stay expired if the clock is set back.
+    /// Suspends expired keys in the database, even if the clock is set back later.
     async fn suspend_expired(&self) -> Result<(), ApiError> {
         let now = self.clock.now();
         while self.store.read().has_expired_keys(now)? {

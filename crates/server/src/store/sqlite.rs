@@ -45,8 +45,9 @@ enum Message {
     Close(oneshot::Sender<io::Result<()>>),
 }
 
-/// A queued change. Either the thread takes it, or the request that has waited for too long or has
-/// lost its client.
+/// A queued change.
+///
+/// Either the thread takes it, or its request, after a timeout or if its client disconnects.
 type Turn = Arc<Mutex<Option<Box<dyn Job>>>>;
 
 fn is_waiting(turn: &Turn) -> bool {
@@ -126,11 +127,10 @@ impl Store {
         Transaction::read(&self.pool)
     }
 
-    /// Runs a decision and applies its change in one transaction. Returns a success after the
-    /// commit.
+    /// Runs a decision and applies its change in one transaction.
     ///
-    /// After a failure, the decision may run again on new rows. It must recognize its own first
-    /// run, which may have been applied.
+    /// Returns a success after the commit. After a failure, the decision may run again on new
+    /// rows. It must recognize its own first run, which may have been applied.
     pub(crate) async fn change<T, D>(&self, decide: D) -> Result<T, ApiError>
     where
         T: Send + 'static,
@@ -173,8 +173,10 @@ impl Store {
 /// The thread that applies all changes.
 struct Thread {
     pool: Arc<Pool>,
-    /// Whether the outcome of every commit is known. A failed commit may have left its frames in
-    /// the write-ahead log, where a restart would find them; the next commit overwrites them.
+    /// Whether the outcome of every commit is known.
+    ///
+    /// A failed commit may have left its frames in the write-ahead log, where a restart would find
+    /// them. The next commit overwrites them.
     is_settled: bool,
 }
 

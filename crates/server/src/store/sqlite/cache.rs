@@ -49,8 +49,9 @@ impl Cache {
         Self { source: RwLock::default(), commits: AtomicU64::new(0), keys: Mutex::default() }
     }
 
-    /// Starts caching the database at this path, to which a connection is open. `None` stands for
-    /// an in-memory database.
+    /// Starts caching a database to which a connection is open.
+    ///
+    /// `None` stands for an in-memory database.
     pub(super) fn follow(&self, database: Option<&Path>) {
         let source = match database {
             Some(path) => {
@@ -118,8 +119,9 @@ impl Cache {
     }
 }
 
-/// Opens the index, and never closes it: closing a file drops all locks that the process has on it,
-/// including those of SQLite.
+/// Opens the index and never closes it.
+///
+/// Closing a file drops all locks that the process has on it, including those of SQLite.
 #[cfg(target_os = "linux")]
 fn open_index(path: &Path) -> Option<&'static File> {
     use std::os::unix::fs::MetadataExt;

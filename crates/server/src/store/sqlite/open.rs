@@ -76,8 +76,9 @@ fn use_write_ahead_log(connection: &Connection) -> Result<(), Error> {
     }
 }
 
-/// Creates the tables of a new database, or checks the master key of an existing one. The
-/// transaction excludes other processes.
+/// Creates the tables of a new database, or checks the master key of another one.
+///
+/// The transaction excludes other processes.
 fn prepare(
     connection: &mut Connection,
     master_key: impl FnOnce(bool) -> io::Result<MasterKey>,

@@ -16,16 +16,18 @@ use crate::vault::Vault;
 
 /// The maximum number of idle connections. More are opened if they are in use at the same time.
 const IDLE: usize = 8;
-/// How long a statement waits for a lock. A change then retries; a read waits this long only while
-/// another process recovers the database.
+/// How long a statement waits for a lock.
+///
+/// A change then retries. A read has to wait only while another process recovers the database.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 /// The number of compiled statements that a connection caches.
 const STATEMENTS: usize = 32;
 
 pub(super) enum Place {
     File(PathBuf),
-    /// The name of an in-memory database that connections share. SQLite does not allow reads while
-    /// it is written, so one connection is in use at a time.
+    /// The name of an in-memory database that connections share.
+    ///
+    /// SQLite does not allow reads while it is written, so one connection is in use at a time.
     Memory(String),
 }
 
@@ -42,9 +44,10 @@ struct State {
     in_use: usize,
     /// The file that was opened last, and that the write-ahead log belongs to.
     file: Option<FileId>,
-    /// A connection that stays open and unused while that file is in its place. SQLite creates the
-    /// write-ahead log with the first connection, which fails on a full disk, and removes it with
-    /// the last one. An in-memory database ends with its last connection.
+    /// A connection that stays open and unused while that file is in its place.
+    ///
+    /// SQLite creates the write-ahead log with the first connection, which fails on a full disk,
+    /// and removes it with the last one. An in-memory database ends with its last connection.
     anchor: Option<Connection>,
 }
 
@@ -139,8 +142,9 @@ impl Pool {
         Ok(Link { connection, file, failure: OnceCell::new() })
     }
 
-    /// Fails if the database's path no longer names the file of this connection, whose writes would
-    /// be lost.
+    /// Fails if the database's path no longer names the file of this connection.
+    ///
+    /// Writes to that file would be lost.
     pub(super) fn check_in_place(&self, link: &Link) -> Result<(), Error> {
         match self.place.file() {
             Ok(file) if file == link.file => Ok(()),
@@ -234,7 +238,9 @@ pub(super) fn open_in_memory(name: &str) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Fails if the database was written with another master key; another one may have taken its place.
+/// Fails if the database was written with another master key.
+///
+/// Another database may have replaced it.
 pub(super) fn check_master_key(connection: &Connection, vault: &Vault) -> Result<(), Error> {
     let key_check: Vec<u8> =
         connection.query_row("SELECT key_check FROM directory", [], |row| row.get(0))?;

@@ -19,13 +19,14 @@ use crate::record::KeyRecord;
 use crate::time::Millis;
 use crate::vault::LookupHash;
 
-/// The interval between attempts to lock a database that another process has locked.
+/// The interval between attempts to lock the database.
 const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 
 pub(crate) struct Transaction {
     pool: Arc<Pool>,
-    /// The version of the database at the beginning, to which all rows from the cache belong.
-    /// `None` if the cache is not used.
+    /// The version of the database at the beginning, or `None` without the cache.
+    ///
+    /// All rows from the cache belong to this version.
     version: Option<Version>,
     link: OnceCell<Link>,
     /// The key that came from the cache.
@@ -45,8 +46,9 @@ impl Transaction {
         Ok(Self { pool: Arc::clone(pool), version: None, link, cached: OnceCell::new() })
     }
 
-    /// Begins a transaction that writes as soon as no other process is in one. Gives up when
-    /// `is_wanted` returns false.
+    /// Begins a transaction that writes as soon as no other process is in one.
+    ///
+    /// Gives up when `is_wanted` returns false.
     pub(super) fn write(pool: &Arc<Pool>, is_wanted: impl Fn() -> bool) -> Result<Self, Error> {
         let transaction = Self::idle(pool)?;
         while is_wanted() {
@@ -75,7 +77,9 @@ impl Transaction {
         self.link()?.check_statements()
     }
 
-    /// Returns the connection. If a transaction begins here, everything read so far is true in it.
+    /// Returns the connection, and begins the transaction of a read.
+    ///
+    /// Fails if the key from the cache was changed before the transaction began.
     fn link(&self) -> Result<&Link, Error> {
         if let Some(link) = self.link.get() {
             return Ok(link);
@@ -90,8 +94,10 @@ impl Transaction {
         }
     }
 
-    /// Looks up a key in the cache. Once a transaction of SQLite has begun, which may read a later
-    /// version, all rows come from there.
+    /// Looks up a key in the cache.
+    ///
+    /// Once a transaction of SQLite has begun, which may read a later version, all rows come from
+    /// there.
     fn cached_key(
         &self,
         find: impl FnOnce(Version) -> Option<Arc<KeyRecord>>,
