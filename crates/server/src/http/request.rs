@@ -29,7 +29,6 @@ const BODY_LIMIT: usize = 64 << 10;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Limits of requests; `None` disables a limit.
-#[derive(Clone, Copy, Default)]
 pub(crate) struct RequestLimits {
     /// Requests per key per second.
     pub(crate) rate_limit: Option<NonZeroU32>,
