@@ -19,6 +19,7 @@
 //! # Async tests
 //!
 //! ```
+//! use rockset_apikeys::{ErrorKind, StatusCode};
 //! use rockset_apikeys_server::{Role, Server};
 //!
 //! #[tokio::main] // in a test: #[tokio::test]
@@ -28,7 +29,8 @@
 //!
 //!     let client = server.client_for("dev@me.com").ok_or("no such user")?;
 //!     assert_eq!(client.list_api_keys().await?.len(), 1);
-//!     assert!(client.create_api_key("my-app").await.unwrap_err().is_forbidden());
+//!     let error = client.create_api_key("my-app").await.unwrap_err();
+//!     assert_eq!(error.kind(), ErrorKind::Response(StatusCode::FORBIDDEN));
 //!     Ok(())
 //! }
 //! ```

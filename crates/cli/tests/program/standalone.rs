@@ -32,7 +32,14 @@ impl Standalone {
         let home = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", home.path().join("keys.db").display());
         let mut server = Command::new(program());
-        server.args(["serve", "--enable-fault-injection", "--listen", "127.0.0.1:0", "--database", &database]);
+        server.args([
+            "serve",
+            "--enable-fault-injection",
+            "--listen",
+            "127.0.0.1:0",
+            "--database",
+            &database,
+        ]);
         let mut process = server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut export = |name: &str| loop {

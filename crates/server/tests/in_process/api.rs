@@ -1,6 +1,8 @@
 //! Responses over HTTP: to the client of the same contract, and to raw requests that the client
 //! would not send. Responses to raw requests are validated against the contract.
 
+use crate::support::{FORBIDDEN, UNAUTHORIZED};
+use rockset_apikeys::ErrorKind;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -118,7 +120,8 @@ async fn key_can_be_created_read_updated_and_deleted() {
     assert!(client.get_api_key("my key/ü").await.unwrap_err().is_not_found());
     assert!(client.delete_api_key("my key/ü").await.unwrap_err().is_not_found());
     assert!(
-        client_with(&server, &created.key).list_api_keys().await.unwrap_err().is_unauthorized()
+        client_with(&server, &created.key).list_api_keys().await.unwrap_err().kind()
+            == UNAUTHORIZED
     );
 }
 
@@ -142,7 +145,7 @@ async fn administrator_creates_keys_for_other_users() {
     assert_eq!(member.get_api_key("theirs").await.unwrap().name, "theirs");
     // The key has the role of its owner, not of its creator.
     let key = client_with(&server, &created.key);
-    assert!(key.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
+    assert!(key.list_api_keys().user(ADMIN).await.unwrap_err().kind() == FORBIDDEN);
     let nobody = admin.create_api_key("k").created_by("nobody@me.com").await.unwrap_err();
     assert!(nobody.is_not_found());
 }
@@ -154,7 +157,7 @@ async fn suspended_key_authenticates_again_once_activated() {
     let key = admin.create_api_key("k").await.unwrap().key;
     admin.update_api_key("k").state(KeyState::Suspended).await.unwrap();
     let error = client_with(&server, &key).list_api_keys().await.unwrap_err();
-    assert!(error.is_unauthorized());
+    assert!(error.kind() == UNAUTHORIZED);
     assert_eq!(error.details().unwrap().type_, Some(ErrorType::AuthException));
     admin.update_api_key("k").state(KeyState::Active).await.unwrap();
     client_with(&server, &key).list_api_keys().await.unwrap();
@@ -171,7 +174,7 @@ async fn key_is_suspended_after_its_expiry_time() {
 
     let key = admin.update_api_key("k").expiry_time(in_hours(-1)).await.unwrap();
     assert_eq!(key.state, Some(KeyState::Suspended));
-    assert!(owner.list_api_keys().await.unwrap_err().is_unauthorized());
+    assert!(owner.list_api_keys().await.unwrap_err().kind() == UNAUTHORIZED);
     let error = admin.update_api_key("k").state(KeyState::Active).await.unwrap_err();
     assert!(error.is_conflict() && error.to_string().contains("expired"), "{error}");
 
@@ -198,12 +201,12 @@ async fn only_administrators_access_keys_of_other_users() {
 
     // Unknown users get the same error as known ones, so callers cannot find out who exists.
     for user in [ADMIN, "nobody@me.com"] {
-        assert!(member.list_api_keys().user(user).await.unwrap_err().is_forbidden());
-        assert!(member.get_api_key("initial").user(user).await.unwrap_err().is_forbidden());
+        assert!(member.list_api_keys().user(user).await.unwrap_err().kind() == FORBIDDEN);
+        assert!(member.get_api_key("initial").user(user).await.unwrap_err().kind() == FORBIDDEN);
         let update = member.update_api_key("initial").user(user).state(KeyState::Suspended);
-        assert!(update.await.unwrap_err().is_forbidden());
-        assert!(member.delete_api_key("initial").user(user).await.unwrap_err().is_forbidden());
-        assert!(member.create_api_key("k").created_by(user).await.unwrap_err().is_forbidden());
+        assert!(update.await.unwrap_err().kind() == FORBIDDEN);
+        assert!(member.delete_api_key("initial").user(user).await.unwrap_err().kind() == FORBIDDEN);
+        assert!(member.create_api_key("k").created_by(user).await.unwrap_err().kind() == FORBIDDEN);
     }
     // The caller's own address is equivalent to `self`.
     assert_eq!(member.list_api_keys().user(MEMBER).await.unwrap().len(), 1);
@@ -217,10 +220,10 @@ async fn read_only_key_cannot_change_anything() {
     for reader in [client_of_user(&server, READER), client_with(&server, &limited)] {
         reader.list_api_keys().await.unwrap();
         reader.get_api_key("initial").await.unwrap();
-        assert!(reader.create_api_key("k").await.unwrap_err().is_forbidden());
+        assert!(reader.create_api_key("k").await.unwrap_err().kind() == FORBIDDEN);
         let update = reader.update_api_key("initial").state(KeyState::Suspended);
-        assert!(update.await.unwrap_err().is_forbidden());
-        assert!(reader.delete_api_key("initial").await.unwrap_err().is_forbidden());
+        assert!(update.await.unwrap_err().kind() == FORBIDDEN);
+        assert!(reader.delete_api_key("initial").await.unwrap_err().kind() == FORBIDDEN);
     }
 }
 
@@ -230,16 +233,16 @@ async fn key_cannot_create_or_reveal_keys_with_a_higher_role() {
     let admin = client_of_user(&server, ADMIN);
     let limited = admin.create_api_key("limited").role("member").await.unwrap().key;
     let limited = client_with(&server, &limited);
-    assert!(limited.get_api_key("initial").reveal(true).await.unwrap_err().is_forbidden());
-    assert!(limited.create_api_key("k").await.unwrap_err().is_forbidden());
-    assert!(limited.create_api_key("k").role("admin").await.unwrap_err().is_forbidden());
+    assert!(limited.get_api_key("initial").reveal(true).await.unwrap_err().kind() == FORBIDDEN);
+    assert!(limited.create_api_key("k").await.unwrap_err().kind() == FORBIDDEN);
+    assert!(limited.create_api_key("k").role("admin").await.unwrap_err().kind() == FORBIDDEN);
     limited.create_api_key("k").role("member").await.unwrap();
-    assert!(limited.list_api_keys().user(MEMBER).await.unwrap_err().is_forbidden());
+    assert!(limited.list_api_keys().user(MEMBER).await.unwrap_err().kind() == FORBIDDEN);
     // A role above the owner's grants only the owner's.
     let member = client_of_user(&server, MEMBER);
     let key = member.create_api_key("k").role("admin").await.unwrap().key;
     let beyond = client_with(&server, &key);
-    assert!(beyond.list_api_keys().user(ADMIN).await.unwrap_err().is_forbidden());
+    assert!(beyond.list_api_keys().user(ADMIN).await.unwrap_err().kind() == FORBIDDEN);
 }
 
 #[tokio::test]
@@ -481,7 +484,7 @@ async fn key_expires_by_the_configured_clock() {
     clock.advance(jiff::SignedDuration::from_mins(59));
     owner.list_api_keys().await.unwrap();
     clock.advance(jiff::SignedDuration::from_mins(1));
-    assert!(owner.list_api_keys().await.unwrap_err().is_unauthorized());
+    assert!(owner.list_api_keys().await.unwrap_err().kind() == UNAUTHORIZED);
     let key = admin.get_api_key("k").await.unwrap();
     assert_eq!(key.state, Some(KeyState::Suspended));
     assert_eq!(key.last_access_time.unwrap().as_str(), "2030-01-01T00:59:00Z");
@@ -596,10 +599,13 @@ async fn faults_apply_in_order_to_the_given_number_of_responses() {
     server.inject(Fault::delay(Duration::from_millis(300)), 1);
     for _ in 0..2 {
         let error = client.list_api_keys().await.unwrap_err();
-        assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(error.kind(), ErrorKind::Response(StatusCode::SERVICE_UNAVAILABLE));
         assert!(error.details().unwrap().trace_id.is_some());
     }
-    assert_eq!(client.create_api_key("k").await.unwrap_err().status(), None);
+    assert_eq!(
+        client.create_api_key("k").await.unwrap_err().report().and_then(|it| it.status()),
+        None
+    );
     let start = Instant::now();
     assert_eq!(client.get_api_key("k").await.unwrap().name, "k", "the create was not applied");
     assert!(start.elapsed() >= Duration::from_millis(300));
@@ -613,7 +619,7 @@ async fn status_after_handling_applies_the_change() {
     let fault = Fault::status_after_handling(502);
     server.inject(fault, 1);
     let error = client.create_api_key("k").await.unwrap_err();
-    assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY));
+    assert_eq!(error.kind(), ErrorKind::Response(StatusCode::BAD_GATEWAY));
     assert!(error.is_ambiguous() && error.attempts() == 1, "{error}");
     let details = error.details().unwrap();
     assert_eq!(details.type_, Some(ErrorType::ConnectionError));

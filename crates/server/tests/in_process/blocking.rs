@@ -1,5 +1,6 @@
 //! Blocking programs: blocking calls to a server in the same process, and its shutdown.
 
+use crate::support::FORBIDDEN;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ fn blocking_server_responds_to_blocking_calls() {
     client.create_api_key("my-app").send_blocking().unwrap();
     assert_eq!(client.list_api_keys().send_blocking().unwrap().len(), 2);
     let member = server.client_for(MEMBER).unwrap();
-    assert!(member.list_api_keys().user(ADMIN).send_blocking().unwrap_err().is_forbidden());
+    assert!(member.list_api_keys().user(ADMIN).send_blocking().unwrap_err().kind() == FORBIDDEN);
 }
 
 /// The reason for `start_blocking`.

@@ -4,6 +4,7 @@
 //! The checker implements Wing and Gong's algorithm: it tries every order of the calls in which a
 //! call that returned before another one's request comes first.
 
+use crate::support::{UNAUTHORIZED, status_of};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -199,9 +200,9 @@ fn outcome(operation: Operation, result: Result<(), Error>) -> Option<Outcome> {
     let rejected = match operation {
         Create(_) => error.is_conflict(),
         Suspend | Activate | Delete => error.is_not_found(),
-        Authenticate(_) => error.is_unauthorized(),
+        Authenticate(_) => error.kind() == UNAUTHORIZED,
     };
-    let status = error.status().map(|status| status.as_u16());
+    let status = status_of(&error);
     match status {
         _ if rejected => Some(Rejected),
         Some(503) if error.retry_after().is_some() => None,

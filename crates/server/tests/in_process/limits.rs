@@ -1,5 +1,6 @@
 //! The limits: keys per user, failed authentications, requests per key, health checks.
 
+use crate::support::status_of;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ async fn create_fails_when_owner_has_the_maximum_of_keys() {
     let (admin, member) = (client(&server, ADMIN), client(&server, MEMBER));
     let is_over = |error: rockset_apikeys::Error| {
         let kind = error.details().unwrap().type_.clone();
-        assert_eq!((error.status().unwrap().as_u16(), kind), {
+        assert_eq!((status_of(&error).unwrap(), kind), {
             (403, Some(ErrorType::ResourceExceeded))
         });
     };

@@ -1,5 +1,6 @@
 //! Last-access times, and expired keys when the clock is set back.
 
+use crate::support::UNAUTHORIZED;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,8 +73,8 @@ impl Stage {
     }
 
     async fn assert_expired(&self, name: &str, key: &Client) {
-        assert!(key.list_api_keys().await.unwrap_err().is_unauthorized());
-        assert!(key.create_api_key("new").await.unwrap_err().is_unauthorized());
+        assert!(key.list_api_keys().await.unwrap_err().kind() == UNAUTHORIZED);
+        assert!(key.create_api_key("new").await.unwrap_err().kind() == UNAUTHORIZED);
         let key = self.admin.get_api_key(name).await.unwrap();
         assert_eq!(key.state, Some(KeyState::Suspended));
         let listed = self.admin.list_api_keys().await.unwrap();
@@ -130,7 +131,7 @@ async fn used_expired_key_stays_expired_when_clock_goes_back() {
     let key = stage.create("k", Some(stage.clock.now() + HOUR)).await;
     key.list_api_keys().await.unwrap();
     stage.clock.advance(HOUR);
-    assert!(key.list_api_keys().await.unwrap_err().is_unauthorized());
+    assert!(key.list_api_keys().await.unwrap_err().kind() == UNAUTHORIZED);
     stage.clock.advance(-HOUR);
     stage.assert_expired("k", &key).await;
     stage.stored("suspended", "k").await;
@@ -159,7 +160,7 @@ async fn expired_key_stays_expired_after_restart_with_earlier_clock() {
     let key = created.await.unwrap().key;
     stage.clock.advance(HOUR);
     let expired = stage.client(key.expose_secret()).list_api_keys().await;
-    assert!(expired.unwrap_err().is_unauthorized());
+    assert!(expired.unwrap_err().kind() == UNAUTHORIZED);
     // The server stops before the maintenance task runs.
     drop(stage.server.take());
     stage.stored("suspended", "k").await;

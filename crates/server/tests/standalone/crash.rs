@@ -1,5 +1,6 @@
 //! Acknowledged changes survive `kill -9` at any moment.
 
+use crate::program::status_of;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +17,7 @@ const SUSPENDED: Option<KeyState> = Some(KeyState::Suspended);
 
 /// Returns whether the error is a 503 response after which nothing was changed.
 pub fn is_unavailable(error: &Error) -> bool {
-    error.status().is_some_and(|status| status == 503) && error.retry_after().is_some()
+    status_of(&error) == Some(503) && error.retry_after().is_some()
 }
 
 /// A client's knowledge of a key, from the responses that it received.

@@ -1,6 +1,7 @@
 //! Acknowledged changes survive power losses and disk failures, and the server recovers without a
 //! restart. `disk.c`, a library preloaded into the program, simulates the disk.
 
+use crate::program::status_of;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -311,7 +312,7 @@ async fn test_changes_during(fault: Fault, end: End) {
     for attempt in ["first", "second"] {
         for result in change_all(&client, &ledger, attempt).await {
             let error = result.expect_err("a change succeeded during the fault");
-            assert_eq!(error.status().unwrap().as_u16(), 503, "{fault:?}, {attempt}: {error}");
+            assert_eq!(status_of(&error).unwrap(), 503, "{fault:?}, {attempt}: {error}");
             // After a failed sync, a change may have been applied.
             let is_known = is_unavailable(&error) || fault == Fault::SyncFails;
             assert!(is_known, "{fault:?}, {attempt}: {error}");
@@ -516,7 +517,7 @@ async fn test_replaced_database(is_log_in_use: bool) {
     let replaced = Instant::now();
     assert_unavailable(&client, &ledger).await;
     server.health_becomes(503).await;
-    let is_503 = |error: Error| error.status().is_some_and(|status| status == 503);
+    let is_503 = |error: Error| status_of(&error) == Some(503);
     eventually("a listing is 503", async || client.list_api_keys().await.is_err_and(is_503)).await;
     assert!(replaced.elapsed() < Duration::from_secs(3), "{:?}", replaced.elapsed());
     assert_unavailable(&client, &ledger).await;

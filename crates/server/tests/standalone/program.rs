@@ -7,13 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rockset_apikeys::{Client, RetryPolicy};
+use rockset_apikeys::{Client, Error, ErrorKind, RetryPolicy, StatusCode};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long a test waits for an expected event.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+pub const UNAUTHORIZED: ErrorKind = ErrorKind::Response(StatusCode::UNAUTHORIZED);
+pub const FORBIDDEN: ErrorKind = ErrorKind::Response(StatusCode::FORBIDDEN);
+
+/// Returns the status of the last response.
+pub fn status_of(error: &Error) -> Option<u16> {
+    Some(error.report()?.status()?.as_u16())
+}
 
 /// Returns a client that does not retry.
 pub fn client_for(url: &str, key: &str) -> Client {

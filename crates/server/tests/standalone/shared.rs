@@ -1,5 +1,6 @@
 //! Several servers and commands that use one database concurrently.
 
+use crate::program::{UNAUTHORIZED, status_of};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ async fn works(server: &Program, key: &ApiKey) -> bool {
     match server.client(key.key.expose_secret()).list_api_keys().await {
         Ok(_) => true,
         Err(error) => {
-            assert!(error.is_unauthorized(), "{error}");
+            assert!(error.kind() == UNAUTHORIZED, "{error}");
             false
         }
     }
@@ -153,7 +154,7 @@ async fn added_and_removed_users_are_visible_to_the_next_request() {
 
         assert!(run(directory.path(), &["users", "remove", "dev@me.com"]).status.success());
         assert!(!works(&server, &created).await, "the removed user's key still works");
-        assert!(dev.list_api_keys().await.unwrap_err().is_unauthorized());
+        assert!(dev.list_api_keys().await.unwrap_err().kind() == UNAUTHORIZED);
         let error = admin.list_api_keys().user("dev@me.com").await.unwrap_err();
         assert!(error.is_not_found(), "{error}");
     }
@@ -192,7 +193,7 @@ async fn reads_succeed_while_another_process_holds_the_write_lock() {
     let (results, elapsed) = queued.await.unwrap();
     for result in results {
         let error = result.unwrap_err();
-        assert_eq!(error.status().map(|status| status.as_u16()), Some(503), "{error}");
+        assert_eq!(status_of(&error), Some(503), "{error}");
         assert!(error.retry_after().is_some_and(|wait| wait > Duration::ZERO), "{error}");
     }
     assert!(elapsed < Duration::from_secs(8), "the changes did not fail together: {elapsed:?}");

@@ -1,5 +1,6 @@
 //! The commands that manage users and print keys.
 
+use crate::program::UNAUTHORIZED;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -97,7 +98,7 @@ async fn issue_key_restores_access_of_an_administrator() {
     let server = Program::serve(directory.path(), &arguments);
     let admin = server.client(server.admin_key.as_ref().unwrap());
     admin.update_api_key("initial").state(KeyState::Suspended).await.unwrap();
-    assert!(admin.list_api_keys().await.unwrap_err().is_unauthorized());
+    assert!(admin.list_api_keys().await.unwrap_err().kind() == UNAUTHORIZED);
     assert!(run(directory.path(), &["users", "remove", "second@me.com"]).status.success());
 
     let output = run(directory.path(), &["users", "issue-key", ADMIN]);
