@@ -12,8 +12,8 @@ use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 use crate::call::Defaults;
 use crate::call::retry::{RetryBudget, RetryPolicy};
 use crate::client::Client;
+use crate::config::env;
 use crate::credentials::Credentials;
-use crate::env;
 use crate::error::Error;
 use crate::generated::{self, AUTHENTICATION_HEADER};
 use crate::region::Region;
@@ -205,7 +205,7 @@ impl ClientBuilder {
     /// profile lacks a key.
     #[cfg(feature = "profile")]
     pub fn from_profile(name: impl AsRef<str>) -> Result<Self, Error> {
-        Ok(Self::new().with(crate::profile::read(Some(name.as_ref()))?))
+        Ok(Self::new().with(crate::config::profile::read(Some(name.as_ref()))?))
     }
 
     /// Starts a configuration with the current profile, as [`Client::from_current_profile`] does.
@@ -215,7 +215,7 @@ impl ClientBuilder {
     /// As for [`from_profile`](Self::from_profile).
     #[cfg(feature = "profile")]
     pub fn from_current_profile() -> Result<Self, Error> {
-        Ok(Self::new().with(crate::profile::read(None)?))
+        Ok(Self::new().with(crate::config::profile::read(None)?))
     }
 
     /// Applies settings that were read from outside.

@@ -136,23 +136,21 @@
 // settles it (`retry` decides, `span` reports, `error` is how it ends), `generated` builds the HTTP
 // request, and `hook` sends it. `docs/architecture.md` has the drawing.
 //
-// A client comes from `builder`, which checks each setting with `settings`; `env` and `profile`
-// read settings from outside. `operation`, `path`, `redaction`, `region`, `retry` and `values` are
+// A client comes from `builder`, which checks each setting with `settings`; `config` reads
+// settings from outside. `operation`, `path`, `redaction`, `region`, `retry` and `values` are
 // what the others build on.
 #[cfg(feature = "blocking")]
 mod blocking;
 mod builder;
 mod call;
 mod client;
+mod config;
 mod credentials;
-mod env;
 mod error;
 pub mod generated;
 #[cfg(feature = "httpmock")]
 pub mod mock;
 mod operations;
-#[cfg(feature = "profile")]
-mod profile;
 mod region;
 mod settings;
 mod values;
