@@ -12,12 +12,12 @@ use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 use crate::call::Defaults;
 use crate::call::retry::{RetryBudget, RetryPolicy};
 use crate::client::Client;
-use crate::config::env;
+use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::generated::{self, AUTHENTICATION_HEADER};
 use crate::region::Region;
-use crate::settings::{self, Sourced, SourcedSettings};
+use crate::settings::{self, Sourced};
 use crate::values::ApiKeyValue;
 use crate::wire::{AttemptHeaders, HttpClients, Wire};
 
@@ -46,14 +46,14 @@ impl Client {
     /// In place of `ROCKSET_APIKEY`, `ROCKSET_APIKEY_FILE` can name a file with the key, which is
     /// read again before each attempt; see [`Credentials::from_file`].
     ///
-    /// Use [`ClientBuilder::from_env`] to add other settings.
+    /// To add other settings, pass [`Config::from_env`] to [`ClientBuilder::config`].
     ///
     /// # Errors
     ///
     /// Fails if a variable is not set, empty or not Unicode, if the file cannot be read, and as
     /// [`ClientBuilder::build`] does. The error names the variable or the file.
     pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::from_env()?.build()
+        Self::builder().config(&Config::from_env()?).build()
     }
 
     /// Configures a client from a profile of the vendor's command line.
@@ -71,7 +71,8 @@ impl Client {
     /// `apiserver` is a URL or a bare host, as for [`ClientBuilder::api_server`]. If other users
     /// can read or write the file, the client logs a warning through `tracing`.
     ///
-    /// Use [`ClientBuilder::from_profile`] to add other settings.
+    /// To add other settings, pass [`Config::from_profile`] to [`ClientBuilder::config`]. To use the
+    /// profile that the file names as `current`, see [`Config::from_env_or_profile`].
     ///
     /// # Errors
     ///
@@ -87,17 +88,7 @@ impl Client {
     /// ```
     #[cfg(feature = "profile")]
     pub fn from_profile(name: impl AsRef<str>) -> Result<Self, Error> {
-        ClientBuilder::from_profile(name)?.build()
-    }
-
-    /// Configures a client from the profile that the file names as `current`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`from_profile`](Self::from_profile).
-    #[cfg(feature = "profile")]
-    pub fn from_current_profile() -> Result<Self, Error> {
-        ClientBuilder::from_current_profile()?.build()
+        Self::builder().config(&Config::from_profile(name)?).build()
     }
 }
 
@@ -179,51 +170,30 @@ impl ClientBuilder {
         }
     }
 
-    /// Starts a configuration with `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
-    ///
-    /// [`Client::from_env`] describes these environment variables.
-    ///
-    /// # Errors
-    ///
-    /// Fails if `ROCKSET_APIKEY` is not set, and if either variable is empty or not Unicode.
+    /// Sets the key and the API server from the environment or a profile.
     ///
     /// ```no_run
-    /// use rockset_apikeys::ClientBuilder;
+    /// use rockset_apikeys::{Client, Config};
     ///
-    /// let client = ClientBuilder::from_env()?.app_name("key-rotation/2.1").build()?;
+    /// let config = Config::from_env()?;
+    /// let client = Client::builder().config(&config).app_name("key-rotation/2.1").build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
-    pub fn from_env() -> Result<Self, Error> {
-        Ok(Self::new().with(env::read()?))
-    }
-
-    /// Starts a configuration with a profile, as [`Client::from_profile`] does.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the file cannot be read or has another form, if it lacks the profile, and if the
-    /// profile lacks a key.
-    #[cfg(feature = "profile")]
-    pub fn from_profile(name: impl AsRef<str>) -> Result<Self, Error> {
-        Ok(Self::new().with(crate::config::profile::read(Some(name.as_ref()))?))
-    }
-
-    /// Starts a configuration with the current profile, as [`Client::from_current_profile`] does.
-    ///
-    /// # Errors
-    ///
-    /// As for [`from_profile`](Self::from_profile).
-    #[cfg(feature = "profile")]
-    pub fn from_current_profile() -> Result<Self, Error> {
-        Ok(Self::new().with(crate::config::profile::read(None)?))
-    }
-
-    /// Applies settings that were read from outside.
-    fn with(mut self, outside: SourcedSettings) -> Self {
-        if let Some(server) = outside.api_server {
-            self = self.server(server);
-        }
-        self.credentials(outside.credentials)
+    pub fn config(mut self, config: &Config) -> Self {
+        let Sourced { source, value } = config.api_server().clone();
+        self = match value {
+            Some(server) => self.server(Sourced::new(source, server)),
+            None => {
+                let reason = format!(
+                    "there is no API server: {source} is not set; set it to a host or URL such as \
+                     http://127.0.0.1:8080"
+                );
+                self.api_server
+                    .get_or_insert(Sourced::new(source, Err(Error::invalid_input(reason))));
+                self
+            }
+        };
+        self.credentials(config.credentials().clone())
     }
 
     /// Sets the region whose API server is called. The service is retired.
@@ -416,14 +386,14 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let credentials = self.credentials.ok_or_else(|| {
             Error::invalid_input(
-                "there is no API key; call `api_key`, or start with `ClientBuilder::from_env()`, \
-                 which reads ROCKSET_APIKEY and ROCKSET_APISERVER",
+                "there is no API key; call `api_key`, or use `Client::from_env()`, which reads \
+                 ROCKSET_APIKEY and ROCKSET_APISERVER",
             )
         })??;
         let Sourced { source, value: server } = self.api_server.ok_or_else(|| {
             Error::invalid_input(
                 "there is no API server; call `api_server` with a host or URL such as \
-                 http://127.0.0.1:8080, or set ROCKSET_APISERVER or the profile's `apiserver`",
+                 http://127.0.0.1:8080, or use `Client::from_env()`, which reads ROCKSET_APISERVER",
             )
         })?;
         let server = server?;

@@ -44,6 +44,7 @@
 //! | the server, the key, timeouts and limits, HTTP | [`ClientBuilder`] |
 //! | settings from the environment | [`Client::from_env`] |
 //! | settings from the vendor's profiles | `Client::from_profile`, with the feature `profile` |
+//! | settings from flags, and the source of each setting | [`Config`] |
 //! | a key that may change while the program runs | [`Credentials`] |
 //! | settings and the report of one call | [`Call`], [`CallReport`] |
 //! | what can go wrong, and what to do then | [`Error`], [`ErrorKind`] |
@@ -115,8 +116,7 @@
 //!   It wins if both are on. Without either, only `http://` servers can be reached.
 //! - `blocking`: calls without async, `send_blocking` and `run_blocking`.
 //! - `httpmock`: typed mocks of a server, the module `mock`.
-//! - `profile`: settings from the profiles of the vendor's command line, `Client::from_profile` and
-//!   `Client::from_current_profile`.
+//! - `profile`: settings from the profiles of the vendor's CLI, `Client::from_profile`.
 //! - `schemars`: the contract's types implement `schemars::JsonSchema`.
 //!
 //! `codegen` is on by default so that a change of the contract changes the client, without a step
@@ -160,6 +160,7 @@ pub use builder::ClientBuilder;
 pub use call::report::CallReport;
 pub use call::retry::RetryPolicy;
 pub use client::Client;
+pub use config::Config;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind};
 #[doc(inline)]

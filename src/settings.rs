@@ -11,7 +11,6 @@ use reqwest::header::{
     TRANSFER_ENCODING, USER_AGENT,
 };
 
-use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::generated::AUTHENTICATION_HEADER;
 use crate::wire::redaction;
@@ -35,6 +34,7 @@ const SERVER_EXAMPLES: &str =
     "use a host or URL such as http://127.0.0.1:8080 or https://api.example.com";
 
 /// A setting and its source: the call, the variable or the place in a file that errors name.
+#[derive(Clone)]
 pub(crate) struct Sourced<T> {
     pub(crate) source: Cow<'static, str>,
     pub(crate) value: T,
@@ -54,13 +54,6 @@ impl<T> Sourced<T> {
     pub(crate) fn new(source: impl Into<Cow<'static, str>>, value: T) -> Self {
         Self { source: source.into(), value }
     }
-}
-
-/// The settings that can be read from outside.
-pub(crate) struct SourcedSettings {
-    pub(crate) credentials: Credentials,
-    /// A URL or a bare host.
-    pub(crate) api_server: Option<Sourced<String>>,
 }
 
 /// Parses the URL or the bare host of an API server. A bare host gets `http://` if it is this

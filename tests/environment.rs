@@ -1,5 +1,5 @@
-//! Settings from environment variables, and from profiles in the home directory. These tests change
-//! the environment of their process, so they run in one of their own.
+//! Settings from environment variables and from profiles in the home directory. These tests change
+//! the environment of their process, so they have their own.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -7,8 +7,12 @@
 #[path = "sdk/log.rs"]
 mod log;
 
-use rockset_apikeys::{Client, ClientBuilder, ErrorKind, StatusCode, reqwest};
+#[cfg(feature = "profile")]
+use rockset_apikeys::Error;
+use rockset_apikeys::{Client, Config, ErrorKind, StatusCode, reqwest};
 use rockset_apikeys_server::Server;
+
+const API_SERVER: &str = "ROCKSET_APISERVER";
 
 fn from_env(key: Option<&str>, server: Option<&str>) -> Result<Client, String> {
     temp_env::with_vars([("ROCKSET_APIKEY", key), ("ROCKSET_APISERVER", server)], || {
@@ -17,7 +21,7 @@ fn from_env(key: Option<&str>, server: Option<&str>) -> Result<Client, String> {
 }
 
 #[tokio::test]
-async fn from_env_reads_the_key_and_the_server() {
+async fn from_env_reads_key_and_server() {
     let server = Server::start().await.unwrap();
     let key = server.admin_key().expose_secret();
     let client = from_env(Some(key), Some(server.url())).unwrap();
@@ -25,7 +29,7 @@ async fn from_env_reads_the_key_and_the_server() {
 }
 
 #[tokio::test]
-async fn from_env_reads_the_key_from_a_file() {
+async fn from_env_reads_key_from_file() {
     let server = Server::start().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("key");
@@ -48,7 +52,7 @@ async fn from_env_reads_the_key_from_a_file() {
 }
 
 #[test]
-fn a_bare_host_is_reached_with_http_on_this_machine_and_with_https_elsewhere() {
+fn bare_host_gets_http_on_loopback_and_https_elsewhere() {
     for (host, url) in [
         ("localhost", "http://localhost"),
         ("LOCALHOST:8080", "http://localhost:8080"),
@@ -83,26 +87,22 @@ fn a_bare_host_is_reached_with_http_on_this_machine_and_with_https_elsewhere() {
 }
 
 #[test]
-fn without_an_api_server_nothing_is_called() {
+fn build_fails_without_api_server() {
     let error = from_env(Some("k"), None).unwrap_err();
     assert!(error.contains("no API server") && error.contains("ROCKSET_APISERVER"), "{error}");
     let unset = [("ROCKSET_APIKEY", Some("k")), ("ROCKSET_APISERVER", None)];
     let client = temp_env::with_vars(unset, || {
-        ClientBuilder::from_env().unwrap().api_server("127.0.0.1:1").build().unwrap()
+        let config = Config::from_env().unwrap();
+        Client::builder().config(&config).api_server("127.0.0.1:1").build().unwrap()
     });
     assert_eq!(client.api_server(), "http://127.0.0.1:1");
 }
 
 #[test]
-fn errors_name_the_variable_and_quote_no_secret() {
+fn env_errors_name_variable_and_quote_no_secret() {
     let server = Some("http://127.0.0.1:1");
     for (key, server, text) in [
-        (
-            None,
-            server,
-            "ROCKSET_APIKEY is not set; set it to the client's key, or call `api_key` on \
-             `Client::builder()`",
-        ),
+        (None, server, "ROCKSET_APIKEY is not set; set it to the client's key"),
         (Some(""), server, "ROCKSET_APIKEY is set but empty; set it to the client's key"),
         (
             Some("k"),
@@ -139,7 +139,33 @@ fn errors_name_the_variable_and_quote_no_secret() {
 }
 
 #[tokio::test]
-async fn loopback_servers_are_reached_without_the_environments_proxies() {
+async fn config_contains_sources_and_identifier() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, "SECRET-key").unwrap();
+    let path = file.to_str().unwrap();
+    let vars = |key, file| {
+        [("ROCKSET_APIKEY", key), ("ROCKSET_APIKEY_FILE", file), ("ROCKSET_APISERVER", None)]
+    };
+    let read = |key, file| temp_env::with_vars(vars(key, file), || Config::from_env().unwrap());
+    let from_key_file = || Config::from_key_file(path).unwrap();
+    for (config, source) in [
+        (read(Some("SECRET-key"), None), "ROCKSET_APIKEY".to_owned()),
+        (read(None, Some(path)), format!("ROCKSET_APIKEY_FILE {path}")),
+        (temp_env::with_vars(vars(Some(""), None), from_key_file), format!("the file {path}")),
+    ] {
+        assert_eq!((config.api_key_source(), config.api_server_source()), (&*source, API_SERVER));
+        assert_eq!(config.api_key_identifier(), "SECRET");
+        let config = config.with_api_server("--api-server", "ftp://h");
+        assert_eq!(config.api_server_source(), "--api-server");
+        assert!(!format!("{config:?}").contains("-key"));
+        let error = Client::builder().config(&config).build().unwrap_err().to_string();
+        assert!(error.contains("\"ftp://h\" from --api-server is neither"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn loopback_server_is_called_without_environment_proxies() {
     let server = Server::start().await.unwrap();
     let clients = temp_env::with_var("http_proxy", Some("http://127.0.0.1:1"), || {
         let builder =
@@ -153,10 +179,11 @@ async fn loopback_servers_are_reached_without_the_environments_proxies() {
 }
 
 #[test]
-fn settings_can_be_added_to_those_of_the_environment() {
+fn builder_adds_settings_to_config() {
     let variables = [("ROCKSET_APIKEY", Some("k")), ("ROCKSET_APISERVER", Some("http://10.0.0.1"))];
     temp_env::with_vars(variables, || {
-        let client = ClientBuilder::from_env().unwrap().allow_http(true).build().unwrap();
+        let config = Config::from_env().unwrap();
+        let client = Client::builder().config(&config).allow_http(true).build().unwrap();
         assert_eq!(client.api_server(), "http://10.0.0.1");
     });
 }
@@ -168,15 +195,22 @@ mod profile {
 
     use super::*;
 
-    /// Builds a client from a profile, with this file in a new home directory.
+    /// Builds a client from the named or the current profile of a file in a new home directory.
     pub fn from_profile(file: Option<&str>, name: Option<&str>) -> Result<Client, String> {
         let home = tempfile::tempdir().unwrap();
         if let Some(text) = file {
             write(&home, text);
         }
         temp_env::with_var("HOME", Some(home.path()), || {
-            let client = name.map_or_else(Client::from_current_profile, Client::from_profile);
+            let client = name.map_or_else(from_current_profile, Client::from_profile);
             client.map_err(|error| error.to_string())
+        })
+    }
+
+    fn from_current_profile() -> Result<Client, Error> {
+        let unset = ["ROCKSET_APIKEY", "ROCKSET_APIKEY_FILE", "ROCKSET_APISERVER"];
+        temp_env::with_vars_unset(unset, || {
+            Client::builder().config(&Config::from_env_or_profile()?).build()
         })
     }
 
@@ -188,7 +222,7 @@ mod profile {
     }
 
     #[tokio::test]
-    async fn from_profile_reads_the_current_or_the_named_profile() {
+    async fn from_profile_reads_current_or_named_profile() {
         let server = Server::start().await.unwrap();
         let (url, key) = (server.url(), server.admin_key().expose_secret());
         let file = format!(
@@ -203,29 +237,26 @@ mod profile {
     }
 
     #[test]
-    fn without_an_api_server_nothing_is_called() {
+    fn build_fails_without_api_server() {
         let error = from_profile(Some("current: a\nkeys: {a: {apikey: k}}"), None).unwrap_err();
-        assert!(error.contains("no API server") && error.contains("`apiserver`"), "{error}");
+        assert!(error.contains("no API server: `keys.a.apiserver` in"), "{error}");
     }
 
     #[test]
-    fn errors_name_the_file_and_the_place_in_it_and_quote_no_secret() {
+    fn profile_errors_name_file_and_path_and_quote_no_secret() {
         let profile = "keys: {dev: {apikey: SECRET}, prod: {apiserver: h}}";
         let current = |name: &str| format!("current: {name}\n{profile}");
         for (file, name, parts) in [
-            (None, None, &["cannot be read", "check that the file exists"][..]),
-            (
-                Some(profile.to_owned()),
-                None,
-                &["no `current` profile", "from_profile", "dev, prod"],
-            ),
+            (None, None, &["does not exist", "set ROCKSET_APIKEY and ROCKSET_APISERVER"][..]),
+            (None, Some("dev"), &["cannot read profiles from", "check its path"]),
+            (Some(profile.to_owned()), None, &["no `current` profile", "use one of: dev, prod"]),
             (Some(current("gone")), None, &["no profile \"gone\"", "dev, prod"]),
             (Some(profile.to_owned()), Some("none"), &["no profile \"none\"", "dev, prod"]),
             (Some("current: a".to_owned()), None, &["no profile \"a\"; add one below `keys`"]),
             (Some(current("prod")), None, &["`keys.prod.apikey` in", "is missing"]),
-            (Some("current: [".to_owned()), None, &["config.yaml: line 1: the form is not"]),
-            (Some("keys:\n  a: SECRET".to_owned()), None, &["line 2: the form is not"]),
-            (Some("SECRET".to_owned()), None, &["the form is not valid; write `current: NAME`"]),
+            (Some("current: [".to_owned()), None, &["config.yaml: line 1: invalid profiles"]),
+            (Some("keys:\n  a: SECRET".to_owned()), None, &["line 2: invalid profiles"]),
+            (Some("SECRET".to_owned()), None, &["invalid profiles; write `current: NAME`"]),
             (Some(String::new()), None, &["no `current` profile"]),
             (
                 Some("current: a\nkeys: {a: {apikey: 'SECRET key'}}".to_owned()),
@@ -245,13 +276,31 @@ mod profile {
             assert!(parts.iter().all(|part| error.contains(part)), "{file:?}: {error}");
             assert!(!error.contains("SECRET"), "{error}");
         }
-        let error = temp_env::with_var("HOME", Some("relative"), Client::from_current_profile);
+        let error = temp_env::with_var("HOME", Some("relative"), from_current_profile);
         assert!(error.unwrap_err().to_string().contains("set HOME"));
+    }
+
+    #[test]
+    fn environment_overrides_profile_as_a_whole() {
+        let home = tempfile::tempdir().unwrap();
+        write(&home, "current: a\nkeys: {a: {apikey: k, apiserver: 'http://127.0.0.1:1'}}");
+        let read = |key, server| {
+            let vars =
+                [("ROCKSET_APIKEY", key), (API_SERVER, server), ("ROCKSET_APIKEY_FILE", None)];
+            let home = [("HOME", home.path().to_str())];
+            temp_env::with_vars([&vars[..], &home].concat(), Config::from_env_or_profile)
+        };
+        assert!(read(None, None).unwrap().api_key_source().starts_with("`keys.a.apikey` in "));
+        let config = read(Some("k"), None).unwrap();
+        assert_eq!(config.api_server_source(), API_SERVER);
+        assert!(Client::builder().config(&config).build().is_err(), "the profile's server is used");
+        let error = read(None, Some("http://127.0.0.1:2")).unwrap_err().to_string();
+        assert!(error.contains("unset ROCKSET_APISERVER to use the current profile"), "{error}");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_other_users_can_access_is_reported_as_a_warning() {
+    fn profile_file_accessible_to_others_causes_warning() {
         use std::os::unix::fs::PermissionsExt;
 
         use crate::log::Log;
@@ -266,8 +315,9 @@ mod profile {
                 fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
                 let log = Log::default();
                 let recording = log.record();
-                Client::from_current_profile().unwrap();
+                let config = Config::from_profile("a").unwrap();
                 drop(recording);
+                assert_eq!(config.warning().is_some(), is_wide, "{mode:o}");
                 let text = log.text();
                 assert_eq!(text.contains(&format!("mode={mode:o}")), is_wide, "{mode:o}: {text}");
                 assert_eq!(text.contains("WARN"), is_wide, "{mode:o}: {text}");
@@ -278,7 +328,7 @@ mod profile {
 
 #[cfg(all(feature = "blocking", unix))]
 #[test]
-fn a_blocking_call_in_a_forked_process_is_an_error() {
+fn blocking_call_fails_in_forked_process() {
     use fork::Fork;
     use std::time::Duration;
 
@@ -294,7 +344,7 @@ fn a_blocking_call_in_a_forked_process_is_an_error() {
             let is_error = call().is_err_and(|error| {
                 error.is_invalid_input() && error.to_string().contains("this process was forked")
             });
-            // Without the test harness, which the child has none of.
+            // Skips the test harness, which the child process does not have.
             std::process::exit(if is_error { 0 } else { 1 });
         }
         Fork::Parent(child) => {

@@ -1,23 +1,25 @@
-//! Reads settings from environment variables. Their check is in `settings`.
+//! Reads settings from environment variables.
 
 use std::env::{self, VarError};
 
+use super::Config;
 use crate::credentials::Credentials;
 use crate::error::Error;
-use crate::settings::{Sourced, SourcedSettings};
+use crate::settings::Sourced;
 
-const API_KEY: &str = "ROCKSET_APIKEY";
-const API_KEY_FILE: &str = "ROCKSET_APIKEY_FILE";
-const API_SERVER: &str = "ROCKSET_APISERVER";
+pub(super) const API_KEY: &str = "ROCKSET_APIKEY";
+pub(super) const API_KEY_FILE: &str = "ROCKSET_APIKEY_FILE";
+pub(super) const API_SERVER: &str = "ROCKSET_APISERVER";
 
-/// Reads the variables.
-pub(crate) fn read() -> Result<SourcedSettings, Error> {
-    let server = variable(API_SERVER, "a host or URL such as http://127.0.0.1:8080, or unset it")?;
+pub(super) fn read() -> Result<Config, Error> {
+    let api_server = api_server()?;
     let key = variable(API_KEY, "the client's key")?;
     let file = variable(API_KEY_FILE, "the path of a file with the client's key, or unset it")?;
     let credentials = match (key, file) {
-        (Some(key), None) => Credentials::fixed(API_KEY, key.into())?,
-        (None, Some(file)) => Credentials::from_file(file)?,
+        (Some(key), None) => Sourced::new(API_KEY, Credentials::fixed(API_KEY, key.into())?),
+        (None, Some(file)) => {
+            Sourced::new(format!("{API_KEY_FILE} {file}"), Credentials::from_file(file)?)
+        }
         (Some(_), Some(_)) => {
             return Err(Error::invalid_input(format!(
                 "{API_KEY} and {API_KEY_FILE} are both set; unset one of them"
@@ -25,27 +27,34 @@ pub(crate) fn read() -> Result<SourcedSettings, Error> {
         }
         (None, None) => {
             return Err(Error::invalid_input(format!(
-                "{API_KEY} is not set; set it to the client's key, or call `api_key` on \
-                 `Client::builder()`"
+                "{API_KEY} is not set; set it to the client's key"
             )));
         }
     };
-    Ok(SourcedSettings {
-        credentials,
-        api_server: server.map(|server| Sourced::new(API_SERVER, server)),
-    })
+    Ok(Config::new(credentials, api_server))
 }
 
-/// Returns the value of a variable, or `None` if it is not set. An error says what to set it to.
-fn variable(name: &str, to: &str) -> Result<Option<String>, Error> {
+/// Reads the API server, which may be missing.
+pub(super) fn api_server() -> Result<Sourced<Option<String>>, Error> {
+    let server = variable(API_SERVER, "a host or URL such as http://127.0.0.1:8080, or unset it")?;
+    Ok(Sourced::new(API_SERVER, server))
+}
+
+#[cfg(feature = "profile")]
+pub(super) fn sets_key() -> bool {
+    [API_KEY, API_KEY_FILE].iter().any(|name| env::var_os(name).is_some())
+}
+
+/// Returns the value of a variable, or `None` if it is not set. An error ends with the fix.
+fn variable(name: &str, fix: &str) -> Result<Option<String>, Error> {
     match env::var(name) {
         Ok(value) if value.is_empty() => {
-            Err(Error::invalid_input(format!("{name} is set but empty; set it to {to}")))
+            Err(Error::invalid_input(format!("{name} is set but empty; set it to {fix}")))
         }
         Ok(value) => Ok(Some(value)),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => {
-            Err(Error::invalid_input(format!("{name} is not Unicode; set it to {to}")))
+            Err(Error::invalid_input(format!("{name} is not Unicode; set it to {fix}")))
         }
     }
 }

@@ -26,8 +26,8 @@ fn with_server(server: &str) -> Result<Client, Error> {
 fn a_client_needs_a_key_that_a_header_can_carry() {
     assert_eq!(
         rejection(Client::builder().api_server("http://127.0.0.1:1").build()),
-        "there is no API key; call `api_key`, or start with `ClientBuilder::from_env()`, which \
-         reads ROCKSET_APIKEY and ROCKSET_APISERVER"
+        "there is no API key; call `api_key`, or use `Client::from_env()`, which reads \
+         ROCKSET_APIKEY and ROCKSET_APISERVER"
     );
     assert!(rejection(with_key("")).contains("the API key from `api_key` is empty"));
     for key in ["SECRETS\n", "SECRETS ", " SECRETS", "SEC\u{7f}RETS", "SECRETSü", "SEC\0RETS"] {
