@@ -1,5 +1,5 @@
-//! Audits 1,000 users with 10 keys each on a server in the same process, and fails beyond the
-//! limits of time and memory.
+//! Audits 1,000 users with 10 keys each on an in-process server, and fails if it exceeds its time
+//! or memory limit.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ async fn main() {
     }
     let server = builder.start().await.unwrap();
     let client = server.client();
-    // With the first one that every user has.
+    // Every user already has one.
     let creates = users.iter().flat_map(|user| (1..KEYS).map(move |number| (user, number)));
     let creates = stream::iter(creates).map(|(user, number)| {
         client.create_api_key(format!("key-{number}")).created_by(user).role("member").send()
@@ -41,10 +41,10 @@ async fn main() {
     let (keys, findings) = (report.keys, report.findings.len());
     println!("{keys} keys, {findings} findings: {} ms, {memory} kB", time.as_millis());
     assert_eq!(keys, USERS * KEYS);
-    assert!(time < LIMIT && memory < MEMORY_LIMIT_KB, "beyond the limits");
+    assert!(time < LIMIT && memory < MEMORY_LIMIT_KB, "a limit is exceeded");
 }
 
-/// Returns the largest memory that the process has had; 0 where the system does not tell.
+/// Returns the process's peak memory, or 0 if the OS does not report it.
 fn peak_kb() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,9 +1,9 @@
-//! Work on API keys that takes more than one call, on top of the client [`rockset_apikeys`].
+//! Rotation and audit of API keys, built on the client [`rockset_apikeys`].
 //!
-//! - [`rotation`] replaces a key by a successor without an outage.
-//! - [`audit`] finds keys that should not exist.
+//! - [`rotation`] replaces a key with a successor without downtime.
+//! - [`audit`] finds keys that should not exist or that need attention.
 //!
-//! Both are async; [`block_on`] runs them in a program without async.
+//! Both are async; [`block_on`] runs them in a synchronous program.
 
 use std::future::Future;
 use std::io;
@@ -11,14 +11,16 @@ use std::io;
 use tokio::runtime::{Builder, Handle};
 
 pub mod audit;
+mod generation;
 pub mod rotation;
+mod time;
 
-/// Runs a future of this crate to its end, in a program without async.
+/// Runs a future of this crate to completion in a synchronous program.
 ///
 /// # Errors
 ///
-/// Fails, and runs nothing, within a tokio runtime, where the future is awaited instead; and if the
-/// system has no resources for a runtime.
+/// Fails without running the future if it is called in a tokio runtime (await the future there), or
+/// if the OS cannot provide the resources for a runtime.
 ///
 /// ```
 /// use rockset_apikeys_admin::block_on;
@@ -38,7 +40,7 @@ pub mod rotation;
 /// ```
 pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     if Handle::try_current().is_ok() {
-        let reason = "`block_on` was called in a tokio runtime; await the future there";
+        let reason = "cannot block in a tokio runtime; await the future instead";
         return Err(io::Error::other(reason));
     }
     Ok(Builder::new_current_thread().enable_all().build()?.block_on(future))

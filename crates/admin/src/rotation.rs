@@ -1,8 +1,9 @@
-//! Rotation of a key: a successor takes its place without an outage.
+//! Replaces a key with a successor without downtime.
 //!
-//! The steps are create, distribute, test, overlap, suspend, hold, delete. The journal has each
-//! step before it begins, and never a key's value: the server reveals the value again. So a
-//! rotation that was interrupted anywhere is resumed, and until the deletion it can be rolled back.
+//! The steps are create, distribute, test, overlap, suspend, hold and delete. Each step is written
+//! to a journal before it begins, without any key's value, because the server can reveal the value
+//! again. A rotation can therefore be resumed after an interruption at any point, and rolled back
+//! until the old key is deleted.
 //!
 //! ```
 //! use rockset_apikeys_admin::rotation::{Rotation, Rotator, Step};
@@ -27,7 +28,7 @@
 //! let entry = rotator.rotate(&rotation).await?;
 //! assert_eq!((entry.new.as_str(), entry.step), ("my-app.r2", Step::Suspend));
 //!
-//! // When the wait is over, in this process or another one:
+//! // After the wait, in this process or another one:
 //! println!("resume {} at {:?}", entry.id, entry.waits_until());
 //! rotator.resume(&entry.id).await?;
 //! # Ok(())
@@ -36,26 +37,25 @@
 //!
 //! # The old key during a rotation
 //!
-//! | Step | Old key | Roll-back |
+//! | Step | Old key | Rollback |
 //! | --- | --- | --- |
-//! | create, distribute, test | as before | by itself, if distribution or test fails |
-//! | overlap | expires at the end of the overlap, which the server enforces | yes |
-//! | hold | suspended | yes |
-//! | delete | deleted | no |
+//! | create, distribute, test | unchanged | automatic, if distribution or test fails |
+//! | overlap | expires at the end of the overlap, enforced by the server | on request |
+//! | hold | suspended | on request |
+//! | delete | deleted | impossible |
 //!
-//! The old key is retired only if it was not used after the distribution, and the successor still
-//! works. With [`Rotation::suspend_first`] it is suspended from the beginning, and only a roll-back
-//! that is asked for activates it.
+//! The old key is retired only if it was not used after the distribution and the successor still
+//! works. With [`Rotation::suspend_first`] it is suspended from the beginning, and only a requested
+//! rollback activates it.
 //!
 //! # The client's own key
 //!
-//! If the old key is the client's own, the rotator switches to the successor after the test and
-//! does not authenticate with the old key again. To resume in another process, build the client
-//! with the key that is deployed.
+//! A client that rotates its own key switches to the successor after the test and does not use the
+//! old key again. To resume in another process, build the client with the deployed key.
 //!
-//! # Without async
+//! # Synchronous programs
 //!
-//! Run the methods by [`block_on`](crate::block_on).
+//! Run the methods with [`block_on`](crate::block_on).
 
 mod adopt;
 mod destination;
@@ -64,10 +64,9 @@ mod journal;
 mod plan;
 mod rotator;
 mod steps;
-mod time;
 
 pub use adopt::{Created, NewKey, create_or_adopt};
-pub use destination::{Destination, Outcome};
+pub use destination::{BoxFuture, Destination};
 pub use error::Error;
 pub use journal::{Entry, Step};
 pub use plan::{Check, Plan, Rotation};

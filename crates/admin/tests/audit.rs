@@ -1,4 +1,4 @@
-//! What an audit guarantees, against the server.
+//! Audits of keys on a real server.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn kinds(report: &Report, name: &str) -> Vec<Kind> {
     report.findings.iter().filter(|it| it.name == name).map(|it| it.kind).collect()
 }
 
-/// Returns a server with a key that has nothing to be found, made the given days ago.
+/// Returns a server with a key without findings, created the given number of days ago.
 async fn server_with_a_key(days: i64) -> Server {
     let age = SignedDuration::from_hours(24 * days + 1);
     let clock = Clock::at(Timestamp::now() - age);
@@ -33,7 +33,7 @@ async fn server_with_a_key(days: i64) -> Server {
 }
 
 #[tokio::test]
-async fn a_key_that_is_as_the_policy_wants_it_has_no_finding() {
+async fn compliant_key_has_no_findings() {
     let server = server_with_a_key(1).await;
     let report = run(&server, &["self"], &Policy::default()).await;
     assert_eq!(kinds(&report, "key"), [], "{report:?}");
@@ -42,7 +42,7 @@ async fn a_key_that_is_as_the_policy_wants_it_has_no_finding() {
 }
 
 #[tokio::test]
-async fn age_and_disuse_are_found_beyond_the_thresholds() {
+async fn age_and_disuse_are_reported_beyond_thresholds() {
     let server = server_with_a_key(100).await;
     let report = run(&server, &["self"], &Policy::default()).await;
     assert_eq!(kinds(&report, "key"), [Kind::TooOld, Kind::Unused]);
@@ -59,7 +59,7 @@ async fn age_and_disuse_are_found_beyond_the_thresholds() {
 }
 
 #[tokio::test]
-async fn each_kind_is_found() {
+async fn each_kind_is_reported() {
     let clock = Clock::at(Timestamp::now() - SignedDuration::from_hours(24 * 60));
     let builder = Server::builder().clock(&clock).user("dev@me.com", Role::Admin);
     let server = builder.start().await.unwrap();
@@ -81,18 +81,18 @@ async fn each_kind_is_found() {
     let report = run(&server, &[ADMIN, "dev@me.com"], &Policy::default()).await;
     use Kind::*;
     assert_eq!(kinds(&report, "initial")[0], NoRole);
-    assert_eq!(kinds(&report, "chief"), [UnusedAdministrator, NoExpiry]);
+    assert_eq!(kinds(&report, "chief"), [UnusedAdmin, NoExpiry]);
     assert_eq!(kinds(&report, "app"), [UnfinishedRotation]);
     assert_eq!(kinds(&report, "app.r2"), [NoExpiry, Unused]);
-    assert_eq!(kinds(&report, "off"), [SuspendedKept]);
-    assert_eq!(kinds(&report, "orphan"), [NoExpiry, Unused, CreatorGone]);
+    assert_eq!(kinds(&report, "off"), [StaleSuspended]);
+    assert_eq!(kinds(&report, "orphan"), [NoExpiry, Unused, Orphaned]);
     let severities = report.findings.iter().map(|it| it.severity).collect::<Vec<_>>();
     assert!(severities.is_sorted_by(|a, b| a >= b), "{severities:?}");
     assert_eq!(report.worst(), Some(Severity::High));
 }
 
 #[tokio::test]
-async fn a_creator_is_found_with_users_that_are_listed_later() {
+async fn orphan_check_includes_users_listed_later() {
     let server = Server::builder().user("dev@me.com", Role::Admin).start().await.unwrap();
     let admin = server.client();
     let maker = admin.create_api_key("maker").await.unwrap();
@@ -100,20 +100,20 @@ async fn a_creator_is_found_with_users_that_are_listed_later() {
     maker.create_api_key("given").created_by("dev@me.com").await.unwrap();
     for users in [&["dev@me.com", ADMIN], &[ADMIN, "dev@me.com"]] {
         let report = run(&server, users, &Policy::default()).await;
-        assert!(!kinds(&report, "given").contains(&Kind::CreatorGone), "{report:?}");
+        assert!(!kinds(&report, "given").contains(&Kind::Orphaned), "{report:?}");
     }
     let report = run(&server, &["dev@me.com"], &Policy::default()).await;
-    assert!(kinds(&report, "given").contains(&Kind::CreatorGone), "{report:?}");
+    assert!(kinds(&report, "given").contains(&Kind::Orphaned), "{report:?}");
 }
 
 #[tokio::test]
-async fn an_exception_covers_its_key_until_its_day_is_over() {
+async fn exception_suppresses_findings_until_its_date() {
     let server = Server::start().await.unwrap();
     let all = run(&server, &["self"], &Policy::default()).await.findings.len();
     let exception = |until: &str| Exception::new("initial", "bootstrap", until.parse().unwrap());
     let left = async |exception: Exception| {
         let report = run(&server, &["self"], &Policy::default().exception(exception)).await;
-        assert_eq!(report.findings.len() + report.excepted, all);
+        assert_eq!(report.findings.len() + report.suppressed, all);
         report.findings.len()
     };
     assert_eq!(left(exception("9998-12-31")).await, 0);
@@ -124,12 +124,12 @@ async fn an_exception_covers_its_key_until_its_day_is_over() {
 }
 
 #[tokio::test]
-async fn a_listing_that_failed_makes_the_audit_incomplete() {
+async fn failed_listing_makes_audit_incomplete() {
     let server = Server::start().await.unwrap();
     let report = run(&server, &["nobody@me.com", ADMIN], &Policy::default()).await;
     assert!(!report.is_complete());
-    assert_eq!(report.unlisted[0].user, "nobody@me.com");
-    assert!(report.unlisted[0].error.is_not_found());
+    assert_eq!(report.failures[0].user, "nobody@me.com");
+    assert!(report.failures[0].error.is_not_found());
     assert_eq!(report.users, 1);
 
     server.inject(Fault::status(400), 1);
@@ -138,7 +138,7 @@ async fn a_listing_that_failed_makes_the_audit_incomplete() {
 }
 
 #[tokio::test]
-async fn a_limited_rate_slows_the_audit_and_does_not_fail_it() {
+async fn rate_limit_slows_audit_without_failing_it() {
     let users = (0..60).map(|number| format!("u{number}@me.com")).collect::<Vec<_>>();
     let mut builder = Server::builder().rate_limit(NonZeroU32::new(30).unwrap());
     for user in &users {
@@ -147,13 +147,25 @@ async fn a_limited_rate_slows_the_audit_and_does_not_fail_it() {
     let server = builder.start().await.unwrap();
     let mut seen = Vec::new();
     let report = audit(&server.client(), &users, &Policy::default(), |it| seen.push(it)).await;
-    assert!(report.is_complete(), "{:?}", report.unlisted);
+    assert!(report.is_complete(), "{:?}", report.failures);
     assert_eq!(seen.last(), Some(&Progress { done: 60, total: 60 }));
     assert_eq!(seen.len(), 60);
 }
 
 #[test]
-fn a_policy_that_is_not_valid_says_why() {
+fn kinds_have_the_documented_names() {
+    for (kind, name) in [
+        (Kind::NoRole, "no-role"),
+        (Kind::UnusedAdmin, "unused-admin"),
+        (Kind::Orphaned, "orphaned"),
+        (Kind::StaleSuspended, "stale-suspended"),
+    ] {
+        assert_eq!(kind.to_string(), name);
+    }
+}
+
+#[test]
+fn invalid_policy_reports_cause() {
     let error = |text: &str| serde_json::from_str::<Policy>(text).unwrap_err().to_string();
     assert!(error(r#"{"max_age": "soon"}"#).contains("90d"));
     assert!(error(r#"{"max_agee": "90d"}"#).contains("max_agee"));
@@ -162,7 +174,9 @@ fn a_policy_that_is_not_valid_says_why() {
     let reason = r#", "reason": "it is needed""#;
     assert!(error(&exception(reason)).contains("until"));
     assert!(error(&exception(&format!(r#"{reason}, "until": "soon""#))).contains("2030-06-30"));
-    assert!(error(&exception(r#", "reason": " ", "until": "2030-01-01""#)).contains("say why"));
+    assert!(
+        error(&exception(r#", "reason": " ", "until": "2030-01-01""#)).contains("reason is empty")
+    );
     let valid = exception(&format!(r#"{reason}, "until": "2030-01-01""#));
     assert!(serde_json::from_str::<Policy>(&valid).is_ok());
 }

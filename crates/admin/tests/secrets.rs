@@ -1,7 +1,6 @@
-//! No key leaks: neither the client's own nor one that is rotated.
+//! Neither the client's own key nor a rotated one leaks.
 //!
-//! `tracing` decides once for all threads whether a log line is enabled, so this runs in a process
-//! of its own.
+//! `tracing` decides once per process whether a log line is enabled, so this test has its own.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -15,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tracing_subscriber::util::SubscriberInitExt;
 use world::{World, rotation};
 
-/// Everything that is logged.
+/// The complete log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -30,7 +29,7 @@ impl io::Write for Log {
 }
 
 #[tokio::test]
-async fn no_key_is_in_the_journal_the_log_errors_or_debug_output() {
+async fn journal_log_errors_and_debug_output_contain_no_key() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
@@ -64,6 +63,6 @@ async fn no_key_is_in_the_journal_the_log_errors_or_debug_output() {
     assert!(shown.contains("rotation step") && shown.contains("overlap_until"));
     assert_eq!(secrets.len(), 4);
     for secret in secrets {
-        assert!(!shown.contains(secret.expose_secret()), "a key is shown");
+        assert!(!shown.contains(secret.expose_secret()), "a key leaked");
     }
 }

@@ -1,4 +1,5 @@
-//! The command `audit`: users and policy in, findings out. What is a finding is in the library.
+//! The command `audit`: reads users and the policy, and prints findings. The library decides what
+//! a finding is.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -7,23 +8,22 @@ use std::path::PathBuf;
 use rockset_apikeys_admin::audit::{self, Finding, Policy, Progress, Report, Severity};
 use serde_json::json;
 
-use crate::config::Flags;
 use crate::failure::{Code, Failure};
-use crate::output::{self, Format};
-use crate::{Globals, note};
+use crate::globals::Globals;
+use crate::output::{self, Format, note};
 
 #[derive(clap::Args)]
 pub(crate) struct Audit {
-    /// Email address of a user to audit; may be repeated; the client's own user by default
+    /// Email address of a user to audit [default: the client's user]; repeatable
     #[arg(long = "user", value_name = "EMAIL")]
     users: Vec<String>,
-    /// File with a user on each line, or - for standard input
+    /// File with one user per line, or - for standard input
     #[arg(long, value_name = "FILE")]
     users_from: Option<PathBuf>,
-    /// File with the thresholds and exceptions, in TOML
+    /// TOML file with thresholds and exceptions
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Least severity of a finding that ends with exit code 3
+    /// Exit with code 3 if a finding has at least this severity
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high")]
     fail_on: FailOn,
 }
@@ -47,48 +47,53 @@ impl From<FailOn> for Severity {
 
 impl Audit {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
+        let client = globals.client()?;
         let policy = self.read_policy()?;
         let users = self.read_users()?;
         let report = audit::audit(&client, &users, &policy, show).await;
-        write(globals.format, &report.findings, &globals.flags)?;
+        write(globals, &report.findings)?;
         if globals.format == Format::Table {
             note(&summary(&report));
         }
         if !report.is_complete() {
-            let (count, all) = (report.unlisted.len(), users.len());
-            let errors = report.unlisted.iter().map(|it| it.error.to_string());
+            let (count, total) = (report.failures.len(), users.len());
+            let errors = report.failures.iter().map(|failure| failure.error.to_string());
             let message = format!(
-                "the audit is incomplete: {count} of {all} users could not be listed: {}",
+                "the audit is incomplete: cannot list the keys of {count} of {total} users: {}",
                 errors.collect::<Vec<_>>().join("; ")
             );
             return Err(Failure::new(Code::Partial, message));
         }
         let is_failed = report.worst().is_some_and(|worst| worst >= self.fail_on.into());
-        Ok(if is_failed { Code::Findings } else { Code::Done })
+        Ok(if is_failed { Code::Findings } else { Code::Success })
     }
 
     fn read_policy(&self) -> Result<Policy, Failure> {
         let Some(path) = &self.policy else { return Ok(Policy::default()) };
         let text = fs::read_to_string(path).map_err(|error| error.to_string());
         let policy = text.and_then(|text| toml::from_str(&text).map_err(|it| it.to_string()));
-        policy.map_err(|reason| usage(format!("the policy {}: {}", path.display(), reason.trim())))
+        policy.map_err(|reason| {
+            let file = path.display();
+            Failure::usage(format!("cannot read the policy from {file}: {}", reason.trim()))
+        })
     }
 
-    /// Returns the users, each once.
+    /// Returns the users without duplicates.
     fn read_users(&self) -> Result<Vec<String>, Failure> {
         let mut users = self.users.clone();
         if let Some(path) = &self.users_from {
+            let file = path.display();
             let text = match path.to_str() {
                 Some("-") => io::read_to_string(io::stdin()),
                 _ => fs::read_to_string(path),
             };
-            let text =
-                text.map_err(|error| usage(format!("the users {}: {error}", path.display())))?;
+            let text = text.map_err(|error| {
+                Failure::usage(format!("cannot read users from {file}: {error}"))
+            })?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             users.extend(lines.map(str::to_owned));
             if users.is_empty() {
-                return Err(usage(format!("{} has no users", path.display())));
+                return Err(Failure::usage(format!("{file} contains no users")));
             }
         }
         users.sort();
@@ -100,11 +105,7 @@ impl Audit {
     }
 }
 
-fn usage(message: String) -> Failure {
-    Failure::new(Code::Usage, message)
-}
-
-/// Shows the progress on a terminal, on one line that is cleared at the end.
+/// Shows progress on a terminal, on one line that is cleared at the end.
 fn show(Progress { done, total }: Progress) {
     let mut stderr = io::stderr().lock();
     if total > 1 && stderr.is_terminal() {
@@ -114,10 +115,12 @@ fn show(Progress { done, total }: Progress) {
     }
 }
 
-fn write(format: Format, findings: &[Finding], flags: &Flags) -> Result<Code, Failure> {
-    let fix = |finding: &Finding| flags.command(finding.fix.iter().map(String::as_str));
-    if format != Format::Table {
-        let names = ["severity", "kind", "user", "name", "evidence", "precision_seconds", "fix"];
+const FIELDS: [&str; 7] =
+    ["severity", "kind", "user", "name", "evidence", "precision_seconds", "fix"];
+
+fn write(globals: &Globals, findings: &[Finding]) -> Result<Code, Failure> {
+    let fix = |finding: &Finding| globals.command(finding.fix.iter().map(String::as_str));
+    if globals.format != Format::Table {
         let values = |finding: &Finding| {
             [
                 json!(finding.severity),
@@ -129,11 +132,11 @@ fn write(format: Format, findings: &[Finding], flags: &Flags) -> Result<Code, Fa
                 json!(fix(finding)),
             ]
         };
-        return output::records_of(format, names, &findings.iter().map(values).collect::<Vec<_>>());
+        return output::records(globals.format, &FIELDS, findings.iter().map(values));
     }
     let block = |finding: &Finding| {
         let precision = finding.precision_seconds;
-        let precision = precision.map_or_else(String::new, |it| format!(" (to {it} s)"));
+        let precision = precision.map_or_else(String::new, |it| format!(" (±{it} s)"));
         let lines = [
             format!("{:8}{}, {}: {}", finding.severity, finding.user, finding.name, finding.kind),
             format!("        {}{precision}", finding.evidence),
@@ -141,18 +144,18 @@ fn write(format: Format, findings: &[Finding], flags: &Flags) -> Result<Code, Fa
         ];
         lines.map(|line| output::printable(&line) + "\n").concat()
     };
-    output::data(findings.iter().map(block).collect::<String>().as_bytes())
+    output::data(findings.iter().map(block).collect::<String>())
 }
 
 fn summary(report: &Report) -> String {
     let count = |severity| report.findings.iter().filter(|it| it.severity == severity).count();
     format!(
-        "keys: {}, users: {}; high: {}, medium: {}, low: {}; excepted: {}",
+        "keys: {}, users: {}; high: {}, medium: {}, low: {}; suppressed: {}",
         report.keys,
         report.users,
         count(Severity::High),
         count(Severity::Medium),
         count(Severity::Low),
-        report.excepted
+        report.suppressed
     )
 }

@@ -1,20 +1,15 @@
-//! How a command fails: its exit code, and its text on standard error.
+//! Why a command fails: an exit code and a message. `output` prints it.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rockset_apikeys::Error;
 use serde_json::{Map, Value, json};
 
-use crate::note;
-use crate::output::Format;
-use crate::sink::Sink;
-
-/// An exit code of the program. `--help` explains them.
+/// An exit code of the program; `--help` describes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    Done = 0,
+    Success = 0,
     Failed = 1,
     Usage = 2,
     Findings = 3,
@@ -48,15 +43,15 @@ impl From<&Error> for Code {
     }
 }
 
-/// Why a command failed.
+/// A failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: Code,
-    message: String,
-    /// The command that helps.
-    next: Option<String>,
-    /// What is known of the failed call.
-    call: Map<String, Value>,
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    /// The command to run next.
+    pub(crate) next: Option<String>,
+    /// Details of the failed API call, for JSON.
+    pub(crate) call: Map<String, Value>,
 }
 
 impl Failure {
@@ -64,27 +59,25 @@ impl Failure {
         Self { code, message: message.into(), next: None, call: Map::new() }
     }
 
-    /// The failure at Ctrl-C, with the command that resumes.
-    pub(crate) fn interrupted(resume: Option<String>) -> Self {
-        let message = "interrupted; a change that was under way may have been applied";
-        Self { next: resume, ..Self::new(Code::Interrupted, message) }
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
     }
 
-    /// Adds the command that helps.
+    /// Sets the command to run next.
     pub(crate) fn next(mut self, command: impl Into<String>) -> Self {
         self.next = Some(command.into());
         self
     }
 
-    /// Adds a sentence to the message.
+    /// Appends to the message.
     pub(crate) fn with(mut self, text: &str) -> Self {
         self.message = format!("{}; {text}", self.message);
         self
     }
 
-    /// Says that a sink cannot be written, for this reason.
-    pub(crate) fn of_sink(mut self, sink: &Sink) -> Self {
-        self.message = format!("{sink} cannot be written: {}", self.message);
+    /// Prefixes the message with the action that failed.
+    pub(crate) fn context(mut self, action: &str) -> Self {
+        self.message = format!("{action}: {}", self.message);
         self
     }
 
@@ -94,25 +87,21 @@ impl Failure {
         self
     }
 
-    /// Adds what is known of the failed call.
+    /// Adds the details of the failed API call.
     pub(crate) fn of_call(mut self, error: Option<&Error>) -> Self {
         let Some(error) = error else { return self };
-        let details = error.details();
+        let type_ = error.details().and_then(|it| it.type_.as_ref()).map(|it| it.as_str());
         let trace_id = error.report().and_then(|report| report.trace_id());
         self.call = Map::from_iter([
             ("status".to_owned(), json!(error.status().map(|status| status.as_u16()))),
-            (
-                "type".to_owned(),
-                json!(details.and_then(|it| it.type_.as_ref()).map(|it| it.as_str())),
-            ),
+            ("type".to_owned(), json!(type_)),
             ("trace_id".to_owned(), json!(trace_id)),
             ("attempts".to_owned(), json!(error.attempts())),
         ]);
         self
     }
 
-    /// Returns one failure for those of several calls, of which some succeeded. Each but the only
-    /// one is reported in the message.
+    /// Combines the failures of several calls, of which others succeeded.
     pub(crate) fn all(failures: Vec<Self>, succeeded: usize) -> Option<Self> {
         let count = failures.len();
         let mut failures = failures.into_iter();
@@ -129,24 +118,6 @@ impl Failure {
             all.message = format!("{count} of {} failed: {}", count + succeeded, all.message);
         }
         Some(all)
-    }
-
-    /// Writes the failure to standard error: one JSON object, or lines for a person.
-    pub(crate) fn report(self, format: Format) -> ExitCode {
-        let Self { code, message, next, call } = self;
-        if format == Format::Json {
-            let mut error = call;
-            error.insert("exit_code".to_owned(), json!(code as u8));
-            error.insert("message".to_owned(), json!(message));
-            error.insert("next".to_owned(), json!(next));
-            let _ = writeln!(io::stderr(), "{}", json!({ "error": error }));
-        } else {
-            note(&format!("rockset-apikeys: {message}"));
-            if let Some(next) = next {
-                note(&format!("next: {next}"));
-            }
-        }
-        code.into()
     }
 }
 

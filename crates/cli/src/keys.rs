@@ -1,32 +1,31 @@
-//! The commands that call one operation: `list`, `get`, `create`, `update`, `suspend`, `activate`,
-//! `delete` and `reveal`.
+//! The commands that call a single operation: `list`, `get`, `create`, `update`, `suspend`,
+//! `activate`, `delete` and `reveal`.
 
 use std::future::IntoFuture;
 use std::io::{self, IsTerminal};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
 use rockset_apikeys::jiff::{SignedDuration, Span, SpanRelativeTo};
-use rockset_apikeys::{ApiKey, ApiKeyValue, Error, KeyState, Timestamp};
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Error, KeyState, Timestamp};
 
-use crate::config::Config;
+use crate::destination::{Destination, Written};
 use crate::failure::{Code, Failure};
-use crate::output::{self, Format};
+use crate::globals::Globals;
+use crate::interrupt;
+use crate::output::{self, Format, note};
 use crate::prompt::confirm;
-use crate::sink::{Sink, Written};
-use crate::{Globals, MUST_FINISH, note};
 
 #[derive(Args)]
-struct User {
-    /// Email address of the owner; the client's own user by default
+pub(crate) struct User {
+    /// Owner's email address [default: the client's user]
     #[arg(long, value_name = "EMAIL", default_value = "self", hide_default_value = true)]
     user: String,
 }
 
 impl User {
-    /// Returns the arguments that name a key of this user.
-    fn arguments<'a>(&'a self, command: &'a str, name: &'a str) -> Vec<&'a str> {
+    /// Returns a shell command that runs a subcommand for one of the user's keys.
+    fn command(&self, globals: &Globals, command: &str, name: &str) -> String {
         let mut arguments = vec![command];
         if self.user != "self" {
             arguments.extend(["--user", &self.user]);
@@ -35,85 +34,65 @@ impl User {
             arguments.push("--");
         }
         arguments.push(name);
-        arguments
+        globals.command(arguments)
+    }
+
+    /// Returns the failure of a change. If the change is ambiguous, `get` shows what happened.
+    fn failure(&self, globals: &Globals, name: &str, error: Error) -> Failure {
+        let is_ambiguous = error.is_ambiguous();
+        let failure = Failure::from(error);
+        if is_ambiguous { failure.next(self.command(globals, "get", name)) } else { failure }
     }
 }
 
-/// Where the value of a key goes.
 #[derive(Args)]
-struct Destination {
-    /// Write the value to file:PATH, env:PATH#VAR (a line of a dotenv file), profile:NAME,
-    /// exec:COMMAND (on its standard input), or - (standard output); may be repeated
-    #[arg(long = "out", value_name = "SINK")]
-    sinks: Vec<Sink>,
-    /// Have the value in json, ndjson and csv
+pub(crate) struct Key {
+    /// Name of the key
+    name: String,
+    #[command(flatten)]
+    owner: User,
+}
+
+/// Several keys of one user.
+#[derive(Args)]
+pub(crate) struct Keys {
+    /// Names of the keys
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    #[command(flatten)]
+    owner: User,
+}
+
+/// Several keys whose change requires confirmation.
+#[derive(Args)]
+pub(crate) struct ConfirmedKeys {
+    #[command(flatten)]
+    keys: Keys,
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// The options that specify where a key's value goes.
+#[derive(Args)]
+struct Delivery {
+    /// Write the value to file:PATH, dotenv:PATH#VAR, profile:NAME, exec:COMMAND (its standard
+    /// input) or - (standard output); repeatable
+    #[arg(long = "out", value_name = "DEST")]
+    destinations: Vec<Destination>,
+    /// Include the value in json, ndjson and csv output
     #[arg(long)]
-    include_key: bool,
+    show_value: bool,
 }
 
-impl Destination {
-    /// Checks that the value has a place to go to, before anything is created.
-    fn check(&self, format: Format) -> Result<(), Failure> {
-        let usage = |message: &str| Err(Failure::new(Code::Usage, message));
-        if self.include_key && format == Format::Table {
-            return usage("--include-key is for --format json, ndjson and csv");
-        }
-        if self.sinks.contains(&Sink::Stdout) && format != Format::Table {
-            return usage("--out - writes the value alone; with --format use --include-key");
-        }
-        if self.sinks.is_empty() && !self.include_key {
-            if format != Format::Table {
-                return usage("the value would be shown nowhere; pass --include-key or --out");
-            }
-            if !io::stdout().is_terminal() {
-                return usage(
-                    "standard output is not a terminal; pass --out to say where the value goes, \
-                     or --out - to write it to standard output",
-                );
-            }
-        }
-        self.sinks.iter().try_for_each(|sink| sink.check().map_err(|it| it.of_sink(sink)))
-    }
-
-    /// Writes the value to all sinks. If one fails, the others get their old content back.
-    fn deliver(&self, value: &ApiKeyValue, config: &Config) -> Result<(), Failure> {
-        let stdout = [Sink::Stdout];
-        let sinks = match &self.sinks[..] {
-            [] if !self.include_key => &stdout,
-            sinks => sinks,
-        };
-        let mut done = Vec::new();
-        for sink in sinks {
-            match sink.write(value, config.client.api_server()) {
-                Ok(written) => done.push(written),
-                Err(failure) => {
-                    let failure = failure.of_sink(sink);
-                    let restored = done.into_iter().rev().map(Written::restore);
-                    let kept = restored.filter_map(Result::err);
-                    return Err(kept.fold(failure, |failure, text| failure.with(&text)));
-                }
-            }
-        }
-        for sink in self.sinks.iter().filter(|&sink| *sink != Sink::Stdout) {
-            note(&format!("the value is in {sink}"));
-        }
-        Ok(())
-    }
-
-    /// Whether standard output has the value alone.
-    fn is_stdout(&self) -> bool {
-        self.sinks.contains(&Sink::Stdout) || (self.sinks.is_empty() && !self.include_key)
-    }
-}
-
-/// When a key expires.
+/// The options that specify when a key expires.
 #[derive(Args)]
 struct Expiry {
-    /// Expire this long from now, such as 90d or 12h
+    /// Expire after this duration, for example 90d or 12h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
-    /// Expire at this time, such as 2030-01-01T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "expires_in")]
+    /// Expire at this RFC 3339 timestamp, for example 2030-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = timestamp, conflicts_with = "expires_in")]
     expires_at: Option<Timestamp>,
 }
 
@@ -123,65 +102,113 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .and_then(|duration: SignedDuration| Duration::try_from(duration));
-    parsed.map_err(|error| format!("{error}; write a duration such as 90d or 12h"))
+    parsed.map_err(|error| format!("{error}; use a duration such as 90d or 12h"))
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+fn timestamp(text: &str) -> Result<Timestamp, String> {
     Timestamp::try_from(text).map_err(|error| error.to_string())
 }
 
-#[derive(Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    user: User,
+pub(crate) async fn list(globals: &Globals, User { user }: User) -> Result<Code, Failure> {
+    let keys = globals.client()?.list_api_keys().user(user).await?;
+    output::keys(globals.format, &keys)
 }
 
-impl List {
-    pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
-        let keys = client.list_api_keys().user(self.user.user).await?;
-        output::keys(globals.format, &keys)
+pub(crate) async fn get(globals: &Globals, key: Key) -> Result<Code, Failure> {
+    let key = globals.client()?.get_api_key(key.name).user(key.owner.user).await?;
+    output::key(globals.format, &key, false)
+}
+
+impl Delivery {
+    /// Checks that the value can be delivered.
+    fn check(&self, format: Format) -> Result<(), Failure> {
+        let usage = |message| Err(Failure::usage(message));
+        if self.show_value && format == Format::Table {
+            return usage("--show-value requires --format json, ndjson or csv");
+        }
+        if self.destinations.contains(&Destination::Stdout) && format != Format::Table {
+            return usage("--out - prints only the value; with --format, use --show-value");
+        }
+        if self.destinations.is_empty() && !self.show_value {
+            if format != Format::Table {
+                return usage("the key's value would be lost; pass --out or --show-value");
+            }
+            if !io::stdout().is_terminal() {
+                return usage(
+                    "standard output is not a terminal; pass --out with a destination for the \
+                     key's value, or --out - for standard output",
+                );
+            }
+        }
+        let check = |it: &Destination| it.check().map_err(|error| cannot_write(it, error));
+        self.destinations.iter().try_for_each(check)
+    }
+
+    /// Writes the value to all destinations, or to standard output if there is nowhere else.
+    fn deliver(&self, value: &ApiKeyValue, client: &Client) -> Result<(), Failure> {
+        if self.destinations.is_empty() && !self.show_value {
+            return write_all(&[Destination::Stdout], value, client);
+        }
+        write_all(&self.destinations, value, client)?;
+        for destination in self.destinations.iter().filter(|&it| *it != Destination::Stdout) {
+            note(&format!("wrote the value to {destination}"));
+        }
+        Ok(())
+    }
+
+    /// Returns true if standard output contains only the value.
+    fn uses_stdout(&self) -> bool {
+        self.destinations.contains(&Destination::Stdout)
+            || (self.destinations.is_empty() && !self.show_value)
     }
 }
 
-#[derive(Args)]
-pub(crate) struct Get {
-    /// Name of the key
-    name: String,
-    #[command(flatten)]
-    user: User,
+/// Writes the value to all destinations. If one fails, restores the others.
+fn write_all(
+    destinations: &[Destination],
+    value: &ApiKeyValue,
+    client: &Client,
+) -> Result<(), Failure> {
+    let mut done = Vec::new();
+    for destination in destinations {
+        match destination.write(value, client.api_server()) {
+            Ok(written) => done.push(written),
+            Err(failure) => {
+                let failure = cannot_write(destination, failure);
+                let restored = done.into_iter().rev().map(Written::restore);
+                let errors = restored.filter_map(Result::err);
+                return Err(errors.fold(failure, |failure, error| failure.with(&error)));
+            }
+        }
+    }
+    Ok(())
 }
 
-impl Get {
-    pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
-        let key = client.get_api_key(self.name).user(self.user.user).await?;
-        output::key(globals.format, &key, false)
-    }
+fn cannot_write(destination: &Destination, failure: Failure) -> Failure {
+    failure.context(&format!("cannot write {destination}"))
 }
 
 #[derive(Args)]
 pub(crate) struct Create {
-    /// Name of the key
-    name: String,
     #[command(flatten)]
-    user: User,
-    /// Role that limits the key; without it, the key has all roles of its owner
+    key: Key,
+    /// Role that limits the key [default: all roles of the owner]
     #[arg(long)]
     role: Option<String>,
     #[command(flatten)]
     expiry: Expiry,
     #[command(flatten)]
-    destination: Destination,
+    delivery: Delivery,
 }
 
 impl Create {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let config = globals.config()?;
-        self.destination.check(globals.format)?;
-        let mut call = config.client.create_api_key(&self.name);
-        if self.user.user != "self" {
-            call = call.created_by(&self.user.user);
+        let client = globals.client()?;
+        self.delivery.check(globals.format)?;
+        let Key { name, owner } = &self.key;
+        let mut call = client.create_api_key(name);
+        if owner.user != "self" {
+            call = call.created_by(&owner.user);
         }
         if let Some(role) = &self.role {
             call = call.role(role);
@@ -192,56 +219,43 @@ impl Create {
         if let Some(time) = self.expiry.expires_at.clone() {
             call = call.expiry_time(time);
         }
-        let created = call.await.map_err(|error| {
-            let command = globals.flags.command(self.user.arguments("get", &self.name));
-            ambiguous(error, command)
-        })?;
-        MUST_FINISH.store(true, Ordering::Relaxed);
-        if let Err(failure) = self.destination.deliver(&created.key, &config) {
-            return Err(self.take_back(globals, &config, failure).await);
+        let created = call.await.map_err(|error| owner.failure(globals, name, error))?;
+        interrupt::ignore();
+        if let Err(failure) = self.delivery.deliver(&created.key, &client) {
+            return Err(self.undo(globals, &client, failure).await);
         }
-        if self.destination.is_stdout() {
-            note(&format!("created {}", created.name));
-            return Ok(Code::Done);
+        if self.delivery.uses_stdout() {
+            note(&format!("created {name}"));
+            return Ok(Code::Success);
         }
-        output::key(globals.format, &created, self.destination.include_key)
+        output::key(globals.format, &created, self.delivery.show_value)
     }
 
     /// Deletes the new key, whose value was not delivered.
-    async fn take_back(&self, globals: &Globals, config: &Config, failure: Failure) -> Failure {
-        let call = config.client.delete_api_key(&self.name).user(&self.user.user);
-        match call.await {
-            Ok(_) => failure.with("the new key was deleted again").code(Code::Failed),
-            Err(error) => {
-                let text = format!("the new key exists and could not be deleted: {error}");
-                let command = globals.flags.command(self.user.arguments("delete", &self.name));
-                failure.with(&text).code(Code::Partial).next(command)
-            }
+    async fn undo(&self, globals: &Globals, client: &Client, failure: Failure) -> Failure {
+        let Key { name, owner } = &self.key;
+        match client.delete_api_key(name).user(&owner.user).await {
+            Ok(_) => failure.with("the new key was deleted").code(Code::Failed),
+            Err(error) => failure
+                .with(&format!("cannot delete the new key: {error}"))
+                .code(Code::Partial)
+                .next(owner.command(globals, "delete", name)),
         }
     }
-}
-
-/// Adds the command that tells what an ambiguous call did.
-fn ambiguous(error: Error, command: String) -> Failure {
-    let is_ambiguous = error.is_ambiguous();
-    let failure = Failure::from(error);
-    if is_ambiguous { failure.next(command) } else { failure }
 }
 
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true)
     .args(["state", "expires_in", "expires_at", "no_expiry"]))]
 pub(crate) struct Update {
-    /// Name of the key
-    name: String,
     #[command(flatten)]
-    user: User,
-    /// State of the key
+    key: Key,
+    /// New state
     #[arg(long, value_enum)]
     state: Option<State>,
     #[command(flatten)]
     expiry: Expiry,
-    /// Remove the expiry time, so that the key does not expire
+    /// Remove the expiry time
     #[arg(long, conflicts_with_all = ["expires_in", "expires_at"])]
     no_expiry: bool,
 }
@@ -254,8 +268,9 @@ enum State {
 
 impl Update {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
-        let mut call = client.update_api_key(&self.name).user(&self.user.user);
+        let client = globals.client()?;
+        let Key { name, owner } = &self.key;
+        let mut call = client.update_api_key(name).user(&owner.user);
         call = match self.state {
             Some(State::Active) => call.state(KeyState::Active),
             Some(State::Suspended) => call.state(KeyState::Suspended),
@@ -270,34 +285,13 @@ impl Update {
         if self.no_expiry {
             call = call.clear_expiry_time(true);
         }
-        let key = call.await.map_err(|error| {
-            let command = globals.flags.command(self.user.arguments("get", &self.name));
-            ambiguous(error, command)
-        })?;
+        let key = call.await.map_err(|error| owner.failure(globals, name, error))?;
         output::key(globals.format, &key, false)
     }
 }
 
-/// Keys of one user.
-#[derive(Args)]
-struct Targets {
-    /// Names of the keys
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-    #[command(flatten)]
-    user: User,
-}
-
-impl Targets {
-    fn question(&self, verb: &str) -> String {
-        let owner = match self.user.user.as_str() {
-            "self" => String::new(),
-            user => format!(" of {user}"),
-        };
-        format!("{verb} {}{owner}?", self.names.join(", "))
-    }
-
-    /// Calls an operation for each key. Keys after one that failed are still changed.
+impl Keys {
+    /// Calls an operation for each key, even if it failed for others.
     async fn each<C>(
         &self,
         globals: &Globals,
@@ -308,98 +302,74 @@ impl Targets {
     {
         let (mut done, mut failed) = (Vec::new(), Vec::new());
         for name in &self.names {
-            match call(name, &self.user.user).await {
+            match call(name, &self.owner.user).await {
                 Ok(key) => done.push(key),
-                Err(error) => {
-                    let command = globals.flags.command(self.user.arguments("get", name));
-                    failed.push(ambiguous(error, command));
-                }
+                Err(error) => failed.push(self.owner.failure(globals, name, error)),
             }
         }
         if !done.is_empty() {
             output::keys(globals.format, &done)?;
         }
-        Failure::all(failed, done.len()).map_or(Ok(Code::Done), Err)
+        Failure::all(failed, done.len()).map_or(Ok(Code::Success), Err)
     }
 }
 
-#[derive(Args)]
-pub(crate) struct Suspend {
-    #[command(flatten)]
-    targets: Targets,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
-}
-
-impl Suspend {
-    pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
-        confirm(globals, &self.targets.question("Suspend"), self.yes).await?;
-        let call = |name: &str, user: &str| {
-            client.update_api_key(name).user(user).state(KeyState::Suspended)
+impl ConfirmedKeys {
+    async fn confirm(&self, globals: &Globals, verb: &str) -> Result<(), Failure> {
+        let Keys { names, owner } = &self.keys;
+        let owner = match owner.user.as_str() {
+            "self" => String::new(),
+            user => format!(" of {user}"),
         };
-        self.targets.each(globals, call).await
+        let question = format!("{verb} {}{owner}?", names.join(", "));
+        confirm(globals, &question, self.yes).await
     }
 }
 
-#[derive(Args)]
-pub(crate) struct Activate {
-    #[command(flatten)]
-    targets: Targets,
+pub(crate) async fn suspend(globals: &Globals, keys: ConfirmedKeys) -> Result<Code, Failure> {
+    let client = globals.client()?;
+    keys.confirm(globals, "Suspend").await?;
+    let suspend =
+        |name: &str, user: &str| client.update_api_key(name).user(user).state(KeyState::Suspended);
+    keys.keys.each(globals, suspend).await
 }
 
-impl Activate {
-    pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
-        let call =
-            |name: &str, user: &str| client.update_api_key(name).user(user).state(KeyState::Active);
-        self.targets.each(globals, call).await
-    }
+pub(crate) async fn activate(globals: &Globals, keys: Keys) -> Result<Code, Failure> {
+    let client = globals.client()?;
+    let activate =
+        |name: &str, user: &str| client.update_api_key(name).user(user).state(KeyState::Active);
+    keys.each(globals, activate).await
 }
 
-#[derive(Args)]
-pub(crate) struct Delete {
-    #[command(flatten)]
-    targets: Targets,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
-}
-
-impl Delete {
-    pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let client = globals.config()?.client;
-        confirm(globals, &self.targets.question("Delete"), self.yes).await?;
-        let call = |name: &str, user: &str| client.delete_api_key(name).user(user);
-        self.targets.each(globals, call).await
-    }
+pub(crate) async fn delete(globals: &Globals, keys: ConfirmedKeys) -> Result<Code, Failure> {
+    let client = globals.client()?;
+    keys.confirm(globals, "Delete").await?;
+    let delete = |name: &str, user: &str| client.delete_api_key(name).user(user);
+    keys.keys.each(globals, delete).await
 }
 
 #[derive(Args)]
 pub(crate) struct Reveal {
-    /// Name of the key
-    name: String,
     #[command(flatten)]
-    user: User,
+    key: Key,
     #[command(flatten)]
-    destination: Destination,
+    delivery: Delivery,
 }
 
 impl Reveal {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let config = globals.config()?;
-        self.destination.check(globals.format)?;
-        let call = config.client.get_api_key(&self.name).user(&self.user.user).reveal(true);
-        let key = call.await?;
+        let client = globals.client()?;
+        self.delivery.check(globals.format)?;
+        let Key { name, owner } = self.key;
+        let key = client.get_api_key(name).user(owner.user).reveal(true).await?;
         if key.key.full_key().is_none() {
             let message = "the server did not return the full value; nothing was written";
             return Err(Failure::new(Code::Failed, message));
         }
-        self.destination.deliver(&key.key, &config)?;
-        if self.destination.is_stdout() {
-            return Ok(Code::Done);
+        self.delivery.deliver(&key.key, &client)?;
+        if self.delivery.uses_stdout() {
+            return Ok(Code::Success);
         }
-        output::key(globals.format, &key, self.destination.include_key)
+        output::key(globals.format, &key, self.delivery.show_value)
     }
 }

@@ -1,55 +1,48 @@
-//! The command line: its arguments, and how the process ends. What the commands do is in `keys`,
+//! The program: parses the arguments, runs a command and exits. The commands are in `keys`,
 //! `rotate`, `whoami` and `audit`.
 
 mod audit;
-mod config;
+mod destination;
+mod dotenv;
 mod failure;
+mod globals;
+mod interrupt;
 mod keys;
 mod output;
-mod profiles;
+mod profile;
 mod prompt;
 mod rotate;
-mod sink;
 mod whoami;
 
-use std::io::{self, Write};
-use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use failure::{Code, Failure};
+use globals::Globals;
 use output::Format;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; of a rotation, all that is due
-  1    failed, and nothing changed
-  2    the arguments or the configuration are not valid
-  3    the audit has findings at or above --fail-on
+  0    success; for a rotation, every due step is done
+  1    failed; nothing was changed
+  2    invalid arguments or configuration
+  3    the audit found a problem at or above --fail-on
   4    not authenticated, or not permitted
-  5    the key or the user does not exist, or the change conflicts with what exists
+  5    no such key or user, or a conflict with an existing one
   6    ambiguous: the change may have been applied
-  7    a rotation stopped before its end; the message has the command that resumes it
-  8    partial: some of it was done, or some of it could not be read
+  7    a rotation is unfinished; the error message contains the command that resumes it
+  8    partial success
   130  interrupted
 
-The API server and the key that authenticates come from the first of:
+The API server and the client's key come from the first of:
   1. --api-key-file with --api-server or ROCKSET_APISERVER, or --profile
-  2. ROCKSET_APIKEY or ROCKSET_APIKEY_FILE, and ROCKSET_APISERVER
+  2. ROCKSET_APIKEY or ROCKSET_APIKEY_FILE, with ROCKSET_APISERVER
   3. the current profile in ~/.config/rockset/config.yaml
---api-server overrides the server of the others.";
+--api-server overrides the API server of 2 and 3 and of --profile.";
 
-/// Whether Ctrl-C is ignored: a key exists whose value has not been delivered yet.
-static MUST_FINISH: AtomicBool = AtomicBool::new(false);
-
-/// The command that resumes what Ctrl-C interrupts.
-static RESUME: Mutex<Option<String>> = Mutex::new(None);
-
-/// Manages API keys: daily work, rotation, and an audit of them.
+/// Manage, rotate and audit API keys
 #[derive(Parser)]
 #[command(
     name = "rockset-apikeys",
@@ -57,7 +50,7 @@ static RESUME: Mutex<Option<String>> = Mutex::new(None);
     version,
     max_term_width = 100,
     after_long_help = EXIT_CODES,
-    after_help = "--help also lists the exit codes and where the configuration comes from."
+    after_help = "Use --help to list the exit codes and the sources of the configuration."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -66,161 +59,126 @@ struct Arguments {
     command: Command,
 }
 
-#[derive(clap::Args)]
-pub(crate) struct Globals {
-    #[command(flatten)]
-    flags: config::Flags,
-    /// Format of the output, and with json of an error too
-    #[arg(long, global = true, help_heading = "Global options", value_enum, default_value_t)]
-    format: Format,
-    /// Never ask a question
-    #[arg(long, global = true, help_heading = "Global options")]
-    no_input: bool,
-}
-
-impl Globals {
-    /// Returns the client. A warning is for a person; a program may parse standard error.
-    fn config(&self) -> Result<config::Config, Failure> {
-        let config = self.flags.config()?;
-        if let Some(warning) = config.warning.as_ref().filter(|_| self.format == Format::Table) {
-            note(warning);
-        }
-        Ok(config)
-    }
-}
-
 #[derive(Subcommand)]
 enum Command {
     /// List a user's keys, oldest first
-    List(keys::List),
+    List(keys::User),
     /// Show a key
-    Get(keys::Get),
+    Get(keys::Key),
     /// Create a key, and show its value once or write it to --out
     Create(keys::Create),
-    /// Change the state or the expiry time of a key
+    /// Change a key's state or expiry time
     Update(keys::Update),
-    /// Suspend keys: they stop working until they are activated
-    Suspend(keys::Suspend),
+    /// Suspend keys until they are activated again
+    Suspend(keys::ConfirmedKeys),
     /// Activate suspended keys
-    Activate(keys::Activate),
-    /// Delete keys for good
-    Delete(keys::Delete),
-    /// Show the value of a key, or write it to --out
+    Activate(keys::Keys),
+    /// Delete keys permanently
+    Delete(keys::ConfirmedKeys),
+    /// Show a key's value, or write it to --out
     Reveal(keys::Reveal),
-    /// Replace a key by a successor without an outage, and retire it
+    /// Replace a key with a successor without downtime, then retire it
     Rotate(rotate::Rotate),
-    /// Show the server, and the user, role and expiry of the client's key
+    /// Show the API server and the user, role and expiry time of the client's key
     Whoami,
-    /// Find keys that should not exist, or that need attention
+    /// Find keys that should not exist or that need attention
     Audit(audit::Audit),
-    /// Print the completions of a shell
-    Completions { shell: Shell },
-    /// Print the manual page, or that of a command
-    Man { command: Option<String> },
+    /// Print shell completions
+    Completions {
+        /// Shell to complete in
+        shell: Shell,
+    },
+    /// Print the manual page of the program or of a command
+    Man {
+        /// Name of the command
+        command: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let arguments = match parse() {
+    let Arguments { globals, command } = match parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let format = arguments.globals.format;
-    match run(arguments) {
+    match run(&globals, command) {
         Ok(code) => code.into(),
-        Err(failure) => failure.report(format),
+        Err(failure) => output::failure(globals.format, failure),
     }
 }
 
 /// Parses the arguments. Clap prints help to standard output and errors to standard error.
 fn parse() -> Result<Arguments, ExitCode> {
-    let parsed =
-        command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let parsed = cli().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     parsed.map_err(|error| {
         if error.use_stderr() && wants_json() {
             let text = error.render().to_string();
             let text = text.trim().trim_start_matches("error: ");
-            return Failure::new(Code::Usage, text).report(Format::Json);
+            return output::failure(Format::Json, Failure::new(Code::Usage, text));
         }
         let _ = error.print();
         u8::try_from(error.exit_code()).unwrap_or(1).into()
     })
 }
 
-/// Whether the arguments ask for JSON, as far as that is clear from arguments that are not valid.
+/// Returns true if the arguments, which are invalid, nevertheless ask for JSON.
 fn wants_json() -> bool {
     let arguments = std::env::args_os().collect::<Vec<_>>();
     arguments.iter().any(|it| it == "--format=json")
         || arguments.windows(2).any(|pair| pair == ["--format", "json"])
 }
 
-/// Returns the command with the exit codes in every command's help.
-fn command() -> clap::Command {
+/// Returns clap's command, with the exit codes in the help of every subcommand.
+fn cli() -> clap::Command {
     Arguments::command().mut_subcommands(|command| command.after_long_help(EXIT_CODES))
 }
 
-fn run(arguments: Arguments) -> Result<Code, Failure> {
-    let Arguments { globals, command } = arguments;
+fn run(globals: &Globals, command: Command) -> Result<Code, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
-    let outcome = runtime.block_on(async {
-        let mut command = pin!(execute(&globals, command));
-        loop {
-            tokio::select! {
-                // First, so that the handler is in place before anything is sent.
-                biased;
-                _ = tokio::signal::ctrl_c() => {
-                    if !MUST_FINISH.load(Ordering::Relaxed) {
-                        let resume = RESUME.lock().unwrap_or_else(PoisonError::into_inner).take();
-                        return Err(Failure::interrupted(resume));
-                    }
-                }
-                outcome = &mut command => return outcome,
-            }
+    let result = runtime.block_on(async {
+        tokio::select! {
+            // The signal handler is installed before anything is sent.
+            biased;
+            failure = interrupt::wait() => Err(failure),
+            result = execute(globals, command) => result,
         }
     });
-    // An unanswered question would keep the runtime.
+    // A pending confirmation prompt would block a graceful shutdown.
     runtime.shutdown_background();
-    outcome
+    result
 }
 
 async fn execute(globals: &Globals, command: Command) -> Result<Code, Failure> {
     match command {
-        Command::List(it) => it.run(globals).await,
-        Command::Get(it) => it.run(globals).await,
-        Command::Create(it) => it.run(globals).await,
-        Command::Update(it) => it.run(globals).await,
-        Command::Suspend(it) => it.run(globals).await,
-        Command::Activate(it) => it.run(globals).await,
-        Command::Delete(it) => it.run(globals).await,
-        Command::Reveal(it) => it.run(globals).await,
-        Command::Rotate(it) => it.run(globals).await,
+        Command::List(user) => keys::list(globals, user).await,
+        Command::Get(key) => keys::get(globals, key).await,
+        Command::Create(create) => create.run(globals).await,
+        Command::Update(update) => update.run(globals).await,
+        Command::Suspend(keys) => keys::suspend(globals, keys).await,
+        Command::Activate(keys) => keys::activate(globals, keys).await,
+        Command::Delete(keys) => keys::delete(globals, keys).await,
+        Command::Reveal(reveal) => reveal.run(globals).await,
+        Command::Rotate(rotate) => rotate.run(globals).await,
         Command::Whoami => whoami::run(globals).await,
-        Command::Audit(it) => it.run(globals).await,
+        Command::Audit(audit) => audit.run(globals).await,
         Command::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut self::command(), "rockset-apikeys", &mut text);
-            output::data(&text)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut cli(), "rockset-apikeys", &mut script);
+            output::data(&script)
         }
         Command::Man { command } => man(command.as_deref()),
     }
 }
 
-/// Prints a manual page.
 fn man(name: Option<&str>) -> Result<Code, Failure> {
-    let mut page = command();
-    page.build();
+    let mut command = cli();
+    command.build();
     if let Some(name) = name {
-        let found = page.find_subcommand(name).cloned();
-        page = found.ok_or_else(|| {
-            Failure::new(Code::Usage, format!("there is no command {name:?}; see --help"))
+        command = command.find_subcommand(name).cloned().ok_or_else(|| {
+            Failure::new(Code::Usage, format!("no such command: {name:?}; see --help"))
         })?;
     }
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).map_err(|error| output::failed(&error))?;
-    output::data(&text)
-}
-
-/// Writes a line for a person to standard error. That it cannot be written is no failure.
-pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", output::printable(text));
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page).map_err(|error| output::failed(&error))?;
+    output::data(&page)
 }

@@ -1,13 +1,17 @@
-//! Standard output: data alone, as a table for a person or in a format for programs.
+//! What the program prints: data to standard output, in a human-readable table or a
+//! machine-readable format, and messages to standard error.
 
 use std::io::{self, Write};
+use std::iter;
+use std::process::ExitCode;
 
 use rockset_apikeys::{ApiKey, Timestamp};
 use serde_json::{Value, json};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use tabled::builder::Builder;
+use tabled::settings::peaker::Priority;
+use tabled::settings::{Padding, Style, Width};
 
 use crate::failure::{Code, Failure};
-use crate::note;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -22,13 +26,35 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// The widest table.
-const COLUMNS: usize = 100;
-const GAP: &str = "  ";
+const TABLE_WIDTH: usize = 100;
+const GAP: usize = 2;
 
-/// In place of a role, where a key has none.
+/// Shown for a key without a role.
 const ALL_ROLES: &str = "(all)";
 const NEVER: &str = "never";
+
+/// Writes a message to standard error, and ignores a failure to write it.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(text));
+}
+
+/// Writes a failure to standard error, in JSON or as human-readable lines.
+pub(crate) fn failure(format: Format, failure: Failure) -> ExitCode {
+    let Failure { code, message, next, call } = failure;
+    if format == Format::Json {
+        let mut error = call;
+        error.insert("exit_code".to_owned(), json!(code as u8));
+        error.insert("message".to_owned(), json!(message));
+        error.insert("next".to_owned(), json!(next));
+        let _ = writeln!(io::stderr(), "{}", json!({ "error": error }));
+    } else {
+        note(&format!("error: {message}"));
+        if let Some(next) = next {
+            note(&format!("next: {next}"));
+        }
+    }
+    code.into()
+}
 
 /// Writes bytes to standard output.
 pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
@@ -37,32 +63,33 @@ pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Writes data. A reader that has seen enough is no failure.
-pub(crate) fn data(bytes: &[u8]) -> Result<Code, Failure> {
-    match write(bytes) {
+/// Writes data to standard output. A closed pipe is not an error.
+pub(crate) fn data(bytes: impl AsRef<[u8]>) -> Result<Code, Failure> {
+    match write(bytes.as_ref()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(&error)),
-        _ => Ok(Code::Done),
+        _ => Ok(Code::Success),
     }
 }
 
 pub(crate) fn failed(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Code::Failed, format!("standard output cannot be written: {error}"))
+    Failure::new(Code::Failed, format!("cannot write to standard output: {error}"))
 }
 
 /// Writes keys.
 pub(crate) fn keys(format: Format, keys: &[ApiKey]) -> Result<Code, Failure> {
     if format != Format::Table {
-        return records_of(format, KEY, &keys.iter().map(values).collect::<Vec<_>>());
+        return records(format, &KEY_FIELDS, keys.iter().map(key_values));
     }
     let header = ["NAME", "STATE", "ROLE", "EXPIRES (UTC)", "LAST USED (UTC)", "CREATED", "KEY"];
+    let or_never = |time: &Option<Timestamp>| time.as_ref().map_or_else(|| NEVER.into(), minute);
     let rows = keys.iter().map(|key| {
         let date = |time| minute(time).chars().take(10).collect();
         [
             key.name.clone(),
             key.state.as_ref().map_or_else(String::new, ToString::to_string),
             key.role.clone().unwrap_or_else(|| ALL_ROLES.to_owned()),
-            key.expiry_time.as_ref().map_or_else(|| NEVER.to_owned(), minute),
-            key.last_access_time.as_ref().map_or_else(|| NEVER.to_owned(), minute),
+            or_never(&key.expiry_time),
+            or_never(&key.last_access_time),
             key.created_at.as_ref().map_or_else(String::new, date),
             key.key.identifier().to_owned(),
         ]
@@ -71,83 +98,15 @@ pub(crate) fn keys(format: Format, keys: &[ApiKey]) -> Result<Code, Failure> {
 }
 
 /// Writes one key.
-pub(crate) fn key(format: Format, key: &ApiKey, include_key: bool) -> Result<Code, Failure> {
-    let mut fields = KEY.into_iter().zip(values(key)).collect::<Vec<_>>();
-    if include_key {
+pub(crate) fn key(format: Format, key: &ApiKey, show_value: bool) -> Result<Code, Failure> {
+    let mut fields = KEY_FIELDS.into_iter().zip(key_values(key)).collect::<Vec<_>>();
+    if show_value {
         fields.push(("key", json!(key.key.full_key())));
     }
     record(format, &fields)
 }
 
-/// Writes one record, as a JSON object or a line per field.
-pub(crate) fn record(format: Format, record: &[(&'static str, Value)]) -> Result<Code, Failure> {
-    match format {
-        Format::Table => {
-            let width = record.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-            let line = |(name, value): &(&str, Value)| {
-                let text = match (*name, value) {
-                    ("role", Value::Null) => ALL_ROLES.to_owned(),
-                    ("expiry_time" | "last_access_time", Value::Null) => NEVER.to_owned(),
-                    _ => printable(&cell(value)),
-                };
-                format!("{name:width$}{GAP}{text}").trim_end().to_owned() + "\n"
-            };
-            data(record.iter().map(line).collect::<String>().as_bytes())
-        }
-        Format::Json => data(format!("{}\n", object(record)).as_bytes()),
-        Format::Ndjson => data(format!("{}\n", object(record)).as_bytes()),
-        Format::Csv => {
-            let names = record.iter().map(|(name, _)| *name);
-            let rows = [record.iter().map(|(_, value)| value)];
-            data(&csv(names, rows).map_err(|error| failed(&error))?)
-        }
-    }
-}
-
-/// Writes records in a format for programs.
-pub(crate) fn records_of<const N: usize>(
-    format: Format,
-    names: [&'static str; N],
-    records: &[[Value; N]],
-) -> Result<Code, Failure> {
-    let objects = records
-        .iter()
-        .map(|values| object(&names.into_iter().zip(values.iter().cloned()).collect::<Vec<_>>()));
-    match format {
-        Format::Ndjson => data(objects.map(|it| format!("{it}\n")).collect::<String>().as_bytes()),
-        Format::Csv => data(&csv(names, records).map_err(|error| failed(&error))?),
-        _ => data(format!("{}\n", Value::Array(objects.collect())).as_bytes()),
-    }
-}
-
-/// Returns the lines, the one with the names always.
-fn csv<'a>(
-    names: impl IntoIterator<Item = &'static str>,
-    rows: impl IntoIterator<Item = impl IntoIterator<Item = &'a Value>>,
-) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(names)?;
-    for row in rows {
-        writer.write_record(row.into_iter().map(cell))?;
-    }
-    writer.into_inner().map_err(|error| error.into_error().into())
-}
-
-fn object(record: &[(&'static str, Value)]) -> Value {
-    record.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
-}
-
-/// Returns a value as the text of a cell.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// The fields of a key.
-const KEY: [&str; 9] = [
+const KEY_FIELDS: [&str; 9] = [
     "name",
     "state",
     "role",
@@ -159,8 +118,8 @@ const KEY: [&str; 9] = [
     "identifier",
 ];
 
-/// Returns the values of the fields of `KEY`.
-fn values(key: &ApiKey) -> [Value; 9] {
+/// Returns the values of `KEY_FIELDS`.
+fn key_values(key: &ApiKey) -> [Value; 9] {
     [
         json!(key.name),
         json!(key.state),
@@ -174,64 +133,108 @@ fn values(key: &ApiKey) -> [Value; 9] {
     ]
 }
 
-/// Writes a table. The widest columns are cut until it fits.
+/// Writes one record: a JSON object, or a line per field.
+pub(crate) fn record(format: Format, fields: &[(&str, Value)]) -> Result<Code, Failure> {
+    let (names, values): (Vec<_>, Vec<_>) = fields.iter().cloned().unzip();
+    match format {
+        Format::Table => {
+            let text = |(name, value): &(&str, Value)| match (*name, value) {
+                ("role", Value::Null) => ALL_ROLES.to_owned(),
+                ("expiry_time" | "last_access_time", Value::Null) => NEVER.to_owned(),
+                _ => cell(value),
+            };
+            let rows = fields.iter().map(|field| [field.0.to_owned(), text(field)]);
+            data(aligned(rows, usize::MAX).0)
+        }
+        Format::Json | Format::Ndjson => data(format!("{}\n", object(&names, values))),
+        Format::Csv => records(format, &names, iter::once(values)),
+    }
+}
+
+/// Writes records in a machine-readable format.
+pub(crate) fn records<R: IntoIterator<Item = Value>>(
+    format: Format,
+    names: &[&str],
+    records: impl Iterator<Item = R>,
+) -> Result<Code, Failure> {
+    match format {
+        Format::Csv => {
+            let rows = records.map(|values| values.into_iter().map(|it| cell(&it)).collect());
+            data(csv(names, rows).map_err(|error| failed(&error))?)
+        }
+        Format::Ndjson => {
+            let lines = records.map(|values| format!("{}\n", object(names, values)));
+            data(lines.collect::<String>())
+        }
+        Format::Json | Format::Table => {
+            let objects = records.map(|values| object(names, values)).collect();
+            data(format!("{}\n", Value::Array(objects)))
+        }
+    }
+}
+
+/// Returns lines of CSV. The header is there even if no rows follow.
+fn csv(names: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(names)?;
+    for row in rows {
+        writer.write_record(row)?;
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+fn object(names: &[&str], values: impl IntoIterator<Item = Value>) -> Value {
+    names.iter().map(|&name| name.to_owned()).zip(values).collect()
+}
+
+/// Returns a value as the contents of a cell.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Writes a table.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> Result<Code, Failure> {
-    let rows = std::iter::once(header.map(str::to_owned))
-        .chain(rows.map(|row| row.map(|cell| printable(&cell))))
-        .collect::<Vec<_>>();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.width().max(*width);
-        }
-    }
-    let mut is_cut = false;
-    while widths.iter().sum::<usize>() + GAP.len() * (N - 1) > COLUMNS {
-        if let Some(widest) = widths.iter_mut().max() {
-            *widest -= 1;
-        }
-        is_cut = true;
-    }
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| fitted(cell, width));
-        format!("{}\n", cells.collect::<Vec<_>>().join(GAP).trim_end())
-    };
-    let code = data(rows.iter().map(line).collect::<String>().as_bytes())?;
+    let rows = iter::once(header.map(str::to_owned)).chain(rows);
+    let (table, is_cut) = aligned(rows, TABLE_WIDTH);
+    let code = data(table)?;
     if is_cut {
-        note("long texts are cut; --format json has them in full");
+        note("the table is cut; use --format json for complete values");
     }
     Ok(code)
 }
 
-/// Pads or cuts text to a width.
-fn fitted(text: &str, width: usize) -> String {
-    let mut fitted = String::new();
-    let mut used = 0;
-    let is_long = text.width() > width;
-    for char in text.chars() {
-        let next = used + char.width().unwrap_or_default();
-        if is_long && next + 1 > width {
-            fitted.push('…');
-            used += 1;
-            break;
-        }
-        fitted.push(char);
-        used = next;
+/// Aligns columns. If the rows are too wide, cuts the widest columns and returns true as well.
+fn aligned<const N: usize>(
+    rows: impl Iterator<Item = [String; N]>,
+    width: usize,
+) -> (String, bool) {
+    let rows = rows.map(|row| row.map(|cell| printable(&cell)));
+    let mut table = Builder::from_iter(rows).build();
+    table.with(Style::empty()).with(Padding::new(0, GAP, 0, 0));
+    // The last column's padding is removed below.
+    let width = width.saturating_add(GAP);
+    let is_cut = table.total_width() > width;
+    if is_cut {
+        table.with(Width::truncate(width).suffix("…").priority(Priority::max(true)));
     }
-    fitted.extend(std::iter::repeat_n(' ', width.saturating_sub(used)));
-    fitted
+    let lines = table.to_string();
+    (lines.lines().map(|line| format!("{}\n", line.trim_end())).collect(), is_cut)
 }
 
-/// Returns a time to the minute, in UTC.
+/// Formats a timestamp in UTC, to the minute.
 fn minute(time: &Timestamp) -> String {
-    let instant = time.to_jiff();
-    instant.map_or_else(|| time.as_str().to_owned(), |it| it.strftime("%Y-%m-%d %H:%M").to_string())
+    time.to_jiff()
+        .map_or_else(|| time.to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
-/// Escapes the characters by which text from outside could steer a terminal.
+/// Escapes the characters with which external data could control a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for char in text.chars() {
@@ -244,14 +247,4 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     printable
-}
-
-/// Returns a line for a shell from words.
-pub(crate) fn shell_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let is_plain = |char: char| char.is_alphanumeric() || "-_./:@=,+".contains(char);
-    let quoted = |word: &str| match word {
-        _ if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
-        _ => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }

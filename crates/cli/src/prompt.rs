@@ -1,4 +1,4 @@
-//! The question before something is destroyed.
+//! The confirmation before a destructive change.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -6,10 +6,10 @@ use std::io::{self, IsTerminal, Write};
 use tokio::task::spawn_blocking;
 
 use crate::failure::{Code, Failure};
-use crate::{Globals, output};
+use crate::globals::Globals;
+use crate::output;
 
-/// Asks on a terminal whether to go on, unless `yes` says so. Where no question can be asked, `yes`
-/// is required.
+/// Asks for confirmation on a terminal, unless `yes` is set. Elsewhere `yes` is required.
 pub(crate) async fn confirm(globals: &Globals, question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -17,8 +17,7 @@ pub(crate) async fn confirm(globals: &Globals, question: &str, yes: bool) -> Res
     let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     let is_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     if !is_terminal || is_ci || globals.no_input {
-        let message = "this needs a confirmation, and no question can be asked here; pass --yes";
-        return Err(Failure::new(Code::Usage, message));
+        return Err(Failure::usage("cannot ask for confirmation here; pass --yes"));
     }
     let question = format!("{} [y/N] ", output::printable(question));
     // On another thread, so that Ctrl-C is noticed.
@@ -28,7 +27,7 @@ pub(crate) async fn confirm(globals: &Globals, question: &str, yes: bool) -> Res
     });
     let answer = asked.await.unwrap_or_else(|error| Err(error.into()));
     let answer = answer
-        .map_err(|error| Failure::new(Code::Failed, format!("no answer was read: {error}")))?;
+        .map_err(|error| Failure::new(Code::Failed, format!("cannot read the answer: {error}")))?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(Failure::new(Code::Failed, "not confirmed; nothing was changed")),

@@ -1,5 +1,5 @@
-//! The command `rotate`: starts, continues and shows rotations. What a rotation does is in the
-//! library; its journal is a directory of the operator.
+//! The command `rotate`: starts, continues and shows rotations. The library implements them; the
+//! journal is in the user's state directory.
 
 use std::env;
 use std::error::Error as _;
@@ -10,76 +10,75 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rockset_apikeys::ApiKeyValue;
+use rockset_apikeys::{ApiKeyValue, Client, Config};
 use rockset_apikeys_admin::rotation::{
-    self, Destination, Entry, Outcome, Plan, Rotation, Rotator, RotatorBuilder, Step,
+    self, BoxFuture, Entry, Plan, Rotation, Rotator, RotatorBuilder, Step,
 };
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::destination::{Destination, Written, run};
 use crate::failure::{Code, Failure};
+use crate::globals::Globals;
+use crate::interrupt;
 use crate::keys::duration;
-use crate::output::{self, Format};
+use crate::output::{self, Format, note};
 use crate::prompt::confirm;
-use crate::sink::{Sink, Written, run};
-use crate::{Globals, RESUME, note, whoami};
+use crate::whoami;
 
 #[derive(Args)]
-#[command(subcommand_negates_reqs = true)]
 pub(crate) struct Rotate {
-    #[command(flatten)]
-    start: Option<Start>,
     #[command(subcommand)]
-    command: Option<Existing>,
+    command: Command,
 }
 
 #[derive(Args)]
 struct Start {
-    /// Name of the key; my-app is the newest of my-app, my-app.r2, my-app.r3 and so on
+    /// Name of the key; my-app stands for the newest of my-app, my-app.r2, my-app.r3 and so on
     name: String,
-    // Flattened, it would hide whether there is anything to start.
-    /// Email address of the owner; the client's own user by default
+    /// Owner's email address [default: the client's user]
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
-    /// How long the successor works, such as 90d; the old key's whole lifetime by default
+    /// Successor's lifetime, for example 90d [default: the old key's whole lifetime]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
-    /// How long the old key works beside the successor
+    /// How long both keys work
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "24h")]
     overlap: Duration,
     /// How long the old key is suspended before it is deleted
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d")]
     hold: Duration,
-    /// Write the value to file:PATH, env:PATH#VAR (a line of a dotenv file), profile:NAME,
-    /// exec:COMMAND (on its standard input), or - (standard output); may be repeated
-    #[arg(long = "out", value_name = "SINK", required = true)]
-    sinks: Vec<Sink>,
-    /// Command that tests the successor once it is written; it gets the value on standard input
+    /// Write the value to file:PATH, dotenv:PATH#VAR, profile:NAME, exec:COMMAND (its standard
+    /// input) or - (standard output); repeatable
+    #[arg(long = "out", value_name = "DEST", required = true)]
+    destinations: Vec<Destination>,
+    /// Command that tests the written successor; it reads the value from standard input
     #[arg(long, value_name = "COMMAND")]
     test_cmd: Option<String>,
-    /// Show what would be done and whether it can be, and change nothing
+    /// Show the plan and whether it can be carried out; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Suspend the old key as soon as the successor is tested, used or not
+    /// Suspend the old key as soon as the successor is tested, even if it is in use
     #[arg(long)]
     compromised: bool,
-    /// Suspend the old key before the successor is created: programs fail until they have it
+    /// Suspend the old key before the successor is created; programs fail until they have it
     #[arg(long)]
     suspend_first: bool,
 }
 
 #[derive(Subcommand)]
-enum Existing {
+enum Command {
+    /// Start the rotation of a key
+    Start(Start),
     /// Show the rotations in the journal
     Status {
-        /// Id of the rotation; all by default
+        /// ID of the rotation [default: all]
         id: Option<String>,
     },
-    /// Do what is due: suspend the old key after the overlap, delete it after the hold
+    /// Run the steps that are due: suspend the old key after the overlap, delete it after the hold
     Resume {
-        /// Id of the rotation; all that are unfinished by default
+        /// ID of the rotation [default: all unfinished ones]
         id: Option<String>,
-        /// Retire the old key although it was used after the distribution
+        /// Retire the old key even if it was used after the distribution
         #[arg(long)]
         force: bool,
     },
@@ -87,10 +86,10 @@ enum Existing {
     Finish {
         #[command(flatten)]
         which: Which,
-        /// Retire the old key although it was used after the distribution
+        /// Retire the old key even if it was used after the distribution
         #[arg(long)]
         force: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
@@ -98,11 +97,11 @@ enum Existing {
     Rollback {
         #[command(flatten)]
         which: Which,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
-    /// Close a rotation as it is: both keys and what was written stay
+    /// Close a rotation, and leave both keys and the destinations unchanged
     Abort {
         #[command(flatten)]
         which: Which,
@@ -111,56 +110,48 @@ enum Existing {
 
 #[derive(Args)]
 struct Which {
-    /// Id of the rotation; the only one that is unfinished by default
+    /// ID of the rotation [default: the only unfinished one]
     id: Option<String>,
 }
 
 impl Rotate {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Code, Failure> {
-        let rotations = Rotations { globals, config: globals.config()?, directory: journal()? };
-        match (self.command, self.start) {
-            (Some(command), None) => rotations.continue_with(command).await,
-            (None, Some(start)) => rotations.start(start).await,
-            _ => Err(usage("give either a key to rotate or one of the commands".to_owned())),
-        }
+        let (client, config) = globals.connect()?;
+        let rotations = Rotations { globals, client, config, directory: journal()? };
+        rotations.run(self.command).await
     }
 }
 
-/// Returns the directory of the journal, in the place for the state of programs.
+/// Returns the journal's directory.
 fn journal() -> Result<PathBuf, Failure> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from).and_then(absolute);
     let home = || Some(env::home_dir().and_then(absolute)?.join(".local/state"));
     let state = state.or_else(home).ok_or_else(|| {
-        usage(
-            "the home directory, which holds the journal of rotations, is unknown; set HOME".into(),
-        )
+        Failure::usage("cannot find the home directory, which contains the journal; set HOME")
     })?;
     Ok(state.join("rockset-apikeys/rotations"))
-}
-
-fn usage(message: String) -> Failure {
-    Failure::new(Code::Usage, message)
 }
 
 /// The fields of a rotation.
 const FIELDS: [&str; 9] =
     ["id", "step", "user", "old", "new", "started_at", "waits_until", "failure", "next"];
 
-/// The rotations of a journal.
+/// The rotations in the journal.
 struct Rotations<'a> {
     globals: &'a Globals,
+    client: Client,
     config: Config,
     directory: PathBuf,
 }
 
 impl Rotations<'_> {
     async fn start(&self, start: Start) -> Result<Code, Failure> {
-        let is_stdout = self.check_stdout(start.sinks.contains(&Sink::Stdout))?;
-        let sinks = start.sinks.into_iter().map(Sink::absolute).collect::<Result<_, _>>()?;
-        let mut builder = self.builder(sinks, start.test_cmd);
-        if let [own] = &whoami::own_keys(&self.config).await?[..] {
-            builder = builder.client_key(&own.name);
+        let is_stdout = self.check_stdout(start.destinations.contains(&Destination::Stdout))?;
+        let destinations = start.destinations.into_iter().map(Destination::absolute);
+        let mut builder = self.builder(destinations.collect::<Result<_, _>>()?, start.test_cmd);
+        if let [own] = &whoami::own_keys(&self.client, &self.config).await?[..] {
+            builder = builder.own_key_name(&own.name);
         }
         let mut rotation = Rotation::of(start.name)
             .overlap(start.overlap)
@@ -182,10 +173,10 @@ impl Rotations<'_> {
         self.show_unless(is_stdout, &entry)
     }
 
-    /// Checks that nothing but the value is to be on standard output, if the value is.
+    /// Checks that a value on standard output is not mixed with other output.
     fn check_stdout(&self, is_stdout: bool) -> Result<bool, Failure> {
         if is_stdout && self.globals.format != Format::Table {
-            return Err(usage("--out - writes the value alone; leave out --format".to_owned()));
+            return Err(Failure::usage("--out - prints only the value; remove --format"));
         }
         Ok(is_stdout)
     }
@@ -193,33 +184,34 @@ impl Rotations<'_> {
     fn show_unless(&self, is_stdout: bool, entry: &Entry) -> Result<Code, Failure> {
         if is_stdout {
             note(&format!("next: {}", self.next(entry)));
-            return Ok(Code::Done);
+            return Ok(Code::Success);
         }
         self.show(entry)
     }
 
-    async fn continue_with(&self, command: Existing) -> Result<Code, Failure> {
+    async fn run(&self, command: Command) -> Result<Code, Failure> {
         let mut is_stdout = false;
         let entry = match command {
-            Existing::Status { id: Some(id) } => return self.show(&self.entry(&id)?),
-            Existing::Status { id: None } => return self.show_all(&self.entries()?),
-            Existing::Resume { id, force } => return self.resume(id, force).await,
-            Existing::Finish { which, force, yes } => {
+            Command::Start(start) => return self.start(start).await,
+            Command::Status { id: Some(id) } => return self.show(&self.entry(&id)?),
+            Command::Status { id: None } => return self.show_all(&self.entries()?),
+            Command::Resume { id, force } => return self.resume(id, force).await,
+            Command::Finish { which, force, yes } => {
                 let entry = self.only(which)?;
                 let question =
-                    format!("Retire {} before its overlap and hold have ended?", entry.old);
+                    format!("Retire {} before the end of its overlap and hold?", entry.old);
                 is_stdout = self.check_stdout(will_print(&entry))?;
                 confirm(self.globals, &question, yes).await?;
                 self.rotator(&entry, force)?.finish(&entry.id).await
             }
-            Existing::Rollback { which, yes } => {
+            Command::Rollback { which, yes } => {
                 let entry = self.only(which)?;
                 let question = format!("Restore {} and delete {}?", entry.old, entry.new);
                 confirm(self.globals, &question, yes).await?;
                 self.rotator(&entry, false)?.rollback(&entry.id).await
             }
-            Existing::Abort { which } => {
-                // It writes no sink, so one that is not valid any more does not keep it.
+            Command::Abort { which } => {
+                // An invalid destination in the journal does not matter here.
                 let id = self.only(which)?.id;
                 self.build(self.builder(Vec::new(), None))?.abort(&id).await
             }
@@ -228,7 +220,7 @@ impl Rotations<'_> {
         self.show_unless(is_stdout, &entry)
     }
 
-    /// Continues a rotation, or all that are unfinished. One that fails does not keep the others.
+    /// Continues a rotation, or all unfinished ones. A failure does not stop the others.
     async fn resume(&self, id: Option<String>, force: bool) -> Result<Code, Failure> {
         let is_one = id.is_some();
         let entries = match id {
@@ -252,15 +244,15 @@ impl Rotations<'_> {
         }
         match &done[..] {
             [entry] if is_one || is_stdout => self.show_unless(is_stdout, entry)?,
-            [] if !failed.is_empty() => Code::Done,
-            _ if is_stdout => Code::Done,
+            [] if !failed.is_empty() => Code::Success,
+            _ if is_stdout => Code::Success,
             _ => self.show_all(&done)?,
         };
-        Failure::all(failed, done.len()).map_or(Ok(Code::Done), Err)
+        Failure::all(failed, done.len()).map_or(Ok(Code::Success), Err)
     }
 
     fn entries(&self) -> Result<Vec<Entry>, Failure> {
-        let rotator = Rotator::builder(self.config.client.clone(), &self.directory).build();
+        let rotator = Rotator::builder(self.client.clone(), &self.directory).build();
         rotator.and_then(|rotator| rotator.status()).map_err(|error| self.failed(error))
     }
 
@@ -268,20 +260,20 @@ impl Rotations<'_> {
         let found = self.entries()?.into_iter().find(|entry| entry.id == id);
         found.ok_or_else(|| {
             let directory = self.directory.display();
-            let message = format!("the journal {directory} has no rotation {id:?}");
+            let message = format!("the journal {directory} does not contain a rotation {id:?}");
             Failure::new(Code::NotFoundOrConflict, message)
         })
     }
 
-    /// Returns the unfinished rotations at this server.
+    /// Returns the unfinished rotations on this server.
     fn unfinished(&self) -> Result<Vec<Entry>, Failure> {
         let mut entries = self.entries()?;
-        let server = self.config.client.api_server();
+        let server = self.client.api_server();
         entries.retain(|entry| !entry.step.is_final() && entry.server == server);
         Ok(entries)
     }
 
-    /// Returns the rotation that is named, or the only one that is unfinished.
+    /// Returns the named or the only unfinished rotation.
     fn only(&self, which: Which) -> Result<Entry, Failure> {
         if let Some(id) = which.id {
             return self.entry(&id);
@@ -290,46 +282,46 @@ impl Rotations<'_> {
         match (entries.pop(), entries.len()) {
             (Some(entry), 0) => Ok(entry),
             (None, _) => {
-                let message = "no rotation at this server is unfinished";
+                let message = "there is no unfinished rotation on this server";
                 Err(Failure::new(Code::NotFoundOrConflict, message))
             }
             (Some(last), _) => {
                 let all = entries.iter().chain([&last]);
                 let all = all.map(|entry| format!("{} of {}", entry.id, entry.old));
                 let all = all.collect::<Vec<_>>().join(", ");
-                Err(usage(format!("several rotations are unfinished; name one of: {all}")))
+                Err(Failure::usage(format!("several rotations are unfinished; pass one of: {all}")))
             }
         }
     }
 
-    /// Returns the rotator of an entry, with its sinks and its test.
+    /// Returns the rotator of an entry, with its destinations and its test.
     fn rotator(&self, entry: &Entry, force: bool) -> Result<Rotator, Failure> {
-        let sinks = entry.destinations.iter().map(|name| {
+        let destinations = entry.destinations.iter().map(|name| {
             name.parse().map_err(|reason| {
-                Failure::new(Code::Failed, format!("the sink {name} in the journal: {reason}"))
+                let message = format!("invalid destination {name} in the journal: {reason}");
+                Failure::new(Code::Failed, message)
             })
         });
-        let builder = self.builder(sinks.collect::<Result<_, _>>()?, entry.test.clone());
+        let builder = self.builder(destinations.collect::<Result<_, _>>()?, entry.test.clone());
         self.build(builder.force(force))
     }
 
-    fn builder(&self, sinks: Vec<Sink>, test: Option<String>) -> RotatorBuilder {
-        let mut builder = Rotator::builder(self.config.client.clone(), &self.directory);
-        for sink in sinks {
-            builder = builder.destination(Place::new(sink, self.config.client.api_server()));
+    fn builder(&self, destinations: Vec<Destination>, test: Option<String>) -> RotatorBuilder {
+        let mut builder = Rotator::builder(self.client.clone(), &self.directory);
+        for destination in destinations {
+            builder = builder.destination(Restorable::new(destination, self.client.api_server()));
         }
         if let Some(command) = test {
             builder = builder.test_with(command.clone(), move |value| {
-                // A test need not read the value.
-                let is_over = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+                // A test may ignore the value.
+                let is_ignored = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
                 let outcome = run(&command, &value);
-                future::ready(outcome.or_else(|it| if is_over(&it) { Ok(()) } else { Err(it) }))
+                future::ready(outcome.or_else(|it| if is_ignored(&it) { Ok(()) } else { Err(it) }))
             });
         }
-        let (flags, is_shown) = (self.globals.flags.clone(), self.globals.format == Format::Table);
+        let (globals, is_shown) = (self.globals.clone(), self.globals.format == Format::Table);
         builder.on_step(move |entry| {
-            let command = flags.command(["rotate", "resume", &entry.id]);
-            *RESUME.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
+            interrupt::set_resume(globals.command(["rotate", "resume", &entry.id]));
             if is_shown {
                 note(&progress(entry));
             }
@@ -340,11 +332,11 @@ impl Rotations<'_> {
         builder.build().map_err(|error| self.failed(error))
     }
 
-    /// Returns the exit code and the text of an error, and the command that continues.
+    /// Returns the failure for an error, with the command that continues.
     fn failed(&self, error: rotation::Error) -> Failure {
         let code = match error.api_error().map(Code::from) {
             _ if error.is_not_found() || error.is_locked() => Code::NotFoundOrConflict,
-            // The update in a plan changes nothing.
+            // The empty update in a plan changes nothing.
             Some(code) if error.is_unchanged() && code != Code::Ambiguous => code,
             _ if error.is_unchanged() || error.is_rolled_back() => Code::Failed,
             _ => Code::Unfinished,
@@ -353,7 +345,7 @@ impl Rotations<'_> {
         let failure = Failure::new(code, format!("{error}{cause}")).of_call(error.api_error());
         match error.id() {
             Some(id) if code == Code::Unfinished => {
-                failure.next(self.globals.flags.command(["rotate", "resume", id]))
+                failure.next(self.globals.command(["rotate", "resume", id]))
             }
             _ => failure,
         }
@@ -363,7 +355,7 @@ impl Rotations<'_> {
         if self.globals.format == Format::Table {
             let text = plan.to_string();
             let lines = text.lines().map(|line| output::printable(line) + "\n");
-            output::data(lines.collect::<String>().as_bytes())?;
+            output::data(lines.collect::<String>())?;
         } else {
             let record = [
                 ("user", json!(plan.user)),
@@ -380,10 +372,10 @@ impl Rotations<'_> {
             output::record(self.globals.format, &record)?;
         }
         if plan.is_ready() {
-            return Ok(Code::Done);
+            return Ok(Code::Success);
         }
         let count = plan.problems().count();
-        Err(Failure::new(Code::Failed, format!("the rotation cannot start: {count} checks failed")))
+        Err(Failure::new(Code::Failed, format!("cannot start the rotation: {count} checks failed")))
     }
 
     /// Shows one rotation.
@@ -408,14 +400,14 @@ impl Rotations<'_> {
     }
 
     fn next(&self, entry: &Entry) -> String {
-        self.globals.flags.command(["rotate", "resume", &entry.id])
+        self.globals.command(["rotate", "resume", &entry.id])
     }
 
     /// Shows rotations.
     fn show_all(&self, entries: &[Entry]) -> Result<Code, Failure> {
         if self.globals.format != Format::Table {
-            let values = entries.iter().map(|entry| self.values(entry)).collect::<Vec<_>>();
-            return output::records_of(self.globals.format, FIELDS, &values);
+            let values = entries.iter().map(|entry| self.values(entry));
+            return output::records(self.globals.format, &FIELDS, values);
         }
         let rows = entries.iter().map(|entry| {
             let until = entry.waits_until().map_or_else(String::new, ToString::to_string);
@@ -426,13 +418,13 @@ impl Rotations<'_> {
     }
 }
 
-/// Whether the rotation has yet to write the value to standard output.
+/// Returns true if the rotation still has to print the value.
 fn will_print(entry: &Entry) -> bool {
-    let is_stdout = |name: &String| name.parse() == Ok(Sink::Stdout);
+    let is_stdout = |name: &String| name.parse() == Ok(Destination::Stdout);
     entry.step <= Step::Distribute && entry.destinations.iter().any(is_stdout)
 }
 
-/// Returns what a step does, for a person.
+/// Describes a step.
 fn progress(entry: &Entry) -> String {
     let Entry { old, new, .. } = entry;
     let until = entry.waits_until().map_or("now", |time| time.as_str());
@@ -444,73 +436,74 @@ fn progress(entry: &Entry) -> String {
         Step::Overlap => match &entry.overlap_until {
             Some(time) => format!("let {old} expire at {time}"),
             None if entry.is_own_key => {
-                format!("{new} works; it takes the place of {old}, with which this program began")
+                format!("{new} works; this program switches from {old} to it")
             }
             None => format!("{new} works"),
         },
         Step::Suspend if entry.is_compromised => format!("suspend {old}"),
-        Step::Suspend => format!("suspend {old} at {until}, if it is not used any more"),
+        Step::Suspend => format!("suspend {old} at {until}, if it is unused until then"),
         Step::Hold => format!("{old} is suspended; delete it at {until}"),
         Step::Delete => format!("delete {old}"),
         Step::RollBack => format!("roll back to {old}"),
         Step::Done => format!("done: {new} has replaced {old}"),
-        Step::RolledBack => format!("rolled back: {old} is in use as before"),
-        _ => format!("{}: {old} and {new} stay as they are", entry.step),
+        Step::RolledBack => format!("rolled back: {old} is in use again"),
+        _ => format!("{}: {old} and {new} are unchanged", entry.step),
     }
 }
 
-/// A sink in use: its name in the journal, and what it had before this run wrote it.
-struct Place {
+/// A destination that remembers its content from before this run.
+struct Restorable {
     name: String,
-    sink: Sink,
+    destination: Destination,
     server: String,
     written: Mutex<Option<Written>>,
 }
 
-impl Place {
-    fn new(sink: Sink, server: &str) -> Self {
-        Self { name: sink.to_string(), sink, server: server.to_owned(), written: Mutex::default() }
+impl Restorable {
+    fn new(destination: Destination, server: &str) -> Self {
+        let (name, server) = (destination.to_string(), server.to_owned());
+        Self { name, destination, server, written: Mutex::default() }
     }
 
     fn put(&self, value: &ApiKeyValue) -> Result<(), String> {
-        let written = self.sink.write(value, &self.server).map_err(|it| it.to_string())?;
+        let written = self.destination.write(value, &self.server).map_err(|it| it.to_string())?;
         let mut first = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(written);
         Ok(())
     }
 
-    /// Gives a file its old content back, and otherwise the old key's value.
+    /// Restores a file's content from before this run, or writes the old key's value.
     fn put_back(&self, old: &ApiKeyValue) -> Result<(), String> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (&self.sink, written) {
-            (Sink::Stdout, _) => {
-                note("standard output may have the value of the successor, which is deleted");
+        match (&self.destination, written) {
+            (Destination::Stdout, _) => {
+                note("standard output may contain the value of the successor, which is deleted");
                 Ok(())
             }
-            (Sink::Exec(_), _) | (_, None) => self.put(old),
+            (Destination::Exec(_), _) | (_, None) => self.put(old),
             (_, Some(written)) => written.restore(),
         }
     }
 }
 
-impl Destination for Place {
+impl rotation::Destination for Restorable {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn check(&self) -> Outcome<'_> {
-        ready(self.sink.check().map_err(|it| it.to_string()))
+    fn check(&self) -> BoxFuture<'_> {
+        ready(self.destination.check().map_err(|it| it.to_string()))
     }
 
-    fn write<'a>(&'a self, value: &'a ApiKeyValue) -> Outcome<'a> {
+    fn write<'a>(&'a self, value: &'a ApiKeyValue) -> BoxFuture<'a> {
         ready(self.put(value))
     }
 
-    fn restore<'a>(&'a self, value: &'a ApiKeyValue) -> Outcome<'a> {
+    fn restore<'a>(&'a self, value: &'a ApiKeyValue) -> BoxFuture<'a> {
         ready(self.put_back(value))
     }
 }
 
-fn ready(outcome: Result<(), String>) -> Outcome<'static> {
+fn ready(outcome: Result<(), String>) -> BoxFuture<'static> {
     Box::pin(future::ready(outcome.map_err(Into::into)))
 }

@@ -1,4 +1,4 @@
-//! What an audit finds: its thresholds, and the findings that are accepted for a while.
+//! The thresholds of an audit, and the exceptions that suppress findings.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use rockset_apikeys::jiff::{Error, SignedDuration, Span, SpanRelativeTo, Timesta
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::{Finding, Kind};
+use super::finding::{Finding, Kind};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The thresholds of an audit, and its exceptions.
+/// The thresholds and exceptions of an audit.
 ///
-/// It deserializes from a file, such as this one of TOML. Durations are texts; a day has 24 hours.
+/// A policy can be deserialized, for example from TOML. A day has 24 hours.
 ///
 /// ```toml
 /// max_age = "90d"
@@ -55,25 +55,25 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Sets how long a key may be active; defaults to 90 days.
+    /// Sets the maximum age of an active key; defaults to 90 days.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
-    /// Sets how long a key may be unused; defaults to 45 days.
+    /// Sets the maximum time since a key's last use; defaults to 45 days.
     pub fn max_unused(mut self, duration: Duration) -> Self {
         self.max_unused = duration;
         self
     }
 
-    /// Sets how long before its expiry a key is found; defaults to 14 days.
+    /// Sets how long before its expiry a key is reported; defaults to 14 days.
     pub fn expiry_notice(mut self, duration: Duration) -> Self {
         self.expiry_notice = duration;
         self
     }
 
-    /// Sets how late the server may record that a key was used; defaults to 2 seconds.
+    /// Sets the precision of the server's last access times; defaults to 2 seconds.
     pub fn last_access_precision(mut self, precision: Duration) -> Self {
         self.last_access_precision = precision;
         self
@@ -85,7 +85,7 @@ impl Policy {
         self
     }
 
-    pub(super) fn excepts(&self, finding: &Finding, now: Timestamp) -> bool {
+    pub(super) fn suppresses(&self, finding: &Finding, now: Timestamp) -> bool {
         let today = now.to_zoned(TimeZone::UTC).date();
         self.exceptions.iter().any(|it| {
             let is_user = it.user.as_ref().is_none_or(|user| *user == finding.user);
@@ -95,7 +95,7 @@ impl Policy {
     }
 }
 
-/// Findings of a key that are accepted until a day, for a reason.
+/// Suppresses a key's findings until a given date.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[must_use]
@@ -103,20 +103,20 @@ pub struct Exception {
     name: String,
     user: Option<String>,
     kind: Option<Kind>,
-    // For the readers of the policy; required, so that there is one.
-    #[serde(deserialize_with = "text", rename = "reason")]
+    // Only documentation, but required.
+    #[serde(deserialize_with = "reason", rename = "reason")]
     _reason: String,
     #[serde(deserialize_with = "date")]
     until: Date,
 }
 
 impl Exception {
-    /// Accepts all findings of the keys with this name, up to and including a day in UTC.
+    /// Suppresses all findings of keys with this name, up to and including a date in UTC.
     pub fn new(name: impl Into<String>, reason: impl Into<String>, until: Date) -> Self {
         Self { name: name.into(), user: None, kind: None, _reason: reason.into(), until }
     }
 
-    /// Limits the exception to the keys of a user.
+    /// Limits the exception to a user's keys.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
         self
@@ -135,18 +135,21 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
         .parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .and_then(|duration: SignedDuration| Duration::try_from(duration));
-    parsed.map_err(|error: Error| D::Error::custom(format!("{error}; write \"90d\" or \"12h\"")))
+    parsed.map_err(|error: Error| {
+        D::Error::custom(format!("{error}; use a duration such as \"90d\" or \"12h\""))
+    })
 }
 
 fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|error| D::Error::custom(format!("{error}; write \"2030-06-30\"")))
+    text.parse()
+        .map_err(|error| D::Error::custom(format!("{error}; use a date such as \"2030-06-30\"")))
 }
 
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     match text.trim() {
-        "" => Err(D::Error::custom("the reason is empty; say why the finding is accepted")),
+        "" => Err(D::Error::custom("the reason is empty; explain why the finding is acceptable")),
         _ => Ok(text),
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the keys of one user. Nothing here makes a call.
+//! The rules that one user's keys are checked against. They make no calls.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,16 +6,18 @@ use std::time::Duration;
 use rockset_apikeys::jiff::{SignedDuration, Timestamp};
 use rockset_apikeys::{ApiKey, KeyState};
 
-use super::{Finding, Kind, Policy, Severity};
+use super::finding::{Finding, Kind, Severity};
+use super::policy::Policy;
+use crate::generation;
 
-/// The role that may do everything.
-const ADMINISTRATOR: &str = "admin";
+/// The role that has every permission.
+const ADMIN: &str = "admin";
 
-/// The precision of the `Date` of a response, and so of each age.
+/// The precision of a response's `Date` header, and therefore of every age.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
 
-/// Returns what is wrong with each key. One that a newer generation replaces has that finding
-/// alone, because its end settles the others.
+/// Returns the findings of each key. A key that a newer generation replaces has only that finding,
+/// because retiring it settles the others.
 pub(super) fn findings(
     user: &str,
     keys: &[ApiKey],
@@ -24,34 +26,34 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     let mut newest = HashMap::new();
     for key in keys.iter().filter(|key| is_active(key)) {
-        let (base, generation) = generation(&key.name);
+        let (base, generation) = generation::split(&key.name);
         let newest = newest.entry(base).or_insert((generation, &key.name));
         *newest = (*newest).max((generation, &key.name));
     }
-    let mut found = Vec::new();
+    let mut findings = Vec::new();
     for key in keys {
         let subject = Subject { user, key, now };
         if !is_active(key) {
-            found.push(subject.suspended());
+            findings.push(subject.stale_suspended());
             continue;
         }
-        let (base, generation) = generation(&key.name);
+        let (base, generation) = generation::split(&key.name);
         if let Some((_, name)) = newest.get(base).filter(|(newest, _)| *newest > generation) {
-            found.push(subject.newer_generation(name, policy));
+            findings.push(subject.unfinished_rotation(name, policy));
         } else {
-            found.extend(subject.role());
-            found.extend(subject.expiry(policy));
-            found.extend(subject.age(policy));
-            found.extend(subject.use_(policy));
+            findings.extend(subject.role());
+            findings.extend(subject.expiry(policy));
+            findings.extend(subject.age(policy));
+            findings.extend(subject.last_access(policy));
         }
     }
-    found
+    findings
 }
 
-/// Returns a finding for each active key whose creator is not one of its owner's keys, with the
+/// Returns a finding for each active key whose creator is not among its owner's keys, with the
 /// creator's name.
-pub(super) fn with_other_creator(user: &str, keys: &[ApiKey]) -> Vec<(String, Finding)> {
-    let found = keys.iter().filter(|key| is_active(key)).filter_map(|key| {
+pub(super) fn possible_orphans(user: &str, keys: &[ApiKey]) -> Vec<(String, Finding)> {
+    let orphans = keys.iter().filter(|key| is_active(key)).filter_map(|key| {
         let creator = key.created_by_apikey_name.as_ref()?;
         if creator.is_empty() || keys.iter().any(|key| key.name == *creator) {
             return None;
@@ -59,26 +61,19 @@ pub(super) fn with_other_creator(user: &str, keys: &[ApiKey]) -> Vec<(String, Fi
         let subject = Subject { user, key, now: Timestamp::UNIX_EPOCH };
         let evidence = format!("created by the key {creator:?}, which no audited user has");
         let finding = Finding {
-            fix: subject.successor(),
-            ..subject.finding(Kind::CreatorGone, Severity::Medium, evidence)
+            fix: subject.replace(),
+            ..subject.finding(Kind::Orphaned, Severity::Medium, evidence)
         };
         Some((creator.clone(), finding))
     });
-    found.collect()
+    orphans.collect()
 }
 
 fn is_active(key: &ApiKey) -> bool {
     key.state != Some(KeyState::Suspended)
 }
 
-/// Splits the name of a successor, such as `my-app.r2`, into the first name and the generation.
-fn generation(name: &str) -> (&str, u32) {
-    let split = name.rsplit_once(".r");
-    let parsed = split.and_then(|(base, number)| Some((base, number.parse().ok()?)));
-    parsed.filter(|(_, number)| *number >= 2).unwrap_or((name, 1))
-}
-
-/// A key that is looked at.
+/// A key that is checked.
 struct Subject<'a> {
     user: &'a str,
     key: &'a ApiKey,
@@ -86,78 +81,75 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn suspended(&self) -> Finding {
-        let expired = self.key.expiry_time.as_ref().and_then(|time| time.to_jiff());
-        let expired = expired.filter(|time| *time <= self.now);
+    fn stale_suspended(&self) -> Finding {
+        let expired = self.expiry_time().filter(|time| *time <= self.now);
         let evidence = match expired {
-            Some(time) => format!("expired at {time:.0} and is kept"),
-            None => "suspended, and can be activated again".to_owned(),
+            Some(time) => format!("expired at {time:.0}, but not deleted"),
+            None => "suspended, but not deleted".to_owned(),
         };
         Finding {
             precision_seconds: expired.map(|_| DATE_PRECISION.as_secs()),
             fix: self.command(&["delete"]),
-            ..self.finding(Kind::SuspendedKept, Severity::Low, evidence)
+            ..self.finding(Kind::StaleSuspended, Severity::Low, evidence)
         }
     }
 
     fn role(&self) -> Option<Finding> {
-        let evidence = "no role, and so all permissions of its owner".to_owned();
+        let evidence = "no role, and therefore all permissions of its owner".to_owned();
         self.key.role.is_none().then(|| Finding {
-            fix: self.successor(),
+            fix: self.replace(),
             ..self.finding(Kind::NoRole, Severity::High, evidence)
         })
     }
 
     fn expiry(&self, policy: &Policy) -> Option<Finding> {
         let Some(expiry) = &self.key.expiry_time else {
-            let evidence = "no expiry time".to_owned();
             return Some(Finding {
                 fix: self.command(&["update", "--expires-in", "90d"]),
-                ..self.finding(Kind::NoExpiry, Severity::Medium, evidence)
+                ..self.finding(Kind::NoExpiry, Severity::Medium, "no expiry time".to_owned())
             });
         };
-        let left = expiry.to_jiff()?.duration_since(self.now);
+        let left = self.expiry_time()?.duration_since(self.now);
         (left <= signed(policy.expiry_notice)).then(|| Finding {
             precision_seconds: Some(DATE_PRECISION.as_secs()),
-            fix: self.successor(),
+            fix: self.replace(),
             ..self.finding(
                 Kind::ExpiresSoon,
                 Severity::Medium,
-                format!("expires at {}, in {}", expiry.as_str(), days(left)),
+                format!("expires at {expiry}, in {}", rounded(left)),
             )
         })
     }
 
     fn age(&self, policy: &Policy) -> Option<Finding> {
-        let age = self.created()?;
+        let age = self.created_ago()?;
         (age > signed(policy.max_age)).then(|| Finding {
             precision_seconds: Some(DATE_PRECISION.as_secs()),
-            fix: self.successor(),
-            ..self.finding(Kind::TooOld, Severity::Medium, format!("created {} ago", days(age)))
+            fix: self.replace(),
+            ..self.finding(Kind::TooOld, Severity::Medium, format!("created {} ago", rounded(age)))
         })
     }
 
-    fn use_(&self, policy: &Policy) -> Option<Finding> {
-        let last = self.key.last_access_time.as_ref();
-        let (is_long, evidence) = match last {
+    fn last_access(&self, policy: &Policy) -> Option<Finding> {
+        let (is_long, evidence) = match &self.key.last_access_time {
             Some(time) => {
                 let unused = self.now.duration_since(time.to_jiff()?);
                 if unused <= signed(policy.max_unused) {
                     return None;
                 }
-                (true, format!("last used {} ago, at {}", days(unused), time.as_str()))
+                (true, format!("last used {} ago, at {time}", rounded(unused)))
             }
             None => {
-                let age = self.created();
+                let age = self.created_ago();
                 let is_long = age.is_none_or(|age| age > signed(policy.max_unused));
                 let age =
-                    age.map_or_else(String::new, |age| format!("; created {} ago", days(age)));
+                    age.map_or_else(String::new, |age| format!("; created {} ago", rounded(age)));
                 (is_long, format!("never used{age}"))
             }
         };
-        let is_administrator = self.key.role.as_deref() == Some(ADMINISTRATOR);
-        let (kind, severity) = match (is_administrator, is_long) {
-            (true, true) => (Kind::UnusedAdministrator, Severity::High),
+        let is_admin = self.key.role.as_deref() == Some(ADMIN);
+        let (kind, severity) = match (is_admin, is_long) {
+            (true, true) => (Kind::UnusedAdmin, Severity::High),
             (false, true) => (Kind::Unused, Severity::Medium),
             (_, false) => (Kind::Unused, Severity::Low),
         };
@@ -169,9 +161,8 @@ impl Subject<'_> {
         })
     }
 
-    fn newer_generation(&self, newer: &str, policy: &Policy) -> Finding {
-        let expiry = self.key.expiry_time.as_ref().and_then(|time| time.to_jiff());
-        let left = expiry.map(|time| time.duration_since(self.now));
+    fn unfinished_rotation(&self, newer: &str, policy: &Policy) -> Finding {
+        let left = self.expiry_time().map(|time| time.duration_since(self.now));
         let severity = match left {
             Some(left) if left <= signed(policy.expiry_notice) => Severity::Low,
             _ => Severity::High,
@@ -187,8 +178,11 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns how long ago the key was created.
-    fn created(&self) -> Option<SignedDuration> {
+    fn expiry_time(&self) -> Option<Timestamp> {
+        self.key.expiry_time.as_ref()?.to_jiff()
+    }
+
+    fn created_ago(&self) -> Option<SignedDuration> {
         Some(self.now.duration_since(self.key.created_at.as_ref()?.to_jiff()?))
     }
 
@@ -205,15 +199,14 @@ impl Subject<'_> {
     }
 
     /// Returns the command that replaces the key. A rotation keeps the role, so a key without one
-    /// gets another key beside it.
-    fn successor(&self) -> Vec<String> {
-        let (base, generation) = generation(&self.key.name);
-        let terms = ["--expires-in", "90d", "--out", "SINK"];
+    /// is replaced with a new key.
+    fn replace(&self) -> Vec<String> {
+        let options = ["--expires-in", "90d", "--out", "DEST"];
         if self.key.role.is_some() {
-            return self.command(&[&["rotate"][..], &terms].concat());
+            return self.command(&[&["rotate", "start"][..], &options].concat());
         }
-        let words = [&["create", "--role", "ROLE"][..], &terms].concat();
-        self.command_for(&words, &format!("{base}.r{}", generation.saturating_add(1)))
+        let words = [&["create", "--role", "ROLE"][..], &options].concat();
+        self.command_for(&words, &generation::successor(&self.key.name))
     }
 
     fn command(&self, words: &[&str]) -> Vec<String> {
@@ -221,15 +214,15 @@ impl Subject<'_> {
     }
 
     fn command_for(&self, words: &[&str], name: &str) -> Vec<String> {
-        let mut command = words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let mut command = words.to_vec();
         if self.user != "self" {
-            command.extend(["--user".to_owned(), self.user.to_owned()]);
+            command.extend(["--user", self.user]);
         }
         if name.starts_with('-') {
-            command.push("--".to_owned());
+            command.push("--");
         }
-        command.push(name.to_owned());
-        command
+        command.push(name);
+        command.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -237,8 +230,8 @@ fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-/// Returns a duration in the largest unit of days, hours and minutes that it has.
-fn days(duration: SignedDuration) -> String {
+/// Formats a duration in whole minutes, hours or days.
+fn rounded(duration: SignedDuration) -> String {
     let minutes = duration.as_mins().max(0);
     match minutes {
         0..=119 => format!("{minutes} minutes"),

@@ -1,4 +1,4 @@
-//! Where a key's value is kept for the programs that use it.
+//! Where the programs that use a key read its value.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,29 +7,29 @@ use std::pin::Pin;
 
 use rockset_apikeys::ApiKeyValue;
 
-/// What a [`Destination`] returns: done, or why not.
-pub type Outcome<'a> =
+/// The boxed future that the methods of a [`Destination`] return.
+pub type BoxFuture<'a> =
     Pin<Box<dyn Future<Output = Result<(), Box<dyn StdError + Send + Sync>>> + Send + 'a>>;
 
-/// A place that has the value of the key in use, such as a file or a secret store.
+/// Stores the value of the key in use, for example in a file or a secret store.
 ///
-/// An error must not contain the value.
+/// Errors must not contain the value.
 pub trait Destination: Send + Sync {
-    /// Returns what the journal and messages call the destination. It must be the same each time.
+    /// Returns the name for the journal and for messages, which must not change.
     fn name(&self) -> &str;
 
-    /// Checks that the destination can be written, without changing it.
-    fn check(&self) -> Outcome<'_> {
+    /// Checks that the destination can be written; changes nothing.
+    fn check(&self) -> BoxFuture<'_> {
         Box::pin(async { Ok(()) })
     }
 
-    /// Replaces the value in one step. Writing the same value again does no harm.
-    fn write<'a>(&'a self, value: &'a ApiKeyValue) -> Outcome<'a>;
+    /// Replaces the value atomically and idempotently.
+    fn write<'a>(&'a self, value: &'a ApiKeyValue) -> BoxFuture<'a>;
 
-    /// Undoes [`write`](Self::write), maybe in another process; `value` is that of the old key.
+    /// Undoes [`write`](Self::write), possibly in another process.
     ///
-    /// By default it writes the old value.
-    fn restore<'a>(&'a self, value: &'a ApiKeyValue) -> Outcome<'a> {
+    /// `value` is the old key's value, which the default implementation writes.
+    fn restore<'a>(&'a self, value: &'a ApiKeyValue) -> BoxFuture<'a> {
         self.write(value)
     }
 }
@@ -40,7 +40,7 @@ impl fmt::Debug for dyn Destination {
     }
 }
 
-/// A destination that an async function writes.
+/// A destination that calls an async function.
 pub(super) struct Function<F> {
     pub(super) name: String,
     pub(super) write: F,
@@ -56,7 +56,7 @@ where
         &self.name
     }
 
-    fn write<'a>(&'a self, value: &'a ApiKeyValue) -> Outcome<'a> {
+    fn write<'a>(&'a self, value: &'a ApiKeyValue) -> BoxFuture<'a> {
         let written = (self.write)(value.clone());
         Box::pin(async move { written.await.map_err(Into::into) })
     }

@@ -1,4 +1,4 @@
-//! The error of a rotation. It holds no key's value.
+//! The error of a rotation, which contains no key's value.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,12 +8,11 @@ type Source = Box<dyn StdError + Send + Sync>;
 
 /// The error of a rotation.
 ///
-/// [`is_unchanged`](Self::is_unchanged) and [`is_rolled_back`](Self::is_rolled_back) tell that the
+/// If [`is_unchanged`](Self::is_unchanged) or [`is_rolled_back`](Self::is_rolled_back) is true, the
 /// old key is in use as before. After any other error the rotation is unfinished, and
 /// [`Rotator::resume`](super::Rotator::resume) continues it.
 ///
-/// `Display` is one line and does not repeat the [`source`](StdError::source). `Debug` adds the
-/// causes.
+/// `Display` prints one line without the [`source`](StdError::source). `Debug` adds the causes.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -25,17 +24,17 @@ struct Inner {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Nothing was changed at the server or at a destination.
+    /// Neither the server nor a destination was changed.
     Unchanged,
-    /// The same, because another process works on the key.
+    /// Nothing was changed, because another process is rotating the key.
     Locked,
-    /// There is no such key, or no such rotation in the journal.
+    /// The key or the rotation does not exist.
     NotFound,
-    /// The rotation was given up, and what it had changed is as before.
+    /// The rotation failed, and its changes were undone.
     RolledBack,
     /// The old key was used after the distribution.
     InUse,
-    /// The rotation stops where it is.
+    /// The rotation stopped and can be resumed.
     Unfinished,
 }
 
@@ -67,43 +66,41 @@ impl Error {
         self
     }
 
-    /// Returns the id of the rotation, for [`resume`](super::Rotator::resume) and others.
-    ///
-    /// `None` if no rotation was started.
+    /// Returns the rotation's ID, or `None` if no rotation was started.
     pub fn id(&self) -> Option<&str> {
         self.0.id.as_deref()
     }
 
-    /// Returns true if nothing was changed at the server or at a destination.
+    /// Returns true if neither the server nor a destination was changed.
     pub fn is_unchanged(&self) -> bool {
         matches!(self.0.kind, Kind::Unchanged | Kind::Locked | Kind::NotFound)
     }
 
-    /// Returns true if another process or task works on a rotation of the same key.
+    /// Returns true if another process or task is rotating the same key.
     pub fn is_locked(&self) -> bool {
         self.0.kind == Kind::Locked
     }
 
-    /// Returns true if there is no key with the name, or no rotation with the id in the journal.
+    /// Returns true if the key or the rotation does not exist.
     pub fn is_not_found(&self) -> bool {
         self.0.kind == Kind::NotFound
     }
 
-    /// Returns true if the rotation was given up and rolled back.
+    /// Returns true if the rotation failed and was rolled back.
     ///
-    /// The old key and the destinations are as before, and the successor is deleted.
+    /// The old key and the destinations are restored, and the successor is deleted.
     pub fn is_rolled_back(&self) -> bool {
         self.0.kind == Kind::RolledBack
     }
 
-    /// Returns true if the old key was used after the distribution, so it is not retired.
+    /// Returns true if the old key was not retired because it was used after the distribution.
     ///
-    /// Find what still uses it, or retire it with [`force`](super::RotatorBuilder::force).
+    /// Find the program that uses it, or retire it with [`force`](super::RotatorBuilder::force).
     pub fn is_in_use(&self) -> bool {
         self.0.kind == Kind::InUse
     }
 
-    /// Returns the error of the API call that failed, if that was the cause.
+    /// Returns the error of the API call that caused this one, if any.
     pub fn api_error(&self) -> Option<&rockset_apikeys::Error> {
         iter::successors(self.source(), |&cause| cause.source())
             .find_map(|cause| cause.downcast_ref())
@@ -111,9 +108,9 @@ impl Error {
 }
 
 impl From<rockset_apikeys::Error> for Error {
-    /// An API call that failed for now.
+    /// The rotation can be resumed after a failed API call.
     fn from(error: rockset_apikeys::Error) -> Self {
-        Self::new(Kind::Unfinished, "a call of the API failed").because(error)
+        Self::new(Kind::Unfinished, "an API call failed").because(error)
     }
 }
 

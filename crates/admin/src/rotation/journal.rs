@@ -1,4 +1,4 @@
-//! The journal: one file per rotation, without any key's value, and a lock per key.
+//! The journal: one file per rotation, without any key's value, and one lock file per key.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -18,32 +18,33 @@ use super::error::{Error, Kind};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Step {
-    /// Creates the successor. Suspends the old key before, if the rotation is told to.
+    /// Creates the successor, and suspends the old key first if requested.
     Create,
     /// Writes the successor's value to the destinations.
     Distribute,
-    /// Makes a call with the successor's value.
+    /// Calls the API with the successor's value.
     Test,
     /// Limits the old key's expiry time.
     Overlap,
-    /// Waits for the end of the overlap, and suspends the old key.
+    /// Waits for the end of the overlap, then suspends the old key.
     Suspend,
     /// Waits for the end of the hold.
     Hold,
     /// Deletes the old key.
     Delete,
     /// Restores the old key and the destinations, and deletes the successor.
+    #[serde(rename = "rollback")]
     RollBack,
     /// The old key is retired.
     Done,
-    /// Everything is as before.
+    /// The changes are undone.
     RolledBack,
-    /// The rotation was given up; both keys are as they were at that moment.
+    /// The rotation was closed, and both keys were left unchanged.
     Aborted,
 }
 
 impl Step {
-    /// Returns the step's name, such as `distribute`.
+    /// Returns the step's name, for example `distribute`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -53,14 +54,14 @@ impl Step {
             Self::Suspend => "suspend",
             Self::Hold => "hold",
             Self::Delete => "delete",
-            Self::RollBack => "roll-back",
+            Self::RollBack => "rollback",
             Self::Done => "done",
             Self::RolledBack => "rolled-back",
             Self::Aborted => "aborted",
         }
     }
 
-    /// Returns true if nothing is left to do.
+    /// Returns true if the rotation is finished.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::RolledBack | Self::Aborted)
     }
@@ -72,11 +73,11 @@ impl fmt::Display for Step {
     }
 }
 
-/// A rotation as the journal has it. Times are the server's.
+/// A rotation in the journal. Timestamps are the server's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Names the rotation in the journal.
+    /// ID of the rotation.
     pub id: String,
     /// URL of the API server.
     pub server: String,
@@ -86,43 +87,43 @@ pub struct Entry {
     pub old: String,
     /// When the old key was created.
     pub old_created_at: Option<Timestamp>,
-    /// When the old key expired before the rotation; `None` if it did not.
+    /// The old key's expiry time before the rotation, if any.
     pub old_expiry_time: Option<Timestamp>,
     /// Name of the successor.
     pub new: String,
     /// Role of both keys.
     pub role: Option<String>,
-    /// When the successor expires; `None` if it does not.
+    /// The successor's expiry time, if any.
     pub new_expiry_time: Option<Timestamp>,
-    /// When the successor was created; `None` before.
+    /// When the successor was created, if it was.
     pub new_created_at: Option<Timestamp>,
     /// Names of the destinations.
     pub destinations: Vec<String>,
-    /// How many of them may have the new value.
+    /// How many destinations may contain the new value.
     pub written: usize,
-    /// Name of the test; `None` if there is none but the call with the new value.
+    /// Name of the custom test, if any.
     pub test: Option<String>,
-    /// Name of the client's own key at the start; `None` if it is not known.
-    pub client_key: Option<String>,
+    /// Name of the client's own key at the start, if known.
+    pub own_key_name: Option<String>,
     /// How long both keys work.
     pub overlap: Duration,
     /// How long the old key is suspended before it is deleted.
     pub hold: Duration,
-    /// Whether the old key may be in wrong hands.
+    /// Whether the old key is compromised.
     pub is_compromised: bool,
     /// Whether the old key is suspended before the successor is created.
     pub is_suspended_first: bool,
-    /// Whether the client's user owns the keys, so that the client's own key may be the old one.
+    /// Whether the client's user owns the keys, so that the old key may be the client's own.
     pub is_own_user: bool,
     /// Whether the old key is the client's own.
     pub is_own_key: bool,
-    /// The step that is next, or that was begun.
+    /// The next or current step.
     pub step: Step,
-    /// The last step that was begun before a roll-back, or `step`.
+    /// The last step that was begun before a rollback, or `step`.
     pub reached: Step,
     /// When the rotation was started.
     pub started_at: Timestamp,
-    /// When the successor was at all destinations and tested.
+    /// When the successor was distributed and tested.
     pub distributed_at: Option<Timestamp>,
     /// The old key's expiry time during the overlap.
     pub overlap_until: Option<Timestamp>,
@@ -132,12 +133,12 @@ pub struct Entry {
     pub suspended_at: Option<Timestamp>,
     /// When the old key is to be deleted.
     pub delete_at: Option<Timestamp>,
-    /// Why the rotation is rolled back.
+    /// The reason for a rollback.
     pub failure: Option<String>,
 }
 
 impl Entry {
-    /// Returns when the step that is next is due; `None` if it is due now, or nothing is left.
+    /// Returns when the next step is due, or `None` if it is due now or the rotation is finished.
     pub fn waits_until(&self) -> Option<&Timestamp> {
         match self.step {
             Step::Suspend => self.suspend_at.as_ref(),
@@ -148,7 +149,7 @@ impl Entry {
 }
 
 impl fmt::Display for Entry {
-    /// One line per fact, such as for `status`.
+    /// Prints one line per fact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "rotation {}: {}", self.id, self.step)?;
         writeln!(f, "  {:?} → {:?} of {}", self.old, self.new, self.user)?;
@@ -163,25 +164,25 @@ impl fmt::Display for Entry {
     }
 }
 
-/// The directory with the entries.
+/// The directory that contains the entries.
 pub(super) struct Journal(PathBuf);
 
-/// Keeps others from working on a key's rotation. The system releases it when the process ends.
+/// An exclusive lock of a key's rotation. The OS releases it when the process ends.
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Journal {
-    /// Makes the directory if there is none.
+    /// Creates the directory if it does not exist.
     pub(super) fn open(directory: PathBuf) -> Result<Self, Error> {
-        let made = make_directory(&directory);
-        made.map_err(|error| unusable(&directory, "made").because(error))?;
+        create_directory(&directory)
+            .map_err(|error| cannot("create", &directory).because(error))?;
         Ok(Self(directory))
     }
 
     /// Returns all entries, oldest first.
     pub(super) fn entries(&self) -> Result<Vec<Entry>, Error> {
-        let read = |error| unusable(&self.0, "read").because(error);
+        let read = |error| cannot("read", &self.0).because(error);
         let mut entries = Vec::new();
         for file in fs::read_dir(&self.0).map_err(read)? {
             let path = file.map_err(read)?.path();
@@ -196,13 +197,14 @@ impl Journal {
     pub(super) fn entry(&self, id: &str) -> Result<Entry, Error> {
         let path = self.path(id);
         if id.is_empty() || !id.chars().all(|char| char.is_ascii_hexdigit()) || !path.is_file() {
-            let reason = format!("the journal {} has no rotation {id:?}", self.0.display());
+            let reason =
+                format!("the journal {} does not contain a rotation {id:?}", self.0.display());
             return Err(Error::new(Kind::NotFound, reason));
         }
         parse(&path)
     }
 
-    /// Returns an id that no entry has.
+    /// Returns an unused ID.
     pub(super) fn new_id(&self) -> String {
         let mut number = jiff::Timestamp::now().as_millisecond();
         while self.path(&format!("{number:x}")).exists() {
@@ -211,7 +213,7 @@ impl Journal {
         format!("{number:x}")
     }
 
-    /// Writes an entry; it is on the disk when this returns.
+    /// Writes an entry durably.
     pub(super) fn save(&self, entry: &Entry) -> Result<(), Error> {
         let written = || -> io::Result<()> {
             let mut file = NamedTempFile::new_in(&self.0)?;
@@ -221,7 +223,7 @@ impl Journal {
             file.persist(self.path(&entry.id))?;
             sync(&self.0)
         };
-        written().map_err(|error| unusable(&self.0, "written").because(error).of(&entry.id))
+        written().map_err(|error| cannot("write", &self.0).because(error).of(&entry.id))
     }
 
     /// Locks a key's rotation.
@@ -233,11 +235,10 @@ impl Journal {
         });
         locked.map_err(|error| match error {
             TryLockError::WouldBlock => {
-                let reason =
-                    format!("another process works on the rotation of {old:?}; wait for it");
+                let reason = format!("another process is rotating {old:?}; wait for it to finish");
                 Error::new(Kind::Locked, reason)
             }
-            TryLockError::Error(error) => unusable(&path, "locked").because(error),
+            TryLockError::Error(error) => cannot("lock", &path).because(error),
         })
     }
 
@@ -247,20 +248,18 @@ impl Journal {
 }
 
 fn parse(path: &Path) -> Result<Entry, Error> {
-    let text = fs::read(path).map_err(|error| unusable(path, "read").because(error))?;
+    let text = fs::read(path).map_err(|error| cannot("read", path).because(error))?;
     serde_json::from_slice(&text).map_err(|error| {
-        let reason = format!("the journal's file {} is not valid", path.display());
+        let reason = format!("cannot parse the journal's file {}", path.display());
         Error::new(Kind::Unfinished, reason).because(error)
     })
 }
 
-fn unusable(path: &Path, what: &str) -> Error {
-    let reason = format!("the journal {} cannot be {what}", path.display());
-    Error::new(Kind::Unfinished, reason)
+fn cannot(verb: &str, path: &Path) -> Error {
+    Error::new(Kind::Unfinished, format!("cannot {verb} the journal {}", path.display()))
 }
 
-/// FNV-1a, which stays the same in every version of this crate. A collision makes two keys wait for
-/// each other, and no more.
+/// FNV-1a, which is stable across versions of this crate. After a collision two keys share a lock.
 fn hash(texts: &[&str]) -> u64 {
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -269,17 +268,17 @@ fn hash(texts: &[&str]) -> u64 {
 }
 
 #[cfg(unix)]
-fn make_directory(path: &Path) -> io::Result<()> {
+fn create_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(not(unix))]
-fn make_directory(path: &Path) -> io::Result<()> {
+fn create_directory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Makes a renamed file's name survive a power loss.
+/// Makes the rename of a file survive a power loss.
 #[cfg(unix)]
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()

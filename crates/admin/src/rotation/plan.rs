@@ -1,4 +1,4 @@
-//! What a rotation is to do, and whether it can: nothing here changes anything.
+//! The settings of a rotation, and its plan. Nothing here changes a key.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,12 +7,14 @@ use rockset_apikeys::jiff::{self, SignedDuration};
 use rockset_apikeys::{ApiKey, KeyState, Timestamp};
 use serde::Serialize;
 
+use crate::generation;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A rotation to make: which key, and on which terms.
+/// The settings of a rotation.
 ///
-/// The name of a key without a generation, such as `my-app`, stands for its newest one: `my-app`,
-/// `my-app.r2`, `my-app.r3` and so on. The successor has the next.
+/// A name without a generation, for example `my-app`, stands for the newest of `my-app`,
+/// `my-app.r2`, `my-app.r3` and so on. The successor has the next one.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Rotation {
@@ -26,7 +28,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Makes the rotation of the newest generation of this key.
+    /// Rotates the newest generation of this key.
     pub fn of(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -45,17 +47,17 @@ impl Rotation {
         self
     }
 
-    /// Sets how long from now the successor works; defaults to the old key's whole lifetime.
+    /// Sets the successor's lifetime; defaults to the old key's whole lifetime.
     ///
-    /// The successor of a key that does not expire does not expire by default.
+    /// By default, the successor of a key that does not expire does not expire.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// Sets how long the old key works beside the successor; defaults to 24 hours.
+    /// Sets how long both keys work; defaults to 24 hours.
     ///
-    /// The server enforces it, by the old key's expiry time. It never becomes later.
+    /// The server enforces it by the old key's expiry time, which is never postponed.
     pub fn overlap(mut self, overlap: Duration) -> Self {
         self.overlap = overlap;
         self
@@ -67,22 +69,22 @@ impl Rotation {
         self
     }
 
-    /// Suspends the old key as soon as the successor is tested, whether or not it is in use.
+    /// Suspends the old key as soon as the successor is tested, even if it is in use.
     ///
-    /// The overlap is then zero.
+    /// There is no overlap then.
     pub fn compromised(mut self, is_compromised: bool) -> Self {
         self.is_compromised = is_compromised;
         self
     }
 
-    /// Suspends the old key before the successor is created. It counts as compromised then.
+    /// Suspends the old key before the successor is created, and treats it as compromised.
     ///
     /// Programs that use it fail until they have the successor. If distribution or test fails, the
-    /// rotation is not rolled back but unfinished, so that the old key stays suspended. The
-    /// client's own key cannot be rotated like that; [`RotatorBuilder::client_key`] tells which it
-    /// is.
+    /// rotation is unfinished instead of rolled back, so that the old key stays suspended. The
+    /// client's own key cannot be rotated in this way; [`RotatorBuilder::own_key_name`] is required
+    /// to exclude it.
     ///
-    /// [`RotatorBuilder::client_key`]: super::RotatorBuilder::client_key
+    /// [`RotatorBuilder::own_key_name`]: super::RotatorBuilder::own_key_name
     pub fn suspend_first(mut self, is_suspended_first: bool) -> Self {
         self.is_suspended_first = is_suspended_first;
         self.is_compromised |= is_suspended_first;
@@ -93,7 +95,7 @@ impl Rotation {
         if self.is_compromised { Duration::ZERO } else { self.overlap }
     }
 
-    /// Returns when the successor expires, or why that cannot be told.
+    /// Returns when the successor expires, or why that is unknown.
     pub(super) fn new_expiry(
         &self,
         old: &ApiKey,
@@ -109,75 +111,56 @@ impl Rotation {
             }
         };
         let time = lifetime.and_then(|lifetime| now.checked_add(lifetime).ok());
-        // Servers keep milliseconds.
+        // Servers truncate timestamps to milliseconds.
         let time =
             time.and_then(|time| jiff::Timestamp::from_millisecond(time.as_millisecond()).ok());
         match time {
             Some(time) => Ok(Some(time.into())),
-            None => {
-                Err("cannot be told from the old key's lifetime; set how long it works".to_owned())
-            }
+            None => Err("cannot derive it from the old key's lifetime; set it".to_owned()),
         }
     }
 }
 
-/// Splits `my-app.r2` into `my-app` and 2; a name without a generation is the first.
-fn generation(name: &str) -> (&str, u32) {
-    name.rsplit_once(".r")
-        .filter(|(base, digits)| {
-            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-            !base.is_empty() && is_number && !digits.starts_with('0')
-        })
-        .and_then(|(base, digits)| Some((base, digits.parse().ok().filter(|it| *it > 1)?)))
-        .unwrap_or((name, 1))
-}
-
-/// Returns the name of the generation after this one.
-pub(super) fn successor(name: &str) -> String {
-    let (base, number) = generation(name);
-    format!("{base}.r{}", number.saturating_add(1))
-}
-
-/// Finds the key that is to be rotated: the one of this generation, or the newest.
+/// Finds the key to rotate: the generation in the name, or the newest.
 pub(super) fn find(name: &str, keys: Vec<ApiKey>) -> Option<ApiKey> {
-    if generation(name).1 > 1 {
+    if generation::split(name).1 > 1 {
         return keys.into_iter().find(|key| key.name == name);
     }
-    let is_generation = |key: &ApiKey| generation(&key.name).0 == name;
-    keys.into_iter().filter(is_generation).max_by_key(|key| generation(&key.name).1)
+    let is_generation = |key: &ApiKey| generation::split(&key.name).0 == name;
+    keys.into_iter().filter(is_generation).max_by_key(|key| generation::split(&key.name).1)
 }
 
-/// The result of one check of a [`Plan`].
+/// A check of a [`Plan`].
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Check {
-    /// What was checked, such as `successor's name`.
+    /// What was checked, for example `successor's name`.
     pub what: String,
-    /// What was found, or what keeps the rotation from starting.
+    /// The result, or the reason why the rotation cannot start.
     pub finding: String,
-    /// Whether the rotation may start, as far as this check tells.
-    pub is_passed: bool,
+    /// False if the rotation cannot start.
+    pub passed: bool,
 }
 
-/// What a rotation would do, and whether it can: a dry run.
+/// The plan of a rotation: a dry run.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// Email address of the keys' owner.
     pub user: String,
-    /// Name of the key that is to be rotated.
+    /// Name of the key to rotate.
     pub old: String,
     /// Name of the successor.
     pub new: String,
     /// Role of both keys.
     pub role: Option<String>,
-    /// When the old key expires now.
+    /// The old key's expiry time, if any.
     pub old_expiry_time: Option<Timestamp>,
-    /// When the successor would expire if it were created now.
+    /// The successor's expiry time if it were created now, if any.
     pub new_expiry_time: Option<Timestamp>,
-    /// How long both keys would work.
+    /// How long both keys work.
     pub overlap: Duration,
-    /// How long the old key would be suspended before it is deleted.
+    /// How long the old key is suspended before it is deleted.
     pub hold: Duration,
     /// All checks.
     pub checks: Vec<Check>,
@@ -197,13 +180,13 @@ impl Plan {
 
     /// Returns the checks that failed.
     pub fn problems(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| !check.is_passed)
+        self.checks.iter().filter(|check| !check.passed)
     }
 
     pub(super) fn check(&mut self, what: impl Into<String>, found: Result<String, String>) {
-        let is_passed = found.is_ok();
+        let passed = found.is_ok();
         let (Ok(finding) | Err(finding)) = found;
-        self.checks.push(Check { what: what.into(), finding, is_passed });
+        self.checks.push(Check { what: what.into(), finding, passed });
     }
 
     pub(super) fn check_state(&mut self, old: &ApiKey) {
@@ -215,14 +198,14 @@ impl Plan {
             }
             Some(state) if is_active => Ok(state.as_str().to_owned()),
             Some(state) => Err(format!("{}; activate it or create another key", state.as_str())),
-            None => Err("the server does not tell it".to_owned()),
+            None => Err("the server did not return it".to_owned()),
         };
         self.check("old key's state", found);
     }
 }
 
 impl fmt::Display for Plan {
-    /// One line per fact and check.
+    /// Prints one line per fact and check.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let expiry = |time: &Option<Timestamp>| {
             time.as_ref().map_or("does not expire".to_owned(), |time| format!("expires {time}"))
@@ -238,31 +221,18 @@ impl fmt::Display for Plan {
         writeln!(f, "role       {}", self.role.as_deref().unwrap_or("all roles of the owner"))?;
         write!(f, "overlap    {}, then suspended for {}", show(self.overlap), show(self.hold))?;
         for check in &self.checks {
-            let mark = if check.is_passed { "ok  " } else { "FAIL" };
+            let mark = if check.passed { "ok  " } else { "FAIL" };
             write!(f, "\n{mark}       {}: {}", check.what, check.finding)?;
         }
         Ok(())
     }
 }
 
-/// Returns a duration in days, if it is some whole days, or as jiff shows it.
+/// Formats a duration in days if it is several whole days, and otherwise as jiff does.
 fn show(duration: Duration) -> String {
     let days = duration.as_secs() / DAY.as_secs();
     if days > 1 && duration == Duration::from_secs(days.saturating_mul(DAY.as_secs())) {
         return format!("{days}d");
     }
     format!("{:#}", SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generations_follow_each_other() {
-        let names = ["my-app", "my-app.r2", "my-app.r9", "my-app.r1", "my-app.r02", ".r2"];
-        let next =
-            ["my-app.r2", "my-app.r3", "my-app.r10", "my-app.r1.r2", "my-app.r02.r2", ".r2.r2"];
-        assert_eq!(names.map(successor), next);
-    }
 }

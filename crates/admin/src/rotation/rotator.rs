@@ -1,4 +1,4 @@
-//! Starts and continues rotations. The steps themselves are in `steps`.
+//! Starts and continues rotations. `steps` implements the steps.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,21 +14,22 @@ use super::destination::{Destination, Function};
 use super::error::{Error, Kind};
 use super::journal::{Entry, Journal, Lock, Step};
 use super::plan::{self, Plan, Rotation};
-use super::time::server_time;
+use crate::generation;
+use crate::time::server_time;
 
 type Source = Box<dyn StdError + Send + Sync>;
 type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
 type Test = Box<dyn Fn(ApiKeyValue) -> Tested + Send + Sync>;
 type Tested = Pin<Box<dyn Future<Output = Result<(), Source>> + Send>>;
 
-/// Rotates keys: a client, a journal, and the places that have the key in use.
+/// Rotates keys, with a client, a journal and destinations.
 ///
-/// Every method does what is due and returns the journal's [`Entry`], which tells
-/// [when the next step is due](Entry::waits_until). It can be dropped at any moment;
-/// [`resume`](Self::resume) continues, in another process too, with a rotator that has the same
-/// destinations.
+/// Every method runs the steps that are due and returns the journal's [`Entry`], which contains
+/// [when the next step is due](Entry::waits_until). Futures can be dropped at any point.
+/// [`resume`](Self::resume) continues a rotation, even in another process, with a rotator that has
+/// the same destinations.
 pub struct Rotator {
-    /// With the rotation of its own key for which it was replaced, if it was.
+    /// The client, and the rotation of its own key that replaced it, if any.
     pub(super) client: RwLock<(Client, Option<String>)>,
     pub(super) journal: Journal,
     pub(super) settings: Settings,
@@ -39,7 +40,7 @@ pub(super) struct Settings {
     pub(super) test: Option<(String, Test)>,
     pub(super) test_timeout: Duration,
     pub(super) last_access_delay: Duration,
-    pub(super) client_key: Option<String>,
+    pub(super) own_key_name: Option<String>,
     pub(super) force: bool,
     observer: Option<Observer>,
 }
@@ -53,15 +54,16 @@ pub struct RotatorBuilder {
 }
 
 impl RotatorBuilder {
-    /// Adds a place that has the key in use.
+    /// Adds a destination.
     pub fn destination(mut self, destination: impl Destination + 'static) -> Self {
         self.settings.destinations.push(Box::new(destination));
         self
     }
 
-    /// Adds a place that an async function writes, under a name for the journal and messages.
+    /// Adds a destination that an async function writes.
     ///
-    /// It replaces the value in one step. To undo that, it is called with the old key's value.
+    /// The name is for the journal and for messages. The function replaces the value atomically; to
+    /// undo that, it is called with the old key's value.
     pub fn write_with<F, R, E>(self, name: impl Into<String>, write: F) -> Self
     where
         F: Fn(ApiKeyValue) -> R + Send + Sync + 'static,
@@ -71,8 +73,10 @@ impl RotatorBuilder {
         self.destination(Function { name: name.into(), write })
     }
 
-    /// Sets a test of the new value, beside the call that is always made with it, under a name for
-    /// the journal: a rotation is resumed with the test that it began with.
+    /// Adds a custom test of the successor.
+    ///
+    /// The rotator always calls the API with the new value. The name is for the journal: a rotation
+    /// is resumed with the test that it began with.
     pub fn test_with<F, R, E>(mut self, name: impl Into<String>, test: F) -> Self
     where
         F: Fn(ApiKeyValue) -> R + Send + Sync + 'static,
@@ -87,28 +91,28 @@ impl RotatorBuilder {
         self
     }
 
-    /// Sets how long the server may reject the new value before the test fails.
+    /// Sets how long the server may reject the new value; defaults to 30 seconds.
     ///
-    /// Defaults to 30 seconds.
+    /// After that the test fails.
     pub fn test_timeout(mut self, timeout: Duration) -> Self {
         self.settings.test_timeout = timeout;
         self
     }
 
-    /// Sets how late the server may record a key's last access; defaults to 10 seconds.
+    /// Sets the delay of the server's last access times; defaults to 10 seconds.
     ///
-    /// The old key is retired no sooner than that after its last possible use.
+    /// The old key is retired no earlier than that after its last possible use.
     pub fn last_access_delay(mut self, delay: Duration) -> Self {
         self.settings.last_access_delay = delay;
         self
     }
 
-    /// Sets the name of the client's own key, for the rotations that this rotator starts.
+    /// Sets the name of the client's own key for new rotations.
     ///
-    /// After a lost response, a successor that another key created is then not adopted.
-    /// [`Rotation::suspend_first`] needs it.
-    pub fn client_key(mut self, name: impl Into<String>) -> Self {
-        self.settings.client_key = Some(name.into());
+    /// It prevents the adoption of a successor that another key created.
+    /// [`Rotation::suspend_first`] requires it.
+    pub fn own_key_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.own_key_name = Some(name.into());
         self
     }
 
@@ -118,17 +122,17 @@ impl RotatorBuilder {
         self
     }
 
-    /// Calls a function at the beginning of each step, when the journal has it.
+    /// Sets a function that is called when a step was written to the journal and begins.
     pub fn on_step(mut self, observer: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
         self.settings.observer = Some(Box::new(observer));
         self
     }
 
-    /// Makes the rotator, and the directory of its journal if there is none.
+    /// Builds the rotator, and creates the journal's directory if it does not exist.
     ///
     /// # Errors
     ///
-    /// Fails if the directory cannot be made, or two destinations have the same name.
+    /// Fails if the directory cannot be created or two destinations have the same name.
     pub fn build(self) -> Result<Rotator, Error> {
         let mut names: Vec<_> = self.settings.destinations.iter().map(|it| it.name()).collect();
         names.sort_unstable();
@@ -142,7 +146,7 @@ impl RotatorBuilder {
 }
 
 impl Rotator {
-    /// Starts the settings of a rotator with a client and the directory of its journal.
+    /// Starts the configuration of a rotator with a client and the journal's directory.
     pub fn builder(client: Client, journal: impl Into<PathBuf>) -> RotatorBuilder {
         RotatorBuilder {
             client,
@@ -152,27 +156,26 @@ impl Rotator {
                 test: None,
                 test_timeout: Duration::from_secs(30),
                 last_access_delay: Duration::from_secs(10),
-                client_key: None,
+                own_key_name: None,
                 force: false,
                 observer: None,
             },
         }
     }
 
-    /// Returns the client, which has the new value once its own key is rotated and tested.
+    /// Returns the client, which uses the successor once its own key is rotated and tested.
     pub fn client(&self) -> Client {
         self.client.read().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Checks whether a rotation can start, and changes nothing: a dry run.
+    /// Checks whether a rotation can start; changes nothing.
     ///
-    /// To ask whether the caller may create the successor, it sends an update without any change
-    /// for the successor's name, which the server answers with 404.
+    /// To check the permission to create the successor, it sends an empty update for the
+    /// successor's name, which gets a 404.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such key, or a call fails. What keeps the rotation from starting is in
-    /// the plan and no error.
+    /// Fails if the key does not exist or a call fails. A failed check is part of the plan instead.
     pub async fn plan(&self, rotation: &Rotation) -> Result<Plan, Error> {
         self.make_plan(rotation).await.map_err(|error| match error.kind() {
             Kind::NotFound => error,
@@ -187,11 +190,11 @@ impl Rotator {
         let now = server_time(&report);
         let Some(old) = plan::find(&rotation.name, keys) else {
             let owner = rotation.user.as_deref().unwrap_or("the client's user");
-            let reason = format!("there is no key {:?} of {owner}", rotation.name);
+            let reason = format!("{owner} has no key {:?}", rotation.name);
             return Err(Error::new(Kind::NotFound, reason));
         };
         let owner = old.created_by.clone().unwrap_or_else(|| user.to_owned());
-        let new = plan::successor(&old.name);
+        let new = generation::successor(&old.name);
         let expiry = rotation.new_expiry(&old, now);
         let mut plan = Plan {
             user: owner,
@@ -221,25 +224,25 @@ impl Rotator {
             };
         }
         if rotation.is_suspended_first {
-            let found = match &self.settings.client_key {
-                None => Err("its name is not known".to_owned()),
+            let found = match &self.settings.own_key_name {
+                None => Err("its name is unknown".to_owned()),
                 Some(name) if plan.is_own_user && *name == plan.old => {
-                    Err("it is the old key, which needs a successor before it is suspended".into())
+                    Err("it is the old key; create its successor before you suspend it".into())
                 }
-                Some(name) => Ok(format!("is {name:?} and stays active")),
+                Some(name) => Ok(format!("{name:?}, which stays active")),
             };
             plan.check("client's own key", found);
         }
         for destination in &self.settings.destinations {
             let found = destination.check().await;
-            let found = found.map(|()| "can be written".to_owned()).map_err(|it| it.to_string());
+            let found = found.map(|()| "writable".to_owned()).map_err(|it| it.to_string());
             plan.check(format!("destination {:?}", destination.name()), found);
         }
         let found = match self.unfinished(&plan.user, &[&plan.old, &plan.new])? {
-            None => Ok("none is unfinished".to_owned()),
+            None => Ok("none".to_owned()),
             Some(id) => Err(format!("rotation {id} is unfinished; resume or finish it first")),
         };
-        plan.check("other rotations", found);
+        plan.check("unfinished rotations", found);
         Ok(plan)
     }
 
@@ -247,7 +250,7 @@ impl Rotator {
         let revealed = client.get_api_key(&plan.old).user(&plan.user).reveal(true).await;
         let found = match revealed {
             Ok(key) if key.key.full_key().is_some() => Ok("permitted".to_owned()),
-            Ok(_) => Err("the server returns no full value".to_owned()),
+            Ok(_) => Err("the server did not return the full value".to_owned()),
             Err(error) if error.is_forbidden() => Err(error.to_string()),
             Err(error) => return Err(error.into()),
         };
@@ -263,7 +266,7 @@ impl Rotator {
             let found = match client.update_api_key(&plan.new).user(&plan.user).await {
                 Err(error) if error.is_forbidden() => Err(error.to_string()),
                 Err(error) if error.is_not_found() => Ok("permitted".to_owned()),
-                Ok(_) => Err(format!("{:?} was created meanwhile", plan.new)),
+                Ok(_) => Err(format!("{:?} was created in the meantime", plan.new)),
                 Err(error) => return Err(error.into()),
             };
             plan.check("create, update and delete", found);
@@ -282,28 +285,28 @@ impl Rotator {
         Ok(self.journal.entries()?.into_iter().find(is_same).map(|entry| entry.id))
     }
 
-    /// Plans a rotation, starts it, and does all that is due.
+    /// Plans and starts a rotation, and runs all steps that are due.
     ///
-    /// It usually returns when the old key's overlap begins; call [`resume`](Self::resume) when the
-    /// entry's wait ends.
+    /// It usually returns when the overlap begins; call [`resume`](Self::resume) when the entry's
+    /// wait ends.
     ///
     /// # Errors
     ///
-    /// Fails and changes nothing if the plan is not ready. If the distribution or the test fails,
-    /// the rotation is rolled back, and the old key was not touched. After any other error,
+    /// Fails without a change if the plan is not ready. If the distribution or the test fails, the
+    /// rotation is rolled back without having changed the old key. After any other error,
     /// [`resume`](Self::resume) continues.
     pub async fn rotate(&self, rotation: &Rotation) -> Result<Entry, Error> {
         let plan = self.plan(rotation).await?;
         let problems: Vec<_> =
             plan.problems().map(|it| format!("{}: {}", it.what, it.finding)).collect();
         if !problems.is_empty() {
-            let reason = format!("the rotation cannot start: {}", problems.join("; "));
+            let reason = format!("cannot start the rotation: {}", problems.join("; "));
             return Err(Error::new(Kind::Unchanged, reason));
         }
         let server = self.client().api_server().to_owned();
         let _lock = self.journal.lock(&server, &plan.user, &plan.old)?;
         if let Some(id) = self.unfinished(&plan.user, &[&plan.old, &plan.new])? {
-            let reason = "another rotation of the key was started meanwhile";
+            let reason = "another rotation of the key was started in the meantime";
             return Err(Error::new(Kind::Locked, reason).of(&id));
         }
         let mut entry = Entry {
@@ -320,7 +323,7 @@ impl Rotator {
             destinations: self.destination_names(),
             written: 0,
             test: self.test_name().map(str::to_owned),
-            client_key: self.settings.client_key.clone(),
+            own_key_name: self.settings.own_key_name.clone(),
             overlap: plan.overlap,
             hold: plan.hold,
             is_compromised: rotation.is_compromised,
@@ -342,7 +345,7 @@ impl Rotator {
         self.advance(entry, false).await
     }
 
-    /// Returns all rotations of the journal, oldest first, finished ones too.
+    /// Returns all rotations in the journal, oldest first, including finished ones.
     ///
     /// # Errors
     ///
@@ -351,21 +354,21 @@ impl Rotator {
         self.journal.entries()
     }
 
-    /// Continues a rotation, and does all that is due.
+    /// Continues a rotation, and runs all steps that are due.
     ///
     /// # Errors
     ///
-    /// Fails as [`rotate`](Self::rotate) does. With [`is_in_use`](Error::is_in_use) if the old key
-    /// was used after the distribution.
+    /// Fails as [`rotate`](Self::rotate) does, and with [`is_in_use`](Error::is_in_use) if the old
+    /// key was used after the distribution.
     pub async fn resume(&self, id: &str) -> Result<Entry, Error> {
         let (entry, _lock) = self.open(id, true)?;
         self.advance(entry, false).await
     }
 
-    /// Continues a rotation without waiting for the ends of its overlap and hold.
+    /// Continues a rotation without waiting for the end of the overlap and the hold.
     ///
-    /// It still waits for the server to record the old key's last access: call it again when the
-    /// entry's wait ends.
+    /// It still waits until the server has recorded the old key's last access; call it again when
+    /// the entry's wait ends.
     ///
     /// # Errors
     ///
@@ -377,34 +380,34 @@ impl Rotator {
 
     /// Undoes a rotation whose old key still exists.
     ///
-    /// The old key gets its state and expiry time back, the destinations its value; the successor
-    /// is deleted.
+    /// Restores the old key's state and expiry time and the destinations, and deletes the
+    /// successor.
     ///
     /// # Errors
     ///
-    /// Fails if the old key is deleted, or its own expiry time has passed. After another error,
-    /// [`resume`](Self::resume) continues to roll back.
+    /// Fails if the old key is deleted or its own expiry time has passed. After any other error,
+    /// [`resume`](Self::resume) continues the rollback.
     pub async fn rollback(&self, id: &str) -> Result<Entry, Error> {
         let (mut entry, _lock) = self.open(id, true)?;
         if entry.step == Step::RolledBack {
             return Ok(entry);
         }
         if entry.step.is_final() {
-            let reason = format!("the rotation is {} and cannot be rolled back", entry.step);
+            let reason = format!("cannot roll back the rotation: it is {}", entry.step);
             return Err(Error::new(Kind::Unchanged, reason).of(id));
         }
         if entry.step != Step::RollBack {
             self.check_can_roll_back(&entry).await.map_err(|error| error.of(id))?;
-            entry.failure = Some("on request".to_owned());
+            entry.failure = Some("requested".to_owned());
             self.enter(&mut entry, Step::RollBack).await?;
         }
         self.advance(entry, false).await
     }
 
-    /// Closes a rotation as it is, without any change at the server or at a destination.
+    /// Closes a rotation without changing the server or a destination.
     ///
-    /// Both keys stay, as far as they exist. It is for what cannot be resumed or rolled back, such
-    /// as the rotation at a server that is gone.
+    /// It is for rotations that cannot be resumed or rolled back, for example because their server
+    /// does not exist any more.
     ///
     /// # Errors
     ///
@@ -417,7 +420,7 @@ impl Rotator {
         Ok(entry)
     }
 
-    /// Locks and reads an entry, which must be of this server and these destinations.
+    /// Locks and reads an entry, and checks its server, destinations and test.
     fn open(&self, id: &str, is_checked: bool) -> Result<(Entry, Lock), Error> {
         let entry = self.journal.entry(id)?;
         let lock = self.journal.lock(&entry.server, &entry.user, &entry.old);
@@ -426,15 +429,15 @@ impl Rotator {
         let entry = self.journal.entry(id)?;
         let refuse = |reason| Err(Error::new(Kind::Unchanged, reason).of(id));
         if is_checked && entry.server != self.client().api_server() {
-            return refuse(format!("it is of another server, {}", entry.server));
+            return refuse(format!("the rotation belongs to another server, {}", entry.server));
         }
         if is_checked && entry.destinations != self.destination_names() {
-            return refuse(format!("give it its destinations: {}", entry.destinations.join(", ")));
+            return refuse(format!("pass the destinations: {}", entry.destinations.join(", ")));
         }
         if is_checked && entry.test.as_deref() != self.test_name() {
             return refuse(match &entry.test {
-                Some(name) => format!("give it its test: {name}"),
-                None => "it has no test; give it none".to_owned(),
+                Some(name) => format!("pass the test {name}"),
+                None => "the rotation began without a test; pass none".to_owned(),
             });
         }
         Ok((entry, lock))
@@ -448,7 +451,7 @@ impl Rotator {
         self.settings.destinations.iter().map(|it| it.name().to_owned()).collect()
     }
 
-    /// Writes a step to the journal and reports it.
+    /// Begins a step: writes it to the journal and reports it.
     pub(super) async fn enter(&self, entry: &mut Entry, step: Step) -> Result<(), Error> {
         entry.step = step;
         if step < Step::RollBack {
@@ -459,12 +462,12 @@ impl Rotator {
         if let Some(observer) = &self.settings.observer {
             observer(entry);
         }
-        // Writing has blocked the thread.
+        // The write blocked the thread.
         tokio::task::yield_now().await;
         Ok(())
     }
 
-    /// Looks a key up, and returns the server's time.
+    /// Looks up a key and the server's time.
     pub(super) async fn look_up(
         &self,
         entry: &Entry,

@@ -1,5 +1,5 @@
-//! The steps of a rotation. Each can be run again after a crash in it: the journal has what it aims
-//! at, and the server what it has reached.
+//! The steps of a rotation. Each can be repeated after a crash, because the journal contains its
+//! goal and the server its progress.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -12,45 +12,45 @@ use super::adopt::{NewKey, create_or_adopt};
 use super::error::{Error, Kind};
 use super::journal::{Entry, Step};
 use super::rotator::{Rotator, after};
-use super::time::server_time;
+use crate::time::server_time;
 
-/// How often a create whose response is lost is looked up and made again.
+/// How often the create is attempted if its response is lost.
 const CREATE_ATTEMPTS: u32 = 4;
 const FIRST_TEST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_TEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a step came to.
+/// What follows a step.
 enum Next {
     Step(Step),
-    /// The step is not due yet.
+    /// The same step, which is not due yet.
     Wait,
 }
 
 impl Rotator {
-    /// Runs all steps that are due. Rolls back if one fails for good.
+    /// Runs all steps that are due, and rolls back after a permanent failure.
     pub(super) async fn advance(&self, mut entry: Entry, skips: bool) -> Result<Entry, Error> {
         let id = entry.id.clone();
-        let mut given_up = None;
+        let mut failure = None;
         while !entry.step.is_final() {
             let span = tracing::info_span!("step", rotation = %id, step = entry.step.as_str());
             let result = self.run_step(&mut entry, skips).instrument(span).await;
             match result.map_err(|error| error.of(&id)) {
                 Ok(Next::Wait) => return Ok(entry),
                 Ok(Next::Step(step)) => self.enter(&mut entry, step).await?,
-                // Rolling back would activate a key that may be in wrong hands.
+                // A rollback would activate a compromised key.
                 Err(error) if error.kind() == Kind::RolledBack && entry.is_suspended_first => {
                     return Err(error.with_kind(Kind::Unfinished));
                 }
                 Err(error) if error.kind() == Kind::RolledBack => {
                     tracing::warn!(rotation = %id, step = entry.step.as_str(), "rolling back");
                     entry.failure = Some(error.reason().to_owned());
-                    given_up = Some(error);
+                    failure = Some(error);
                     self.enter(&mut entry, Step::RollBack).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        match given_up {
+        match failure {
             Some(error) => Err(error),
             None => Ok(entry),
         }
@@ -71,7 +71,7 @@ impl Rotator {
         }
     }
 
-    /// Makes sure that no call authenticates with the old key after the test.
+    /// Switches to the successor of the client's own key after the test.
     async fn leave_own_key(&self, entry: &Entry) -> Result<(), Error> {
         let is_tested = (Step::Overlap..=Step::Delete).contains(&entry.step);
         if entry.is_own_key && is_tested && !self.is_switched(entry) {
@@ -100,7 +100,7 @@ impl Rotator {
         let since = entry.started_at.to_jiff().unwrap_or(jiff::Timestamp::MAX);
         let mut lost = None;
         for _ in 0..CREATE_ATTEMPTS {
-            // A run before this one, or the attempt before, may have created it.
+            // A previous run or attempt may have created it.
             let key = match self.look_up(entry, &entry.new, true).await?.0 {
                 Some(key) if new.fits(&key, since) => key,
                 Some(_) => {
@@ -120,7 +120,7 @@ impl Rotator {
                         return Err(error.into());
                     }
                     Err(error) => {
-                        let reason = "the successor cannot be created";
+                        let reason = "cannot create the successor";
                         return Err(Error::new(Kind::RolledBack, reason).because(error));
                     }
                 },
@@ -142,10 +142,10 @@ impl Rotator {
         let key = self.look_up(entry, &entry.new, true).await?.0;
         let key = key.filter(|key| key.created_at == entry.new_created_at);
         key.map(|key| key.key).filter(|value| value.full_key().is_some()).ok_or_else(|| {
-            // Up to the test the old key is untouched, so nothing is lost.
+            // Until the test the old key is unchanged, so nothing is lost.
             let is_early = entry.step <= Step::Test;
             let kind = if is_early { Kind::RolledBack } else { Kind::Unfinished };
-            let reason = format!("the successor {:?} is gone; the old key stays", entry.new);
+            let reason = format!("the successor {:?} was deleted; the old key stays", entry.new);
             Error::new(kind, reason)
         })
     }
@@ -158,7 +158,7 @@ impl Rotator {
                 self.journal.save(entry)?;
             }
             destination.write(&value).await.map_err(|error| {
-                let reason = format!("the destination {:?} cannot be written", destination.name());
+                let reason = format!("cannot write the destination {:?}", destination.name());
                 Error::new(Kind::RolledBack, reason).because(error)
             })?;
         }
@@ -171,10 +171,10 @@ impl Rotator {
         let time = self.call_with(entry, &client).await?;
         if let Some((_, test)) = &self.settings.test {
             test(value).await.map_err(|error| {
-                Error::new(Kind::RolledBack, "the test of the successor failed").because(error)
+                Error::new(Kind::RolledBack, "the successor failed its test").because(error)
             })?;
         }
-        // The header that tells the time has no fractions of a second.
+        // The `Date` header has no fractions of a second.
         entry.distributed_at = Some(after(time, Duration::from_secs(1)));
         if entry.is_own_key {
             self.switch(client, Some(entry));
@@ -182,7 +182,7 @@ impl Rotator {
         Ok(Next::Step(Step::Overlap))
     }
 
-    /// Makes a call with the successor's value; the server may take a while to accept it.
+    /// Calls the API with the successor's value until the server accepts it.
     async fn call_with(&self, entry: &Entry, client: &Client) -> Result<jiff::Timestamp, Error> {
         let end = Instant::now() + self.settings.test_timeout;
         let mut wait = FIRST_TEST_WAIT;
@@ -195,7 +195,7 @@ impl Rotator {
                 if error.is_retryable() {
                     return Err(error.into());
                 }
-                let reason = "the server does not accept the successor's value";
+                let reason = "the server rejects the successor's value";
                 return Err(Error::new(Kind::RolledBack, reason).because(error));
             }
             sleep(wait).await;
@@ -203,11 +203,11 @@ impl Rotator {
         }
     }
 
-    /// Looks the old key up; `None` if it was deleted.
+    /// Looks up the old key, which may be deleted.
     async fn old(&self, entry: &Entry) -> Result<(Option<ApiKey>, jiff::Timestamp), Error> {
         let (key, now) = self.look_up(entry, &entry.old, false).await?;
         if key.as_ref().is_some_and(|key| key.created_at != entry.old_created_at) {
-            let reason = format!("{:?} is another key than the one that was rotated", entry.old);
+            let reason = format!("{:?} is another key than the rotated one", entry.old);
             return Err(Error::new(Kind::Unfinished, reason));
         }
         Ok((key, now))
@@ -225,7 +225,7 @@ impl Rotator {
             return Ok(Next::Step(Step::Suspend));
         }
         if entry.overlap_until.is_none() {
-            // The journal has it before the server, so that a second run does not extend it.
+            // Written to the journal first, so that another run does not extend it.
             let end = after(now, entry.overlap);
             entry.overlap_until = Some(old.expiry_time.map_or(end.clone(), |own| own.min(end)));
             return Ok(Next::Step(Step::Overlap));
@@ -283,7 +283,7 @@ impl Rotator {
         let (Some(old), _) = self.old(entry).await? else { return Ok(Next::Step(Step::Done)) };
         self.check_unused(entry, &old)?;
         if old.state != Some(KeyState::Suspended) && !self.settings.force {
-            let reason = format!("{:?} was activated during the hold, so it is kept", entry.old);
+            let reason = format!("cannot delete {:?}: it was activated during the hold", entry.old);
             return Err(Error::new(Kind::InUse, reason));
         }
         self.check_successor(entry).await?;
@@ -298,7 +298,7 @@ impl Rotator {
         }
     }
 
-    /// Refuses to retire a key that something still uses.
+    /// Fails if the old key is still used.
     fn check_unused(&self, entry: &Entry, old: &ApiKey) -> Result<(), Error> {
         let (Some(used), Some(since)) = (&old.last_access_time, &entry.distributed_at) else {
             return Ok(());
@@ -307,13 +307,14 @@ impl Rotator {
             return Ok(());
         }
         let reason = format!(
-            "{:?} was used at {used}, after the distribution; find out by what, or force it",
+            "cannot retire {:?}: it was used at {used}, after the distribution; find the program \
+             that uses it, or force the rotation",
             entry.old
         );
         Err(Error::new(Kind::InUse, reason))
     }
 
-    /// Refuses to retire a key whose successor does not work any more.
+    /// Fails if the successor does not work any more.
     async fn check_successor(&self, entry: &Entry) -> Result<(), Error> {
         let client = self.client().with_api_key(self.reveal(entry).await?)?;
         client.get_api_key(&entry.new).await.map(|_| ()).map_err(|error| {
@@ -325,8 +326,8 @@ impl Rotator {
     pub(super) async fn check_can_roll_back(&self, entry: &Entry) -> Result<(), Error> {
         self.leave_own_key(entry).await?;
         let (old, now) = self.old(entry).await.map_err(|it| it.with_kind(Kind::Unchanged))?;
-        let refuse = |what: &str| {
-            let reason = format!("{:?} {what}, so the rotation cannot be rolled back", entry.old);
+        let refuse = |cause: &str| {
+            let reason = format!("cannot roll back the rotation: {:?} {cause}", entry.old);
             Err(Error::new(Kind::Unchanged, reason))
         };
         if old.is_none() {
@@ -356,11 +357,12 @@ impl Rotator {
         Ok(Next::Step(Step::RolledBack))
     }
 
-    /// Gives the old key its state and expiry time back, and the destinations its value.
+    /// Restores the old key's state and expiry time, and the destinations.
     async fn restore(&self, entry: &Entry) -> Result<(), Error> {
         let (old, _) = self.look_up(entry, &entry.old, true).await?;
         let Some(old) = old.filter(|key| key.created_at == entry.old_created_at) else {
-            let reason = format!("{:?} is deleted; the successor stays", entry.old);
+            let reason =
+                format!("cannot restore {:?}: it is deleted; the successor stays", entry.old);
             return Err(Error::new(Kind::Unfinished, reason));
         };
         if entry.reached >= Step::Overlap || entry.is_suspended_first {
@@ -376,7 +378,7 @@ impl Rotator {
         client.get_api_key(&entry.old).await?;
         for destination in self.settings.destinations.iter().take(entry.written) {
             destination.restore(&old.key).await.map_err(|error| {
-                let reason = format!("the destination {:?} cannot be restored", destination.name());
+                let reason = format!("cannot restore the destination {:?}", destination.name());
                 Error::new(Kind::Unfinished, reason).because(error)
             })?;
         }
@@ -387,7 +389,7 @@ impl Rotator {
     }
 }
 
-/// Returns the successor as it is to be created.
+/// Returns the successor to create.
 fn new_key(entry: &Entry) -> NewKey {
     let mut new = NewKey::new(&entry.new);
     if entry.user != "self" {
@@ -399,8 +401,8 @@ fn new_key(entry: &Entry) -> NewKey {
     if let Some(time) = &entry.new_expiry_time {
         new = new.expiry_time(time.clone());
     }
-    if let Some(name) = &entry.client_key {
-        new = new.client_key(name);
+    if let Some(name) = &entry.own_key_name {
+        new = new.own_key_name(name);
     }
     new
 }

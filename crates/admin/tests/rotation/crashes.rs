@@ -1,4 +1,4 @@
-//! Rotations that crash or lose responses: at every point, and in random series.
+//! Rotations that crash or lose responses, at every point and in random series.
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -13,7 +13,7 @@ use rockset_apikeys_server::Fault;
 
 use crate::world::{World, rotation};
 
-/// Polls a future at most this often, and drops it then.
+/// Polls a future at most this often, then drops it.
 pub async fn crash_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut count = 0;
@@ -28,47 +28,47 @@ pub async fn crash_after<F: Future>(polls: usize, future: F) -> Option<F::Output
     .await
 }
 
-/// What goes wrong in one run of a rotation.
+/// The faults in one run of a rotation.
 #[derive(Clone, Copy, Debug)]
-struct Trouble {
+struct Faults {
     crash_after_polls: usize,
     lost_response: usize,
 }
 
-const NO_TROUBLE: Trouble = Trouble { crash_after_polls: usize::MAX, lost_response: usize::MAX };
+const NO_FAULTS: Faults = Faults { crash_after_polls: usize::MAX, lost_response: usize::MAX };
 
-/// How a rotation is made in `check`.
+/// The kind of rotation to check.
 #[derive(Clone, Copy, Debug, Default)]
-struct Manner {
+struct Variant {
     is_own_key: bool,
     is_compromised: bool,
     rolls_back: bool,
 }
 
-/// How the last run with trouble ended.
+/// The end of the last run with faults.
 #[derive(Default)]
 struct Ended {
     has_crashed: bool,
-    /// Whether the response to lose would be the next one, as the run had no more.
+    /// Whether the run had fewer responses, so that the next one is lost.
     is_next_lost: bool,
     step: Option<Step>,
 }
 
-/// Rotates a key with trouble in each run, and then without, and checks what must hold.
-async fn check(troubles: &[Trouble], manner: Manner) -> Ended {
-    let world = World { is_own_key: manner.is_own_key, ..World::start().await };
-    let rotation = rotation().compromised(manner.is_compromised);
+/// Rotates a key with faults in each run and completes the rotation without; checks invariants.
+async fn check(runs: &[Faults], variant: Variant) -> Ended {
+    let world = World { is_own_key: variant.is_own_key, ..World::start().await };
+    let rotation = rotation().compromised(variant.is_compromised);
     let once = Client::builder().api_server(world.server.url());
     let once = once.api_key(world.server.admin_key().clone()).retry_policy(RetryPolicy::never());
     let once = once.build().unwrap();
     let mut last = Ended::default();
-    for trouble in troubles {
+    for faults in runs {
         let rotator = world.rotator();
         let known = rotator.status().unwrap().pop();
         if let Some(entry) = known.as_ref().filter(|it| it.waits_until().is_some()) {
             world.wait_for(entry);
         }
-        world.server.inject(Fault::delay(Duration::ZERO), trouble.lost_response);
+        world.server.inject(Fault::delay(Duration::ZERO), faults.lost_response);
         world.server.inject(Fault::drop_connection(), 1);
         let run = async {
             match &known {
@@ -76,23 +76,23 @@ async fn check(troubles: &[Trouble], manner: Manner) -> Ended {
                 None => rotator.rotate(&rotation).await,
             }
         };
-        // Without a crash it ends in any way.
-        let has_crashed = crash_after(trouble.crash_after_polls, run).await.is_none();
+        // Without a crash, the run may succeed or fail.
+        let has_crashed = crash_after(faults.crash_after_polls, run).await.is_none();
         let is_next_lost = once.list_api_keys().await.is_err();
-        assert!(world.deployed_works().await, "no valid key is deployed after {trouble:?}");
+        assert!(world.deployed_works().await, "no valid key is deployed after {faults:?}");
         let entry = rotator.status().unwrap().pop();
         let is_known = |name: &String| match &entry {
             Some(entry) => *name == entry.old || *name == entry.new,
             None => name == "my-app",
         };
-        assert!(world.names().await.iter().all(is_known), "the journal does not know a key");
+        assert!(world.names().await.iter().all(is_known), "a key is missing from the journal");
         last = Ended { has_crashed, is_next_lost, step: entry.map(|entry| entry.step) };
     }
     let id = match world.rotator().status().unwrap().pop() {
         Some(entry) => entry.id,
         None => world.rotator().rotate(&rotation).await.unwrap().id,
     };
-    if manner.rolls_back
+    if variant.rolls_back
         && let Ok(entry) = world.rotator().rollback(&id).await
     {
         assert_eq!(entry.step, Step::RolledBack);
@@ -120,14 +120,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 const RUNS: usize = 3;
 
 #[test]
-fn a_rotation_survives_a_crash_at_every_point() {
+fn rotation_survives_crash_at_every_point() {
     let mut steps = BTreeSet::new();
     for (run, is_own_key) in (0..RUNS).flat_map(|run| [(run, false), (run, true)]) {
         for crash_after_polls in 1.. {
-            let mut troubles = vec![NO_TROUBLE; run];
-            troubles.push(Trouble { crash_after_polls, ..NO_TROUBLE });
-            let manner = Manner { is_own_key, ..Manner::default() };
-            let ended = block_on(check(&troubles, manner));
+            let mut runs = vec![NO_FAULTS; run];
+            runs.push(Faults { crash_after_polls, ..NO_FAULTS });
+            let variant = Variant { is_own_key, ..Variant::default() };
+            let ended = block_on(check(&runs, variant));
             if !ended.has_crashed {
                 break;
             }
@@ -140,13 +140,13 @@ fn a_rotation_survives_a_crash_at_every_point() {
 }
 
 #[test]
-fn a_rotation_survives_the_loss_of_every_response() {
+fn rotation_survives_loss_of_every_response() {
     for (run, is_own_key) in (0..RUNS).flat_map(|run| [(run, false), (run, true)]) {
         let responses = (0..100).find(|&lost_response| {
-            let mut troubles = vec![NO_TROUBLE; run];
-            troubles.push(Trouble { lost_response, ..NO_TROUBLE });
-            let manner = Manner { is_own_key, ..Manner::default() };
-            block_on(check(&troubles, manner)).is_next_lost
+            let mut runs = vec![NO_FAULTS; run];
+            runs.push(Faults { lost_response, ..NO_FAULTS });
+            let variant = Variant { is_own_key, ..Variant::default() };
+            block_on(check(&runs, variant)).is_next_lost
         });
         assert!(responses >= Some(5), "run {run} has {responses:?} responses");
     }
@@ -156,16 +156,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_rotation_survives_any_series_of_crashes_and_lost_responses(
-        troubles in prop::collection::vec((1..80usize, 0..20usize), 1..6),
+    fn rotation_survives_series_of_crashes_and_losses(
+        runs in prop::collection::vec((1..80usize, 0..20usize), 1..6),
         is_own_key: bool,
         is_compromised: bool,
         rolls_back: bool,
     ) {
-        let troubles: Vec<_> = troubles
+        let runs: Vec<_> = runs
             .into_iter()
-            .map(|(crash_after_polls, lost_response)| Trouble { crash_after_polls, lost_response })
+            .map(|(crash_after_polls, lost_response)| Faults { crash_after_polls, lost_response })
             .collect();
-        block_on(check(&troubles, Manner { is_own_key, is_compromised, rolls_back }));
+        block_on(check(&runs, Variant { is_own_key, is_compromised, rolls_back }));
     }
 }

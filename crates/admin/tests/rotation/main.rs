@@ -1,4 +1,4 @@
-//! Rotations against a real server, with its faults and its clock.
+//! Rotations on a real server, with fault injection and a manual clock.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ use world::{DEV, World, rotation};
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[tokio::test]
-async fn a_rotation_ends_with_the_successor_deployed_and_the_old_key_deleted() {
+async fn rotation_deploys_successor_and_deletes_old_key() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
     assert_eq!((entry.step, entry.new.as_str()), (Step::Suspend, "my-app.r2"));
@@ -53,7 +53,7 @@ async fn a_rotation_ends_with_the_successor_deployed_and_the_old_key_deleted() {
 }
 
 #[tokio::test]
-async fn the_successor_gets_the_whole_lifetime_again() {
+async fn successor_has_whole_lifetime_of_old_key() {
     let world = World::start().await;
     world.clock.advance(SignedDuration::from_hours(80 * 24));
     world.rotator().rotate(&rotation()).await.unwrap();
@@ -62,7 +62,7 @@ async fn the_successor_gets_the_whole_lifetime_again() {
 }
 
 #[tokio::test]
-async fn the_overlap_never_makes_the_old_key_live_longer() {
+async fn overlap_never_postpones_expiry_of_old_key() {
     let world = World::start().await;
     world.clock.advance(SignedDuration::from_hours(90 * 24 - 1));
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
@@ -71,7 +71,7 @@ async fn the_overlap_never_makes_the_old_key_live_longer() {
 }
 
 #[tokio::test]
-async fn a_plan_changes_nothing_and_names_what_is_in_the_way() {
+async fn plan_changes_nothing_and_reports_obstacles() {
     let world = World::start().await;
     let admin = world.server.client();
     let plan = world.rotator().plan(&rotation()).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_plan_changes_nothing_and_names_what_is_in_the_way() {
 }
 
 #[tokio::test]
-async fn a_caller_that_may_not_create_keys_learns_it_before_anything_changes() {
+async fn plan_reports_missing_permission_to_create() {
     let world = World::start().await;
     let admin = world.server.client();
     let reader = admin.create_api_key("reader").role("read-only").created_by(DEV).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_caller_that_may_not_create_keys_learns_it_before_anything_changes() {
 }
 
 #[tokio::test]
-async fn a_failed_distribution_or_test_leaves_everything_as_before() {
+async fn failed_distribution_or_test_is_rolled_back() {
     let world = World::start().await;
     let old = world.old.key.clone();
     let rotators = [
@@ -131,7 +131,7 @@ async fn a_failed_distribution_or_test_leaves_everything_as_before() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_used_after_the_distribution_is_not_retired() {
+async fn key_used_after_distribution_is_not_retired() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
     world.clock.advance(SignedDuration::from_hours(1));
@@ -147,7 +147,7 @@ async fn a_key_that_was_used_after_the_distribution_is_not_retired() {
 }
 
 #[tokio::test]
-async fn finish_skips_the_waits_but_not_the_delay_of_the_last_access() {
+async fn finish_skips_waits_except_last_access_delay() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
     let entry = world.rotator().finish(&entry.id).await.unwrap();
@@ -160,7 +160,7 @@ async fn finish_skips_the_waits_but_not_the_delay_of_the_last_access() {
 }
 
 #[tokio::test]
-async fn a_compromised_key_is_suspended_once_the_successor_is_tested() {
+async fn compromised_key_is_suspended_after_test() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
     assert_eq!(entry.step, Step::Hold);
@@ -168,13 +168,13 @@ async fn a_compromised_key_is_suspended_once_the_successor_is_tested() {
     assert!(world.deployed_works().await);
 }
 
-/// Returns a rotator whose client's key is not the one that is rotated.
-fn of_the_administrator(builder: RotatorBuilder) -> Rotator {
-    builder.client_key("initial").build().unwrap()
+/// Returns a rotator whose client's key is not the rotated one.
+fn with_admin_key(builder: RotatorBuilder) -> Rotator {
+    builder.own_key_name("initial").build().unwrap()
 }
 
 #[tokio::test]
-async fn suspend_first_suspends_the_old_key_before_there_is_a_successor() {
+async fn suspend_first_suspends_before_create() {
     let world = World::start().await;
     let world = Arc::new(world);
     let server = Arc::clone(&world);
@@ -187,7 +187,7 @@ async fn suspend_first_suspends_the_old_key_before_there_is_a_successor() {
             Ok::<(), io::Error>(())
         }
     });
-    let rotator = of_the_administrator(builder);
+    let rotator = with_admin_key(builder);
     let entry = rotator.rotate(&rotation().suspend_first(true)).await.unwrap();
     assert_eq!(*is_suspended.lock().unwrap(), Some(KeyState::Suspended));
     assert_eq!(entry.step, Step::Hold);
@@ -197,12 +197,12 @@ async fn suspend_first_suspends_the_old_key_before_there_is_a_successor() {
 }
 
 #[tokio::test]
-async fn a_failure_after_suspend_first_activates_nothing_until_it_is_rolled_back() {
+async fn suspend_first_activates_only_on_requested_rollback() {
     let world = World::start().await;
     let is_down = Arc::new(AtomicBool::new(true));
     let rotator = || {
         let is_down = Arc::clone(&is_down);
-        of_the_administrator(world.builder().test_with("start", move |_| {
+        with_admin_key(world.builder().test_with("start", move |_| {
             let is_down = is_down.load(Ordering::Relaxed);
             async move { if is_down { Err(io::Error::other("down")) } else { Ok(()) } }
         }))
@@ -224,10 +224,10 @@ async fn a_failure_after_suspend_first_activates_nothing_until_it_is_rolled_back
 }
 
 #[tokio::test]
-async fn the_clients_own_key_is_not_suspended_before_it_has_a_successor() {
+async fn suspend_first_rejects_own_key() {
     let world = World { is_own_key: true, ..World::start().await };
     let unknown = world.rotator();
-    let own = world.builder().client_key("my-app").build().unwrap();
+    let own = world.builder().own_key_name("my-app").build().unwrap();
     for rotator in [unknown, own] {
         let own = Rotation::of("my-app").suspend_first(true);
         let error = rotator.rotate(&own).await.unwrap_err();
@@ -237,7 +237,7 @@ async fn the_clients_own_key_is_not_suspended_before_it_has_a_successor() {
 }
 
 #[tokio::test]
-async fn a_rotation_is_resumed_with_the_test_that_it_began_with() {
+async fn resume_requires_the_same_test() {
     let world = World::start().await;
     let tested = || world.builder().test_with("smoke", async |_| Ok::<(), io::Error>(()));
     let entry = tested().build().unwrap().rotate(&rotation()).await.unwrap();
@@ -247,12 +247,12 @@ async fn a_rotation_is_resumed_with_the_test_that_it_began_with() {
 }
 
 #[tokio::test]
-async fn a_successor_that_another_key_created_is_not_adopted_by_a_later_run() {
+async fn resume_rejects_successor_created_by_another_key() {
     let world = World::start().await;
     // The server is down from the create on.
     world.server.inject(Fault::delay(Duration::ZERO), 6);
     world.server.inject(Fault::status(500), 1000);
-    let rotator = of_the_administrator(world.builder());
+    let rotator = with_admin_key(world.builder());
     let error = rotator.rotate(&rotation()).await.unwrap_err();
     world.server.clear_faults();
     let other = world.server.client().with_api_key(world.old.key.clone()).unwrap();
@@ -265,7 +265,7 @@ async fn a_successor_that_another_key_created_is_not_adopted_by_a_later_run() {
 }
 
 #[tokio::test]
-async fn a_rollback_during_the_hold_restores_state_expiry_and_destinations() {
+async fn rollback_during_hold_restores_key_and_destinations() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
     let entry = world.rotator().rollback(&entry.id).await.unwrap();
@@ -280,7 +280,7 @@ async fn a_rollback_during_the_hold_restores_state_expiry_and_destinations() {
 }
 
 #[tokio::test]
-async fn a_client_that_rotates_its_own_key_never_uses_the_old_one_again() {
+async fn rotation_of_own_key_never_uses_old_key_again() {
     let world = World { is_own_key: true, ..World::start().await };
     let clock = world.clock.clone();
     let an_hour_later = move |entry: &Entry| {
@@ -300,7 +300,7 @@ async fn a_client_that_rotates_its_own_key_never_uses_the_old_one_again() {
 }
 
 #[tokio::test]
-async fn a_client_that_still_has_the_old_key_retires_it_with_the_new_one() {
+async fn client_with_old_key_retires_it_with_successor() {
     let world = World { is_own_key: true, ..World::start().await };
     let forced = world.builder().force(true).build().unwrap();
     let entry = world.rotator().rotate(&Rotation::of("my-app")).await.unwrap();
@@ -314,7 +314,7 @@ async fn a_client_that_still_has_the_old_key_retires_it_with_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_create_whose_response_is_lost_is_recovered_by_a_later_run() {
+async fn resume_recovers_create_whose_response_was_lost() {
     let world = World::start().await;
     let server = Arc::new(Server::builder().start().await.unwrap());
     server.client().create_api_key("my-app").await.unwrap();
@@ -339,7 +339,7 @@ async fn a_create_whose_response_is_lost_is_recovered_by_a_later_run() {
 }
 
 #[tokio::test]
-async fn a_deletion_whose_response_is_lost_counts_as_done() {
+async fn lost_response_of_delete_counts_as_done() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
     world.wait_for(&entry);
@@ -351,7 +351,7 @@ async fn a_deletion_whose_response_is_lost_counts_as_done() {
 }
 
 #[tokio::test]
-async fn a_run_after_a_crash_does_not_extend_the_overlap() {
+async fn resume_after_crash_does_not_extend_overlap() {
     let world = World::start().await;
     let polls = crash_polls(|entry| entry.overlap_until.is_some()).await;
     assert!(crash_after(polls, world.rotator().rotate(&rotation())).await.is_none());
@@ -363,7 +363,7 @@ async fn a_run_after_a_crash_does_not_extend_the_overlap() {
 }
 
 #[tokio::test]
-async fn the_last_administrator_key_is_rotated_without_losing_access() {
+async fn rotation_of_last_admin_key_keeps_access() {
     let server = Server::start().await.unwrap();
     let journal = tempfile::tempdir().unwrap();
     let rotator = Rotator::builder(server.client(), journal.path()).build().unwrap();
@@ -374,13 +374,13 @@ async fn the_last_administrator_key_is_rotated_without_losing_access() {
 }
 
 #[tokio::test]
-async fn block_on_in_a_runtime_is_an_error_and_runs_nothing() {
+async fn block_on_fails_in_runtime() {
     let error = rockset_apikeys_admin::block_on(async { panic!("it runs") }).unwrap_err();
     assert!(error.to_string().contains("await"), "{error}");
 }
 
 #[tokio::test]
-async fn waits_go_by_the_clock_of_the_server() {
+async fn waits_follow_server_clock() {
     let server = Server::start().await.unwrap();
     server.client().create_api_key("my-app").await.unwrap();
     let journal = tempfile::tempdir().unwrap();
@@ -395,7 +395,7 @@ async fn waits_go_by_the_clock_of_the_server() {
 }
 
 #[tokio::test]
-async fn one_rotation_of_a_key_runs_at_a_time() {
+async fn only_one_rotation_of_a_key_runs_at_a_time() {
     let world = World::start().await;
     let (rotator, other) = (world.rotator(), world.rotator());
     let (one, two) = (rotation(), rotation());
@@ -409,7 +409,7 @@ async fn one_rotation_of_a_key_runs_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_runs_cannot_be_resumed_elsewhere() {
+async fn running_rotation_cannot_be_resumed() {
     let world = World::start().await;
     let other = Arc::new(world.rotator());
     let rotator = world.builder().test_with("elsewhere", move |_| {
@@ -425,7 +425,7 @@ async fn a_rotation_that_runs_cannot_be_resumed_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_old_key_stays_when_its_successor_does_not_work() {
+async fn old_key_is_kept_when_successor_does_not_work() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
     let admin = world.server.client();
@@ -437,7 +437,7 @@ async fn the_old_key_stays_when_its_successor_does_not_work() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_activated_during_the_hold_is_not_deleted() {
+async fn key_activated_during_hold_is_not_deleted() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation().compromised(true)).await.unwrap();
     let admin = world.server.client();
@@ -448,7 +448,7 @@ async fn a_key_that_was_activated_during_the_hold_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_old_keys_name_is_left_alone() {
+async fn new_key_with_old_name_is_left_unchanged() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
     let admin = world.server.client();
@@ -461,7 +461,7 @@ async fn a_new_key_of_the_old_keys_name_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_older_key_of_the_name_is_not_adopted() {
+async fn older_key_with_same_name_is_not_adopted() {
     let clock = Clock::at("2020-01-01T00:00:00Z".parse().unwrap());
     let server = Server::builder().clock(&clock).start().await.unwrap();
     let client = server.client();
@@ -473,7 +473,7 @@ async fn an_older_key_of_the_name_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn abort_changes_nothing_but_the_journal() {
+async fn abort_changes_only_the_journal() {
     let world = World::start().await;
     let entry = world.rotator().rotate(&rotation()).await.unwrap();
     assert_eq!(world.rotator().abort(&entry.id).await.unwrap().step, Step::Aborted);
@@ -484,26 +484,26 @@ async fn abort_changes_nothing_but_the_journal() {
 }
 
 #[tokio::test]
-async fn a_lost_create_is_adopted_only_if_the_key_fits() {
+async fn lost_create_is_adopted_only_if_key_matches() {
     let world = World::start().await;
     let client = world.client();
-    let new = NewKey::new("lost").user(DEV).role("member").client_key("initial");
+    let new = NewKey::new("lost").user(DEV).role("member").own_key_name("initial");
     world.server.inject(Fault::drop_connection(), 1);
     let created = create_or_adopt(&client, &new).await.unwrap();
-    assert!(created.is_adopted && created.key.key.full_key().is_some());
+    assert!(created.adopted && created.key.key.full_key().is_some());
 
     // The create did not happen, and the key of that name is another one.
     world.server.inject(Fault::status(502), 1);
     let other = NewKey::new("lost").user(DEV).role("read-only");
     assert!(create_or_adopt(&client, &other).await.unwrap_err().is_ambiguous());
     world.server.inject(Fault::status(502), 1);
-    let of_another_key = new.clone().client_key("other");
+    let of_another_key = new.clone().own_key_name("other");
     assert!(create_or_adopt(&client, &of_another_key).await.unwrap_err().is_ambiguous());
     assert!(create_or_adopt(&client, &new).await.unwrap_err().is_conflict());
 }
 
 #[tokio::test]
-async fn a_foreign_key_of_the_successors_name_is_left_alone() {
+async fn foreign_key_with_successors_name_is_left_unchanged() {
     let world = World::start().await;
     let rotator = world.rotator();
     let polls = crash_polls(|entry| entry.step == Step::Create).await;
@@ -519,7 +519,7 @@ async fn a_foreign_key_of_the_successors_name_is_left_alone() {
     assert_eq!(*world.deployed.lock().unwrap(), world.old.key);
 }
 
-/// Returns the polls after which the journal's entry first looks like this.
+/// Returns the number of polls after which the journal's entry first has this property.
 async fn crash_polls(is_there: impl Fn(&Entry) -> bool) -> usize {
     for polls in 1..1000 {
         let world = World::start().await;

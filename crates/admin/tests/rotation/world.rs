@@ -1,4 +1,4 @@
-//! Nothing by itself: a server with a key, a program that uses it, and a rotator.
+//! A server with a key, a program that uses the key, and a rotator.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,14 +11,14 @@ use rockset_apikeys_server::{Clock, Role, Server};
 
 pub const DEV: &str = "dev@me.com";
 
-/// A server with a key that a program uses, and where the program takes its value from.
+/// A server with a key, and the value that a program uses.
 pub struct World {
     pub server: Server,
     pub clock: Clock,
     pub deployed: Arc<Mutex<ApiKeyValue>>,
     pub old: ApiKey,
     pub journal: tempfile::TempDir,
-    /// Whether the rotation's client authenticates with the key that is rotated.
+    /// Whether the client authenticates with the rotated key.
     pub is_own_key: bool,
 }
 
@@ -77,13 +77,13 @@ impl World {
         self.server.client().get_api_key(name).user(DEV).reveal(true).await.unwrap()
     }
 
-    /// Moves the clock to the end of the entry's wait.
+    /// Advances the clock to the end of the entry's wait.
     pub fn wait_for(&self, entry: &Entry) {
         let until = entry.waits_until().unwrap().to_jiff().unwrap();
         self.clock.advance(until.duration_since(self.clock.now()).max(SignedDuration::ZERO));
     }
 
-    /// Resumes a rotation until nothing is left to do.
+    /// Resumes a rotation until it is finished.
     pub async fn resume_to_the_end(&self, id: &str) -> Result<Entry, Error> {
         for _ in 0..10 {
             let entry = self.rotator().resume(id).await?;

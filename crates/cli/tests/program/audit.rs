@@ -3,7 +3,7 @@ use std::process::Stdio;
 use crate::support::{Setup, USER, run};
 
 #[test]
-fn findings_at_or_above_fail_on_end_with_3() {
+fn audit_exits_3_for_findings_at_or_above_fail_on() {
     let setup = Setup::new();
     let found = setup.run(&["audit"]);
     assert_eq!(found.code, Some(3), "{found:?}");
@@ -15,13 +15,13 @@ fn findings_at_or_above_fail_on_end_with_3() {
     setup.write("policy.toml", policy);
     let audit = ["audit", "--policy", "policy.toml"];
     let found = setup.run(&audit);
-    assert!(found.stderr.contains("excepted: 1"), "{found:?}");
+    assert!(found.stderr.contains("suppressed: 1"), "{found:?}");
     assert!(found.done().contains("no-expiry"));
     assert_eq!(setup.run(&[&audit[..], &["--fail-on", "medium"]].concat()).code, Some(3));
 }
 
 #[test]
-fn users_come_from_arguments_a_file_and_standard_input() {
+fn audit_reads_users_from_arguments_file_and_stdin() {
     let setup = Setup::new();
     let users = setup.write("users", format!("{USER}\n\nadmin@me.com\n{USER}\n"));
     let found = setup.run(&["audit", "--user", USER, "--users-from", "users"]);
@@ -36,7 +36,7 @@ fn users_come_from_arguments_a_file_and_standard_input() {
 }
 
 #[test]
-fn an_incomplete_audit_is_not_clean() {
+fn audit_exits_8_when_listing_fails() {
     let setup = Setup::new();
     let audit = ["audit", "--user", "nobody@me.com", "--user", USER];
     let found = setup.run(&audit);
@@ -46,12 +46,12 @@ fn an_incomplete_audit_is_not_clean() {
 }
 
 #[test]
-fn an_audit_that_is_not_valid_says_what_to_change() {
+fn audit_reports_invalid_arguments() {
     let setup = Setup::new();
     setup.write("policy.toml", "max_age = \"soon\"\n");
     setup.write("users", "\n");
     setup.run(&["audit", "--policy", "policy.toml"]).failed(2, "90d");
     setup.run(&["audit", "--policy", "missing"]).failed(2, "missing");
-    setup.run(&["audit", "--users-from", "users"]).failed(2, "no users");
+    setup.run(&["audit", "--users-from", "users"]).failed(2, "contains no users");
     setup.run(&["audit", "--fail-on", "some"]).failed(2, "--fail-on");
 }

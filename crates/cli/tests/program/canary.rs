@@ -1,4 +1,4 @@
-//! No value of a key is printed or written, but to the sinks.
+//! The values of keys are printed and written only to destinations.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,9 @@ use rockset_apikeys_server::Fault;
 use crate::support::{Setup, USER, run};
 
 #[test]
-fn only_the_sinks_have_values() {
+fn values_appear_only_in_destinations() {
     let setup = Setup::new();
-    let create = setup.run(&["create", "a", "--out", "file:sink", "--out", "env:sink.env#A"]);
+    let create = setup.run(&["create", "a", "--out", "file:dest", "--out", "dotenv:dest.env#A"]);
     create.done();
     let canaries = [
         setup.value("a"),
@@ -29,7 +29,7 @@ fn only_the_sinks_have_values() {
         &["update", "a", "--expires-in", "1d"],
         &["suspend", "a", "--yes"],
         &["activate", "a"],
-        &["reveal", "a", "--out", "file:sink"],
+        &["reveal", "a", "--out", "file:dest"],
         &["reveal", "a", "--out", "exec:exit 1"],
         &["create", "b", "--out", "file:no/where"],
         &["create", "b", "--out", &file],
@@ -38,10 +38,10 @@ fn only_the_sinks_have_values() {
         &["list", &key_option],
         &["list", "--api-server", admin],
         &["list", "--api-server", "127.0.0.1:1"],
-        &["rotate", "a", "--out", "file:sink", "--dry-run"],
-        &["rotate", "a", "--out", "file:sink", "--test-cmd", "exit 1"],
-        &["rotate", "a", "--out", "file:sink", "--out", "exec:exit 1"],
-        &["rotate", "a", "--out", "file:sink", "--compromised"],
+        &["rotate", "start", "a", "--out", "file:dest", "--dry-run"],
+        &["rotate", "start", "a", "--out", "file:dest", "--test-cmd", "exit 1"],
+        &["rotate", "start", "a", "--out", "file:dest", "--out", "exec:exit 1"],
+        &["rotate", "start", "a", "--out", "file:dest", "--compromised"],
         &["rotate", "status"],
         &["rotate", "rollback", "--yes"],
         &["delete", "a", "b", "--yes"],
@@ -51,7 +51,7 @@ fn only_the_sinks_have_values() {
     for format in ["table", "json", "ndjson", "csv"] {
         for command in commands {
             if command.last() == Some(&"127.0.0.1:1") && format != "json" {
-                continue; // It waits between its attempts.
+                continue; // The retries take too long to run in every format.
             }
             let run = run(setup.program().args(["--format", format]).args(*command));
             if !command.contains(&file.as_str()) {
@@ -59,25 +59,25 @@ fn only_the_sinks_have_values() {
             }
         }
         setup.server.inject(Fault::status_after_handling(502), 1);
-        let run = setup.run(&["create", "a", "--out", "file:sink", "--format", format]);
+        let run = setup.run(&["create", "a", "--out", "file:dest", "--format", format]);
         printed += &(run.stdout + &run.stderr);
     }
     for canary in &canaries {
         assert!(!printed.contains(canary.as_str()), "a value was printed");
     }
-    assert!(printed.contains(&canaries[1][..6]), "nothing of a key was printed at all");
-    let others = files(setup.home()).into_iter().filter(|(name, _)| !name.contains("sink"));
+    assert!(printed.contains(&canaries[1][..6]), "no identifier was printed");
+    let others = files(setup.home()).into_iter().filter(|(name, _)| !name.contains("dest"));
     for (name, content) in others {
         let found = canaries
             .iter()
             .any(|canary| content.windows(canary.len()).any(|bytes| bytes == canary.as_bytes()));
-        assert!(!found, "{name} has a value");
+        assert!(!found, "{name} contains a value");
     }
 }
 
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));

@@ -1,7 +1,7 @@
 use crate::support::{Setup, USER, run};
 
 #[test]
-fn the_commands_take_a_key_through_its_life() {
+fn commands_manage_a_key_from_create_to_delete() {
     let setup = Setup::new();
     let arguments = ["create", "my-app", "--role", "read-only", "--expires-in", "90d"];
     let created = setup.run(&[&arguments[..], &["--out", "-"]].concat()).done();
@@ -27,7 +27,7 @@ fn the_commands_take_a_key_through_its_life() {
 }
 
 #[test]
-fn an_administrator_manages_other_users_keys() {
+fn admin_manages_keys_of_other_users() {
     let setup = Setup::new();
     setup.run(&["create", "theirs", "--user", USER, "--out", "-"]).done();
     let keys = setup.run(&["list", "--user", USER, "--format", "json"]).json();
@@ -39,7 +39,7 @@ fn an_administrator_manages_other_users_keys() {
 }
 
 #[test]
-fn a_name_may_begin_with_a_dash() {
+fn name_may_begin_with_dash() {
     let setup = Setup::new();
     setup.run(&["create", "--out", "-", "--", "-x"]).done();
     let key = setup.run(&["get", "--format", "json", "--", "-x"]).json();
@@ -47,7 +47,7 @@ fn a_name_may_begin_with_a_dash() {
 }
 
 #[test]
-fn tables_fit_in_100_columns_without_colour_or_control_characters() {
+fn tables_fit_in_100_columns_without_control_characters() {
     let setup = Setup::new();
     for name in ["长".repeat(80), "a".repeat(300), "red \u{1b}[31m\nline".to_owned()] {
         setup.client().create_api_key(name).send_blocking().unwrap();
@@ -64,7 +64,7 @@ fn tables_fit_in_100_columns_without_colour_or_control_characters() {
 }
 
 #[test]
-fn each_format_has_the_keys_without_their_values() {
+fn each_format_lists_keys_without_values() {
     let setup = Setup::new();
     setup.client().create_api_key("a,\"b\"").send_blocking().unwrap();
     let json = setup.run(&["list", "--format", "json"]).json();
@@ -82,31 +82,31 @@ fn each_format_has_the_keys_without_their_values() {
 }
 
 #[test]
-fn a_value_is_in_json_only_with_include_key() {
+fn json_contains_value_only_with_show_value() {
     let setup = Setup::new();
-    let key = setup.run(&["create", "a", "--format", "json", "--include-key"]).json();
+    let key = setup.run(&["create", "a", "--format", "json", "--show-value"]).json();
     assert_eq!(key["key"], setup.value("a"));
-    let key = setup.run(&["reveal", "a", "--format", "json", "--include-key"]).json();
+    let key = setup.run(&["reveal", "a", "--format", "json", "--show-value"]).json();
     assert_eq!(key["key"], setup.value("a"));
     let key = setup.run(&["create", "b", "--format", "json", "--out", "file:b"]).json();
     assert!(key.get("key").is_none(), "{key}");
 }
 
 #[test]
-fn a_create_without_a_place_for_the_value_creates_nothing() {
+fn create_without_destination_creates_nothing() {
     let setup = Setup::new();
     for more in [&[][..], &["--format", "json"], &["--format", "csv"]] {
-        let refused = setup.run(&[&["create", "lost"], more].concat());
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("--out"), "{refused:?}");
+        let rejected = setup.run(&[&["create", "lost"], more].concat());
+        assert_eq!(rejected.code, Some(2), "{rejected:?}");
+        assert!(rejected.stderr.contains("--out"), "{rejected:?}");
     }
-    setup.run(&["create", "lost", "--include-key"]).failed(2, "--format");
-    setup.run(&["create", "lost", "--out", "-", "--format", "json"]).failed(2, "--include-key");
+    setup.run(&["create", "lost", "--show-value"]).failed(2, "--format");
+    setup.run(&["create", "lost", "--out", "-", "--format", "json"]).failed(2, "--show-value");
     assert_eq!(setup.names(), ["initial"]);
 }
 
 #[test]
-fn no_question_is_asked_where_nobody_answers() {
+fn confirmation_without_terminal_requires_yes() {
     let setup = Setup::new();
     setup.client().create_api_key("kept").send_blocking().unwrap();
     for command in ["delete", "suspend"] {
@@ -116,7 +116,7 @@ fn no_question_is_asked_where_nobody_answers() {
 }
 
 #[test]
-fn whoami_tells_the_key_and_where_the_settings_come_from() {
+fn whoami_prints_key_and_sources_of_settings() {
     let setup = Setup::new();
     let who = setup.run(&["whoami", "--format", "json"]).json();
     assert_eq!(who["server"], setup.server.url());
@@ -133,7 +133,7 @@ fn whoami_tells_the_key_and_where_the_settings_come_from() {
 }
 
 #[test]
-fn completions_and_manual_pages_are_printed_without_configuration() {
+fn completions_and_manual_pages_need_no_configuration() {
     let setup = Setup::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let text = run(setup.bare().args(["completions", shell])).done();

@@ -19,16 +19,20 @@ fn whoami(command: &mut Command) -> Value {
 }
 
 #[test]
-fn flags_come_before_the_environment_and_that_before_the_current_profile() {
+fn flags_override_environment_which_overrides_profile() {
     let setup = Setup::new();
     profiles(&setup);
-    assert_eq!(whoami(&mut setup.bare())["key_source"], "profile dev");
+    let who = whoami(&mut setup.bare());
+    let file = setup.path(".config/rockset/config.yaml").display().to_string();
+    assert_eq!(who["key_source"], format!("`keys.dev.apikey` in {file}"));
+    assert_eq!(who["server_source"], format!("`keys.dev.apiserver` in {file}"));
     assert_eq!(whoami(&mut setup.program())["user"], "admin@me.com");
     assert_eq!(whoami(setup.program().args(["--profile", "dev"]))["user"], USER);
 
     let key = setup.write("key", format!("{}\n", setup.server.key(USER).unwrap().expose_secret()));
     let who = whoami(setup.program().arg("--api-key-file").arg(&key));
-    assert_eq!(who["user"], USER);
+    assert_eq!((&who["user"], &who["server_source"]), (&USER.into(), &"ROCKSET_APISERVER".into()));
+    assert_eq!(who["key_source"], format!("the file {}", key.display()));
     let who = whoami(
         setup.bare().env("ROCKSET_APIKEY_FILE", &key).args(["--api-server", setup.server.url()]),
     );
@@ -36,7 +40,7 @@ fn flags_come_before_the_environment_and_that_before_the_current_profile() {
 }
 
 #[test]
-fn a_key_never_goes_to_the_server_of_another_source() {
+fn key_is_never_sent_to_server_of_another_source() {
     let setup = Setup::new();
     profiles(&setup);
     let mut command = setup.program();
@@ -48,7 +52,7 @@ fn a_key_never_goes_to_the_server_of_another_source() {
 }
 
 #[test]
-fn a_configuration_that_is_not_valid_says_what_to_change() {
+fn invalid_configuration_names_its_source_and_fix() {
     let setup = Setup::new();
     run(setup.bare().arg("list")).failed(2, "ROCKSET_APIKEY");
     run(setup.program().env("ROCKSET_APIKEY_FILE", "x").arg("list")).failed(2, "unset one");
@@ -56,13 +60,13 @@ fn a_configuration_that_is_not_valid_says_what_to_change() {
     run(setup.program().env("ROCKSET_APISERVER", "::").arg("list")).failed(2, "ROCKSET_APISERVER");
     run(setup.program().args(["--profile", "x", "list"])).failed(2, "config.yaml");
     profiles(&setup);
-    run(setup.program().args(["--profile", "x", "list"])).failed(2, "dev, bare");
+    run(setup.program().args(["--profile", "x", "list"])).failed(2, "use one of: bare, dev");
     setup.write(".config/rockset/config.yaml", "a: b: c");
     run(setup.bare().arg("list")).failed(2, "line 1");
 }
 
 #[test]
-fn a_key_is_sent_unencrypted_to_another_machine_only_with_the_flag_for_it() {
+fn key_is_sent_unencrypted_only_with_allow_http() {
     let setup = Setup::new();
     let elsewhere = || {
         let mut command = setup.program();
@@ -77,7 +81,7 @@ fn a_key_is_sent_unencrypted_to_another_machine_only_with_the_flag_for_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_profile_that_others_can_read_is_warned_about() {
+fn profile_file_accessible_to_others_causes_warning() {
     use std::os::unix::fs::PermissionsExt;
 
     let setup = Setup::new();

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::support::{Setup, USER, run};
 
-/// The codes that other tests show: 0 by `Run::done`, 3 in `audit`.
+/// Other tests cover 0 (`Run::done`) and 3 (`audit`).
 #[test]
-fn each_kind_of_failure_has_its_exit_code() {
+fn exit_code_depends_on_kind_of_failure() {
     let setup = Setup::new();
     setup.server.inject(Fault::status(400), 1);
     setup.run(&["list"]).failed(1, "400 Bad Request");
@@ -26,12 +26,12 @@ fn each_kind_of_failure_has_its_exit_code() {
 }
 
 #[test]
-fn an_ambiguous_create_ends_with_6_and_the_command_that_looks_it_up() {
+fn ambiguous_create_exits_6_and_suggests_get() {
     let setup = Setup::new();
     setup.server.inject(Fault::status_after_handling(502), 1);
     let name = "it's my-app";
     let created = setup.run(&["create", name, "--user", USER, "--out", "-"]);
-    let command = r"rockset-apikeys get --user dev@me.com 'it'\''s my-app'";
+    let command = "rockset-apikeys get --user dev@me.com \"it's my-app\"";
     assert!(created.stderr.contains(command), "{created:?}");
     created.failed(6, "may have been");
 
@@ -41,7 +41,7 @@ fn an_ambiguous_create_ends_with_6_and_the_command_that_looks_it_up() {
 }
 
 #[test]
-fn several_keys_of_which_some_fail_are_partial() {
+fn partial_failure_exits_8() {
     let setup = Setup::new();
     setup.client().create_api_key("a").send_blocking().unwrap();
     let deleted = setup.run(&["delete", "nothing", "a", "--yes"]);
@@ -52,7 +52,7 @@ fn several_keys_of_which_some_fail_are_partial() {
 }
 
 #[test]
-fn with_json_an_error_is_one_object_on_standard_error() {
+fn json_error_is_one_object_on_stderr() {
     let setup = Setup::new();
     let error = |arguments: &[&str]| -> Value {
         let failed = setup.run(&[arguments, &["--format", "json"]].concat());
@@ -64,11 +64,15 @@ fn with_json_an_error_is_one_object_on_standard_error() {
     assert_eq!(lost["error"]["status"], 404);
     assert!(lost["error"]["trace_id"].is_string(), "{lost}");
     assert_eq!(error(&["dance"])["error"]["exit_code"], 2);
+    for arguments in [&["get", "nothing"][..], &["dance"]] {
+        let text = setup.run(arguments).stderr;
+        assert!(text.starts_with("error: "), "{text}");
+    }
 }
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_command_ends_with_130() {
+fn interrupted_command_exits_130() {
     let setup = Setup::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = setup.program();
@@ -84,7 +88,7 @@ fn an_interrupted_command_ends_with_130() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn broken_pipe_on_stdout_exits_zero() {
     let setup = Setup::new();
     let (reader, writer) = pipe().unwrap();
     drop(reader);

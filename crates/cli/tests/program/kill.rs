@@ -1,4 +1,4 @@
-//! Kills the program at each request of a rotation, and resumes.
+//! Kills the program at every request of a rotation, then resumes the rotation.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,20 +9,20 @@ use std::thread;
 
 use crate::rotate::{DAY, Stage};
 
-/// When the program dies: before the server has the request, or before it has the response.
+/// When the program is killed: before the server receives the request, or before the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     Before,
     After,
 }
 
-/// Passes requests on to a server, and kills the program that sends them at one of them.
+/// Forwards requests to a server, and kills the program at one of them.
 struct Proxy {
     server: SocketAddr,
     address: SocketAddr,
     kill_at: (usize, Moment),
     requests: AtomicUsize,
-    /// Held while a program is started.
+    /// Locked while a program is started.
     program: Mutex<Option<u32>>,
 }
 
@@ -40,15 +40,15 @@ impl Proxy {
         thread::spawn(move || {
             for connection in listener.incoming() {
                 let handler = Arc::clone(&handler);
-                // The program may be gone.
-                thread::spawn(move || handler.pass_on(&connection.unwrap()));
+                // The program may have been killed.
+                thread::spawn(move || handler.forward(&connection.unwrap()));
             }
         });
         proxy
     }
 
-    /// Passes on the only request of a connection.
-    fn pass_on(&self, program: &TcpStream) -> io::Result<()> {
+    /// Forwards the only request of a connection.
+    fn forward(&self, program: &TcpStream) -> io::Result<()> {
         let request = read_request(program)?;
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         if self.kill_at == (number, Moment::Before) {
@@ -73,7 +73,7 @@ impl Proxy {
         assert!(status.unwrap().success());
     }
 
-    /// Runs a program; returns whether it was killed.
+    /// Runs a program. Returns true if it was killed.
     fn run(&self, program: &mut Command) -> bool {
         program.env("ROCKSET_APISERVER", format!("http://{}", self.address));
         program.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -89,7 +89,7 @@ impl Proxy {
     }
 }
 
-/// Reads a request, and asks in it for the end of the connection after the response.
+/// Reads a request and adds `connection: close`.
 fn read_request(program: &TcpStream) -> io::Result<Vec<u8>> {
     let mut reader = BufReader::new(program);
     let mut request = String::new();
@@ -112,8 +112,8 @@ fn read_request(program: &TcpStream) -> io::Result<Vec<u8>> {
     Ok([request.into_bytes(), body].concat())
 }
 
-/// Rotates a key; the program dies once. Returns whether the rotation has so many requests.
-fn rotate_and_die(kill_at: (usize, Moment)) -> bool {
+/// Rotates a key and kills the program once. Returns false if the rotation has fewer requests.
+fn rotate_with_kill(kill_at: (usize, Moment)) -> bool {
     let stage = Stage::new();
     let proxy = Proxy::start(stage.setup.server.url(), kill_at);
     let mut was_killed = false;
@@ -123,7 +123,7 @@ fn rotate_and_die(kill_at: (usize, Moment)) -> bool {
         match rotation.as_ref().map(|it| it["step"] == "done") {
             Some(true) => break,
             Some(false) => program.args(["rotate", "resume"]),
-            None => program.args(["rotate", "my-app", "--out", "env:.env#KEY"]),
+            None => program.args(["rotate", "start", "my-app", "--out", "dotenv:.env#KEY"]),
         };
         was_killed |= proxy.run(&mut program);
         stage.assert_deployed_works();
@@ -136,14 +136,14 @@ fn rotate_and_die(kill_at: (usize, Moment)) -> bool {
 }
 
 #[test]
-fn a_rotation_whose_program_is_killed_at_any_request_is_resumed() {
+fn rotation_resumes_after_kill_at_any_request() {
     let threads = [Moment::Before, Moment::After].map(|moment| {
         thread::spawn(move || {
-            (0..).take_while(|&request| rotate_and_die((request, moment))).count()
+            (0..).take_while(|&request| rotate_with_kill((request, moment))).count()
         })
     });
     for thread in threads {
-        // Each of the steps has requests, and none is left out.
+        // Every step sends requests.
         assert!(thread.join().unwrap() >= 15);
     }
 }

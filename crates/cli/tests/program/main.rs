@@ -1,5 +1,4 @@
-//! What the command line guarantees: the built program runs against a server, on real sockets,
-//! piped and in a pseudo-terminal.
+//! Runs the built program against a server, on real sockets, in pipes and in a pseudo-terminal.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -7,12 +6,12 @@ mod audit;
 mod canary;
 mod commands;
 mod config;
+mod destinations;
 mod exit_codes;
 #[cfg(unix)]
 mod kill;
 #[cfg(unix)]
 mod rotate;
-mod sinks;
 #[cfg(unix)]
 mod standalone;
 mod support;

@@ -1,4 +1,4 @@
-//! Rotations, at a server whose clock moves when it is told to.
+//! Rotations on a server whose clock the tests advance.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{Run, Setup, USER, run};
 
 pub const DAY: SignedDuration = SignedDuration::from_hours(24);
-const SINK: &str = "env:.env#KEY";
+const DEST: &str = "dotenv:.env#KEY";
 
 /// A server with the key `my-app`, whose value is in a dotenv file.
 pub struct Stage {
@@ -39,10 +39,10 @@ impl Stage {
     }
 
     fn start(&self, arguments: &[&str]) -> Run {
-        self.rotate(&[&["my-app", "--out", SINK], arguments].concat())
+        self.rotate(&[&["start", "my-app", "--out", DEST], arguments].concat())
     }
 
-    /// Returns the last rotation of the journal.
+    /// Returns the last rotation in the journal.
     pub fn last(&self) -> Option<Value> {
         let status = self.rotate(&["status", "--format", "json"]).json();
         status.as_array().unwrap().last().cloned()
@@ -70,10 +70,10 @@ impl Stage {
 }
 
 #[test]
-fn a_rotation_ends_with_the_successor_in_the_sink_and_the_old_key_deleted() {
+fn rotation_writes_successor_and_deletes_old_key() {
     let stage = Stage::new();
     let started = stage.start(&["--test-cmd", "cat > tested"]);
-    assert!(started.stderr.contains("create my-app.r2\nwrite its value to env:"), "{started:?}");
+    assert!(started.stderr.contains("create my-app.r2\nwrite its value to dotenv:"), "{started:?}");
     let out = started.done();
     let id = stage.id();
     assert!(out.contains("step         suspend\n"), "{out}");
@@ -82,7 +82,7 @@ fn a_rotation_ends_with_the_successor_in_the_sink_and_the_old_key_deleted() {
     assert_eq!(stage.setup.read(".env"), format!("A=1\nKEY={value}\n"));
     assert_eq!(stage.setup.read("tested"), value);
 
-    // Before the overlap's end, nothing is due.
+    // Nothing is due before the end of the overlap.
     assert!(stage.rotate(&["resume"]).done().contains("suspend"));
     stage.clock.advance(DAY + SignedDuration::from_secs(11));
     assert!(stage.rotate(&["resume", &id]).done().contains("step         hold\n"));
@@ -92,7 +92,7 @@ fn a_rotation_ends_with_the_successor_in_the_sink_and_the_old_key_deleted() {
     assert!(ended.stderr.contains("done: my-app.r2 has replaced my-app"), "{ended:?}");
     ended.done();
     assert_eq!(stage.setup.names(), ["initial", "my-app.r2"]);
-    // Nothing is left to do, which is no failure of a job that runs each night.
+    // A nightly job succeeds if there is nothing to do.
     assert_eq!(stage.rotate(&["resume", "--format", "json"]).done(), "[]\n");
 
     stage.start(&[]).done();
@@ -100,14 +100,16 @@ fn a_rotation_ends_with_the_successor_in_the_sink_and_the_old_key_deleted() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing_and_says_what_is_in_the_way() {
+fn dry_run_changes_nothing_and_reports_obstacles() {
     let stage = Stage::new();
     let env = stage.setup.read(".env");
     assert!(stage.start(&["--dry-run"]).done().contains("ok         successor's name: free\n"));
     let plan = stage.start(&["--dry-run", "--expires-in", "30d", "--format", "json"]).json();
     assert_eq!((&plan["new"], &plan["is_ready"]), (&"my-app.r2".into(), &true.into()));
 
-    stage.start(&["--out", "file:no/key"]).failed(1, "cannot start: destination \"file:");
+    stage
+        .start(&["--out", "file:no/key"])
+        .failed(1, "cannot start the rotation: destination \"file:");
 
     stage.setup.client().create_api_key("my-app.r3").send_blocking().unwrap();
     stage.setup.run(&["suspend", "my-app.r3", "--yes"]).done();
@@ -115,37 +117,38 @@ fn a_dry_run_changes_nothing_and_says_what_is_in_the_way() {
     assert_eq!(plan.code, Some(1), "{plan:?}");
     assert!(plan.stdout.contains("FAIL       old key's state: SUSPENDED"), "{plan:?}");
     stage.start(&[]).failed(1, "SUSPENDED");
-    stage.rotate(&["nothing", "--out", SINK]).failed(5, "no key \"nothing\"");
-    stage.rotate(&["my-app"]).failed(2, "--out");
-    stage.rotate(&[]).failed(2, "--out");
+    stage.rotate(&["start", "nothing", "--out", DEST]).failed(5, "no key \"nothing\"");
+    stage.rotate(&["start", "my-app"]).failed(2, "--out");
+    stage.rotate(&["my-app"]).failed(2, "my-app");
+    stage.rotate(&[]).failed(2, "start");
     stage.start(&["--out", "-", "--format", "json"]).failed(2, "--format");
     assert_eq!(stage.setup.names(), ["initial", "my-app", "my-app.r3"]);
     assert_eq!((stage.setup.read(".env"), stage.last()), (env, None));
 }
 
 #[test]
-fn a_failed_sink_or_test_gives_every_file_its_old_content_back() {
+fn failed_destination_or_test_restores_every_file() {
     let stage = Stage::new();
     let env = stage.setup.read(".env");
     stage.setup.write("other", "something else");
-    for trouble in [
+    for options in [
         ["--out", "exec:cat >> got; test -e failed || { touch failed; exit 1; }"],
         ["--test-cmd", "exit 3"],
     ] {
         let failed =
-            stage.start(&[&trouble[..], &["--out", "file:new", "--out", "file:other"]].concat());
-        failed.failed(1, "rolled back: my-app is in use as before");
+            stage.start(&[&options[..], &["--out", "file:new", "--out", "file:other"]].concat());
+        failed.failed(1, "rolled back: my-app is in use again");
         assert_eq!(stage.setup.read(".env"), env);
         assert_eq!(stage.setup.read("other"), "something else");
         assert!(!stage.setup.path("new").exists());
         assert_eq!(stage.setup.names(), ["initial", "my-app"]);
     }
-    // What a command did with the value, it undoes with the old one.
+    // The command receives the old value, to undo its work.
     assert!(stage.setup.read("got").ends_with(&stage.setup.value("my-app")));
 }
 
 #[test]
-fn a_key_that_is_still_used_stops_the_rotation_with_7_until_it_is_forced() {
+fn rotation_of_used_key_exits_7_until_forced() {
     let stage = Stage::new();
     let old = stage.setup.value("my-app");
     stage.start(&[]).done();
@@ -165,7 +168,7 @@ fn a_key_that_is_still_used_stops_the_rotation_with_7_until_it_is_forced() {
 }
 
 #[test]
-fn a_rotation_is_finished_rolled_back_or_closed_early() {
+fn rotation_can_be_finished_rolled_back_or_aborted() {
     let stage = Stage::new();
     let old = stage.setup.value("my-app");
     stage.rotate(&["rollback", "--yes"]).failed(5, "unfinished");
@@ -184,19 +187,18 @@ fn a_rotation_is_finished_rolled_back_or_closed_early() {
     stage.start(&[]).done();
     stage.rotate(&["abort"]).done();
     assert_eq!(stage.setup.names(), ["initial", "my-app", "my-app.r2"]);
-    stage.rotate(&["my-app", "finish"]).failed(2, "either");
-    stage.rotate(&["finish", "0", "--yes"]).failed(5, "no rotation \"0\"");
+    stage.rotate(&["finish", "0", "--yes"]).failed(5, "does not contain a rotation \"0\"");
 }
 
 #[test]
-fn several_rotations_are_resumed_together_and_told_apart() {
+fn several_rotations_are_resumed_together() {
     let stage = Stage::new();
     stage.setup.client().create_api_key("other").role("member").send_blocking().unwrap();
     stage.start(&[]).done();
-    stage.rotate(&["other", "--out", "file:other"]).done();
+    stage.rotate(&["start", "other", "--out", "file:other"]).done();
     let names = stage.rotate(&["finish", "--yes"]);
     assert!(names.stderr.contains(" of my-app, ") && names.stderr.contains(" of other"));
-    names.failed(2, "name one of");
+    names.failed(2, "pass one of");
 
     stage.clock.advance(DAY * 2);
     stage.setup.run(&["suspend", "my-app.r2", "--yes"]).done();
@@ -211,14 +213,14 @@ fn several_rotations_are_resumed_together_and_told_apart() {
 }
 
 #[test]
-fn a_sink_that_is_not_valid_any_more_keeps_neither_other_rotations_nor_an_abort() {
+fn invalid_destination_stops_neither_others_nor_abort() {
     let stage = Stage::new();
     stage.setup.client().create_api_key("other").role("member").send_blocking().unwrap();
     stage.start(&[]).done();
     let id = stage.id();
-    stage.rotate(&["other", "--out", "file:other"]).done();
+    stage.rotate(&["start", "other", "--out", "file:other"]).done();
     let entry = format!(".local/state/rockset-apikeys/rotations/{id}.json");
-    let text = stage.setup.read(&entry).replace("env:", "gone:");
+    let text = stage.setup.read(&entry).replace("dotenv:", "gone:");
     stage.setup.write(&entry, text);
 
     stage.clock.advance(DAY * 2);
@@ -229,10 +231,10 @@ fn a_sink_that_is_not_valid_any_more_keeps_neither_other_rotations_nor_an_abort(
 }
 
 #[test]
-fn a_rotation_is_resumed_in_any_directory_with_its_sinks_and_its_test() {
+fn rotation_resumes_in_any_directory() {
     let stage = Stage::new();
     let dies = "exec:test -e killed || { touch killed; kill -9 $PPID; }; cat > /dev/null";
-    let arguments = ["my-app", "--out", dies, "--out", SINK, "--test-cmd", "cat > tested"];
+    let arguments = ["start", "my-app", "--out", dies, "--out", DEST, "--test-cmd", "cat > tested"];
     assert_eq!(stage.rotate(&arguments).code, None);
     assert_eq!(stage.step(), "distribute");
     let elsewhere = stage.setup.path("elsewhere");
@@ -245,10 +247,10 @@ fn a_rotation_is_resumed_in_any_directory_with_its_sinks_and_its_test() {
 }
 
 #[test]
-fn a_resumed_rotation_writes_the_value_alone_to_standard_output() {
+fn resumed_rotation_prints_only_value_to_stdout() {
     let stage = Stage::new();
     let dies = "exec:test -e killed || { touch killed; kill -9 $PPID; }; cat > /dev/null";
-    assert_eq!(stage.rotate(&["my-app", "--out", dies, "--out", "-"]).code, None);
+    assert_eq!(stage.rotate(&["start", "my-app", "--out", dies, "--out", "-"]).code, None);
     stage.rotate(&["resume", "--format", "json"]).failed(2, "--format");
     let out = stage.rotate(&["resume"]).done();
     assert_eq!(out, stage.setup.value("my-app.r2") + "\n");
@@ -256,7 +258,7 @@ fn a_resumed_rotation_writes_the_value_alone_to_standard_output() {
 }
 
 #[test]
-fn an_interrupted_rotation_says_how_to_resume_it() {
+fn interrupted_rotation_suggests_resume() {
     let stage = Stage::new();
     let interrupted = stage.start(&["--test-cmd", "kill -INT $PPID"]);
     let next = format!("next: rockset-apikeys rotate resume {}\n", stage.id());
@@ -268,7 +270,7 @@ fn an_interrupted_rotation_says_how_to_resume_it() {
 }
 
 #[test]
-fn a_compromised_key_is_suspended_after_the_test_or_first_if_that_is_asked_for() {
+fn compromised_key_is_suspended_after_test_or_first() {
     let stage = Stage::new();
     stage.start(&["--compromised", "--hold", "1d"]).done();
     assert_eq!((stage.step(), stage.state("my-app")), ("hold".into(), KeyState::Suspended));
@@ -280,18 +282,18 @@ fn a_compromised_key_is_suspended_after_the_test_or_first_if_that_is_asked_for()
     assert!(first.stderr.ends_with(&next), "{first:?}");
     first.failed(7, "suspend my-app.r2, create my-app.r3");
     assert_eq!(stage.state("my-app.r2"), KeyState::Suspended);
-    stage.rotate(&["initial", "--suspend-first", "--out", "file:x"]).failed(1, "own key");
+    stage.rotate(&["start", "initial", "--suspend-first", "--out", "file:x"]).failed(1, "own key");
 }
 
 #[test]
-fn the_programs_own_key_is_rotated_and_the_rest_is_done_with_the_successor() {
+fn rotation_of_own_key_continues_with_successor() {
     let stage = Stage::new();
     stage.setup.run(&["create", "own", "--role", "admin", "--out", "profile:own"]).done();
     let with_profile = |arguments: &[&str]| {
         run(stage.setup.bare().args(["--profile", "own", "rotate"]).args(arguments))
     };
-    let out = with_profile(&["own", "--out", "profile:own"]);
-    assert!(out.stderr.contains("takes the place of own"), "{out:?}");
+    let out = with_profile(&["start", "own", "--out", "profile:own"]);
+    assert!(out.stderr.contains("switches from own to it"), "{out:?}");
     assert!(out.done().contains("rockset-apikeys --profile own rotate resume"));
     stage.clock.advance(DAY * 2);
     with_profile(&["resume"]).done();
@@ -301,25 +303,25 @@ fn the_programs_own_key_is_rotated_and_the_rest_is_done_with_the_successor() {
 }
 
 #[test]
-fn keys_of_other_users_are_rotated_and_standard_output_is_a_sink() {
+fn rotation_of_other_users_key_prints_value_to_stdout() {
     let stage = Stage::new();
     let call = stage.setup.client().create_api_key("a").created_by(USER).role("member");
     call.send_blocking().unwrap();
-    let started = stage.rotate(&["a", "--user", USER, "--out", "-", "--expires-in", "1d"]);
+    let started = stage.rotate(&["start", "a", "--user", USER, "--out", "-", "--expires-in", "1d"]);
     let key = stage.setup.client().get_api_key("a.r2").user(USER).reveal(true);
     let key = key.send_blocking().unwrap();
     assert_eq!(key.expiry_time.unwrap().to_jiff(), Some(whole_second(stage.clock.now()) + DAY));
     assert_eq!(started.done(), format!("{}\n", key.key.expose_secret()));
 }
 
-/// The date of a response has no fractions.
+/// Removes fractions, which the `Date` header does not have.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap()
 }
 
 #[cfg(unix)]
 #[test]
-fn the_journal_is_the_operators_own_and_follows_xdg_state_home() {
+fn journal_is_private_and_follows_xdg_state_home() {
     use std::os::unix::fs::PermissionsExt;
     let stage = Stage::new();
     stage.start(&[]).done();
@@ -339,7 +341,7 @@ fn has_entries(journal: &Path) -> bool {
 }
 
 #[test]
-fn the_commands_that_are_shown_work_in_a_shell() {
+fn suggested_commands_work_in_a_shell() {
     let stage = Stage::new();
     let started = stage.start(&["--format", "json"]).json();
     let next = started["next"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Every command, exit code and sink, with the server as its own program.
+//! Every command, exit code and destination, with the server as a separate program.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -16,10 +16,10 @@ struct Standalone {
     home: TempDir,
 }
 
-/// Returns the server's program, which a build of the workspace has put beside this one.
+/// Returns the server's program, which is built next to this one.
 fn program() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_rockset-apikeys")).parent().unwrap();
-    let program = folder.join("rockset-apikeys-server");
+    let directory = Path::new(env!("CARGO_BIN_EXE_rockset-apikeys")).parent().unwrap();
+    let program = directory.join("rockset-apikeys-server");
     if !program.exists() {
         let build = ["build", "--package", "rockset-apikeys-server"];
         assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
@@ -88,9 +88,9 @@ impl Drop for Standalone {
 }
 
 #[test]
-fn every_command_works_with_the_stand_alone_server() {
+fn every_command_works_with_standalone_server() {
     let it = Standalone::start();
-    it.run("create a --role member --expires-in 90d --out file:file --out env:.env#A").done();
+    it.run("create a --role member --expires-in 90d --out file:file --out dotenv:.env#A").done();
     it.run("create b --role member --out profile:b --out exec:cat>got").done();
     let value = it.run("reveal a --out -").done();
     let read = |name: &str| std::fs::read_to_string(it.home.path().join(name)).unwrap();
@@ -105,15 +105,15 @@ fn every_command_works_with_the_stand_alone_server() {
     assert!(it.run("whoami").done().contains("name           initial"));
     assert_eq!(it.run("audit --user self --user dev@me.com").code, Some(3));
 
-    it.run("rotate a --out file:file --dry-run").done();
-    it.run("rotate a --out file:file --out env:.env#A --test-cmd true").done();
+    it.run("rotate start a --out file:file --dry-run").done();
+    it.run("rotate start a --out file:file --out dotenv:.env#A --test-cmd true").done();
     assert_eq!(read("file") + "\n", it.run("reveal a.r2 --out -").done());
     assert!(it.run("rotate status").done().contains("suspend"));
     it.run("rotate resume").done();
     it.run("rotate finish --yes").done();
     it.run("rotate rollback --yes").done();
     assert_eq!((read("file") + "\n", read(".env")), (value.clone(), format!("A={value}")));
-    it.run("rotate b --out profile:b --compromised").done();
+    it.run("rotate start b --out profile:b --compromised").done();
     it.run("rotate abort").done();
     it.run("delete a b b.r2 --yes").done();
     assert_eq!(it.run("list --format ndjson").done().lines().count(), 1);
@@ -122,7 +122,7 @@ fn every_command_works_with_the_stand_alone_server() {
 }
 
 #[test]
-fn every_exit_code_comes_with_the_stand_alone_server() {
+fn every_exit_code_occurs_with_standalone_server() {
     let it = Standalone::start();
     it.run("create a --role member --out file:a").done();
     it.inject(r#"{"status": 400, "responses": 1}"#);
@@ -133,10 +133,11 @@ fn every_exit_code_comes_with_the_stand_alone_server() {
     it.run("get nothing").failed(5, "404");
     it.inject(r#"{"status_after_handling": 502, "responses": 1}"#);
     it.run("create b --out file:b").failed(6, "may have been");
-    it.run("rotate a --out file:a --suspend-first --test-cmd false").failed(7, "rotate resume");
+    it.run("rotate start a --out file:a --suspend-first --test-cmd false")
+        .failed(7, "rotate resume");
     assert_eq!(it.run("delete b nothing --yes").code, Some(8));
     it.run("rotate abort").done();
-    let start = ["rotate", "a.r2", "--out", "file:a", "--test-cmd", "kill -INT $PPID"];
+    let start = ["rotate", "start", "a.r2", "--out", "file:a", "--test-cmd", "kill -INT $PPID"];
     run(&mut it.command(&start)).failed(130, "rotate resume");
     it.run("rotate resume").done();
 }

@@ -1,4 +1,4 @@
-//! Runs the program with a server and a home directory of its own.
+//! Runs the program with its own server and home directory.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,7 +14,7 @@ pub struct Setup {
     home: tempfile::TempDir,
 }
 
-/// How a run of the program ended.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
@@ -27,7 +27,7 @@ impl Setup {
         Self::at(&Clock::default())
     }
 
-    /// Starts a server that has this clock.
+    /// Starts a server with this clock.
     pub fn at(clock: &Clock) -> Self {
         let builder = Server::builder().user(USER, Role::Member).clock(clock);
         Self { server: builder.start_blocking().unwrap(), home: tempfile::tempdir().unwrap() }
@@ -58,7 +58,7 @@ impl Setup {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Returns the program without any configuration.
+    /// Returns the program without configuration.
     pub fn bare(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rockset-apikeys"));
         command.env_clear().env("HOME", self.home()).current_dir(self.home());
@@ -80,7 +80,7 @@ impl Setup {
         run(self.program().args(arguments))
     }
 
-    /// Returns the full value of a key of the administrator.
+    /// Returns the full value of one of the administrator's keys.
     pub fn value(&self, name: &str) -> String {
         let key = self.client().get_api_key(name).reveal(true).send_blocking().unwrap();
         key.key.expose_secret().to_owned()
@@ -99,7 +99,7 @@ pub fn run(command: &mut Command) -> Run {
 }
 
 impl Run {
-    /// Returns the output of a run that did what it was told.
+    /// Returns the output of a successful run.
     #[track_caller]
     pub fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -111,7 +111,7 @@ impl Run {
         serde_json::from_str(&self.done()).unwrap()
     }
 
-    /// Checks that the run failed with this code and text, and wrote no data.
+    /// Checks that the run failed with this code and message, and printed no data.
     #[track_caller]
     pub fn failed(self, code: i32, text: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");

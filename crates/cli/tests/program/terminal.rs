@@ -1,4 +1,4 @@
-//! In a pseudo-terminal.
+//! Runs the program in a pseudo-terminal.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ const TIMEOUT_MS: u64 = 30_000;
 
 fn start(mut command: Command, arguments: &[&str]) -> PtySession {
     command.args(arguments).env("TERM", "xterm");
-    // The terminal takes the place of all three streams.
+    // The terminal replaces all three streams.
     let mut fresh = Command::new(command.get_program());
     fresh.args(command.get_args()).env_clear().current_dir(command.get_current_dir().unwrap());
     fresh.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -27,7 +27,7 @@ fn ends_with(session: &mut PtySession, code: i32) -> String {
 }
 
 #[test]
-fn a_create_shows_the_value_once() {
+fn create_shows_value_once() {
     let setup = Setup::new();
     let mut session = start(setup.program(), &["create", "a"]);
     let text = ends_with(&mut session, 0);
@@ -36,7 +36,7 @@ fn a_create_shows_the_value_once() {
 }
 
 #[test]
-fn a_deletion_asks_and_takes_no_for_an_answer() {
+fn delete_requires_confirmation() {
     let setup = Setup::new();
     setup.client().create_api_key("a").send_blocking().unwrap();
     for answer in ["n", "", "x"] {
@@ -54,7 +54,7 @@ fn a_deletion_asks_and_takes_no_for_an_answer() {
 }
 
 #[test]
-fn no_question_is_asked_with_yes_without_input_and_under_ci() {
+fn yes_no_input_and_ci_prevent_prompts() {
     let setup = Setup::new();
     setup.client().create_api_key("a").send_blocking().unwrap();
     let text = ends_with(&mut start(setup.program(), &["delete", "a", "--no-input"]), 2);
@@ -67,10 +67,10 @@ fn no_question_is_asked_with_yes_without_input_and_under_ci() {
 }
 
 #[test]
-fn a_rotation_asks_before_it_is_cut_short_or_undone() {
+fn finish_and_rollback_require_confirmation() {
     let setup = Setup::new();
     setup.client().create_api_key("a").role("member").send_blocking().unwrap();
-    ends_with(&mut start(setup.program(), &["rotate", "a", "--out", "file:a"]), 0);
+    ends_with(&mut start(setup.program(), &["rotate", "start", "a", "--out", "file:a"]), 0);
     for (command, question) in [("finish", "Retire a before"), ("rollback", "Restore a and")] {
         let mut session = start(setup.program(), &["rotate", command]);
         session.exp_string(question).unwrap();
@@ -81,7 +81,7 @@ fn a_rotation_asks_before_it_is_cut_short_or_undone() {
 }
 
 #[test]
-fn output_has_no_colour_and_help_none_with_no_color() {
+fn output_has_no_color_and_help_follows_no_color() {
     let setup = Setup::new();
     assert!(!ends_with(&mut start(setup.program(), &["list"]), 0).contains('\u{1b}'));
     assert!(ends_with(&mut start(setup.program(), &["--help"]), 0).contains('\u{1b}'));
@@ -91,7 +91,7 @@ fn output_has_no_colour_and_help_none_with_no_color() {
 }
 
 #[test]
-fn an_audit_of_several_users_shows_its_progress() {
+fn audit_of_several_users_shows_progress() {
     let setup = Setup::new();
     let arguments = ["audit", "--user", USER, "--user", "admin@me.com", "--format", "json"];
     let text = ends_with(&mut start(setup.program(), &arguments), 3);
@@ -99,7 +99,7 @@ fn an_audit_of_several_users_shows_its_progress() {
 }
 
 #[test]
-fn ctrl_c_at_a_question_changes_nothing() {
+fn ctrl_c_at_prompt_changes_nothing() {
     let setup = Setup::new();
     setup.client().create_api_key("a").send_blocking().unwrap();
     let mut session = start(setup.program(), &["delete", "a"]);

@@ -1,4 +1,4 @@
-//! README's rotation, as it stands there, at a server whose clock moves on where it says so.
+//! Runs the README's rotation on a server whose clock is advanced at its comments.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::rotate::{DAY, Stage};
 use crate::support::run;
 
 #[test]
-fn the_rotation_in_the_readme_is_what_the_program_does() {
+fn readme_rotation_matches_program() {
     let readme = include_str!("../../README.md");
     let tour = readme.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
     let stage = Stage::at("2030-01-01T03:00:00Z".parse().unwrap());
@@ -31,7 +31,7 @@ fn the_rotation_in_the_readme_is_what_the_program_does() {
             seen += &format!("{line}\n{}", run(&mut shell).done());
         }
     }
-    // The id depends on the time.
+    // The ID depends on the time.
     let seen = seen.replace(&stage.id(), "1b88d0a4b2c").replace(home.to_str().unwrap(), "/srv/app");
     assert_eq!(tour, seen, "README.md should have:\n{seen}");
     assert!(tour.lines().all(|line| line.chars().count() <= 100));

@@ -4,9 +4,9 @@ use std::io::pipe;
 use crate::support::{Setup, run};
 use rockset_apikeys_server::Fault;
 
-/// Creates a key whose value goes to this sink, and returns the value.
-fn create(setup: &Setup, sink: &str) -> String {
-    let out = setup.run(&["create", "a", "--out", sink]).done();
+/// Creates a key whose value is written to a destination, and returns the value.
+fn create(setup: &Setup, destination: &str) -> String {
+    let out = setup.run(&["create", "a", "--out", destination]).done();
     let value = setup.value("a");
     assert!(!out.contains(&value), "{out}");
     value
@@ -20,7 +20,7 @@ fn mode(setup: &Setup, name: &str) -> u32 {
 
 #[cfg(unix)]
 #[test]
-fn a_file_has_the_value_alone_and_its_owner_alone_can_read_it() {
+fn file_contains_only_value_and_is_private() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let setup = Setup::new();
     let path = setup.write("key", "old");
@@ -33,35 +33,37 @@ fn a_file_has_the_value_alone_and_its_owner_alone_can_read_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_dotenv_file_keeps_all_other_bytes_and_its_mode() {
+fn dotenv_file_keeps_other_bytes_and_mode() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new();
     let old = b"# KEY=x\r\nOTHER=\xff\nexport  KEY = 'old one' # old\r\nKEYS=1\nLAST=\"KEY=\"";
     let path = setup.write(".env", old);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    let value = create(&setup, "env:.env#KEY");
+    let value = create(&setup, "dotenv:.env#KEY");
     let new =
         [b"# KEY=x\r\nOTHER=\xff\nexport  KEY =", value.as_bytes(), b"\r\nKEYS=1\nLAST=\"KEY=\""]
             .concat();
     assert_eq!(fs::read(&path).unwrap(), new);
     assert_eq!(mode(&setup, ".env"), 0o640);
 
-    setup.run(&["reveal", "a", "--out", "env:.env#NEW"]).done();
+    setup.run(&["reveal", "a", "--out", "dotenv:.env#NEW"]).done();
     assert_eq!(
         fs::read(&path).unwrap(),
         [&new[..], format!("\nNEW={value}\n").as_bytes()].concat()
     );
-    setup.run(&["reveal", "a", "--out", "env:fresh#NEW"]).done();
+    setup.run(&["reveal", "a", "--out", "dotenv:fresh#NEW"]).done();
     assert_eq!(setup.read("fresh"), format!("NEW={value}\n"));
     assert_eq!(mode(&setup, "fresh"), 0o600);
 }
 
 #[test]
-fn a_profile_gets_the_key_and_the_others_stay() {
+fn profile_is_added_and_others_are_kept() {
     let setup = Setup::new();
     create(&setup, "profile:new");
     let who = run(setup.bare().args(["whoami", "--format", "json"])).json();
-    assert_eq!((&who["name"], &who["key_source"]), (&"a".into(), &"profile new".into()));
+    let file = setup.path(".config/rockset/config.yaml");
+    let source = format!("`keys.new.apikey` in {}", file.display());
+    assert_eq!((&who["name"], &who["key_source"]), (&"a".into(), &source.into()));
     setup.run(&["create", "b", "--out", "profile:other"]).done();
     for (profile, name) in [("new", "a"), ("other", "b")] {
         let mut command = setup.bare();
@@ -74,7 +76,7 @@ fn a_profile_gets_the_key_and_the_others_stay() {
 
 #[cfg(unix)]
 #[test]
-fn a_command_gets_the_value_on_standard_input_and_its_output_is_no_data() {
+fn command_reads_value_from_stdin_and_prints_to_stderr() {
     let setup = Setup::new();
     let created =
         setup.run(&["create", "a", "--out", "exec:cat > got; echo hello", "--format", "json"]);
@@ -84,23 +86,23 @@ fn a_command_gets_the_value_on_standard_input_and_its_output_is_no_data() {
 }
 
 #[test]
-fn a_sink_that_cannot_be_written_is_found_before_anything_is_created() {
+fn unwritable_destination_fails_before_create() {
     let setup = Setup::new();
     setup.write("twice", "KEY=1\nKEY=2\n");
     setup.write("long", "KEY=\"1\n2\"\n");
-    fs::create_dir(setup.path("folder")).unwrap();
-    for (sink, text) in [
+    fs::create_dir(setup.path("directory")).unwrap();
+    for (destination, text) in [
         ("file:missing/key", "missing"),
-        ("file:folder", "not a file"),
-        ("env:twice#KEY", "more than once"),
-        ("env:long#KEY", "more than one line"),
+        ("file:directory", "not a file"),
+        ("dotenv:twice#KEY", "more than once"),
+        ("dotenv:long#KEY", "more than one line"),
     ] {
-        setup.run(&["create", "a", "--out", "file:first", "--out", sink]).failed(1, text);
+        setup.run(&["create", "a", "--out", "file:first", "--out", destination]).failed(1, text);
     }
     setup.write(".config/rockset/config.yaml", "keys: 1\n");
     setup.run(&["create", "a", "--out", "profile:x"]).failed(2, "keys");
-    for sink in ["nothing", "file:", "env:x", "env:x#1A", "exec: ", "s3:bucket"] {
-        setup.run(&["create", "a", "--out", sink]).failed(2, "--out");
+    for destination in ["nothing", "file:", "dotenv:x", "dotenv:x#1A", "exec: ", "s3:bucket"] {
+        setup.run(&["create", "a", "--out", destination]).failed(2, "--out");
     }
     assert_eq!(setup.names(), ["initial"]);
     assert!(!setup.path("first").exists());
@@ -108,12 +110,12 @@ fn a_sink_that_cannot_be_written_is_found_before_anything_is_created() {
 
 #[cfg(unix)]
 #[test]
-fn a_create_whose_value_is_not_delivered_is_taken_back() {
+fn failed_delivery_deletes_the_new_key() {
     let setup = Setup::new();
     setup.write("old", "old");
-    let sinks = ["--out", "file:old", "--out", "file:new", "--out", "exec:exit 3"];
-    let arguments = [&["create", "a"], &sinks[..]].concat();
-    setup.run(&arguments).failed(1, "deleted again");
+    let destinations = ["--out", "file:old", "--out", "file:new", "--out", "exec:exit 3"];
+    let arguments = [&["create", "a"], &destinations[..]].concat();
+    setup.run(&arguments).failed(1, "the new key was deleted");
     assert_eq!(setup.read("old"), "old");
     assert!(!setup.path("new").exists());
     assert_eq!(setup.names(), ["initial"]);
@@ -124,16 +126,16 @@ fn a_create_whose_value_is_not_delivered_is_taken_back() {
     assert_eq!(status.unwrap().status.code(), Some(1));
     assert_eq!(setup.names(), ["initial"]);
 
-    let sinks = ["--out", "exec:cat > got", "--out", "exec:exit 3"];
-    setup.run(&[&["create", "a"], &sinks[..]].concat()).failed(1, "cannot be undone");
+    let destinations = ["--out", "exec:cat > got", "--out", "exec:exit 3"];
+    setup.run(&[&["create", "a"], &destinations[..]].concat()).failed(1, "cannot be undone");
     assert_eq!(setup.names(), ["initial"]);
 
-    // Ctrl-C while a command runs: the program gets it too, and still deletes the key.
+    // Ctrl-C reaches the program as well as the command, and the key is still deleted.
     let arguments = ["create", "a", "--out", "exec:kill -INT $PPID; exit 1"];
-    setup.run(&arguments).failed(1, "deleted again");
+    setup.run(&arguments).failed(1, "the new key was deleted");
     assert_eq!(setup.names(), ["initial"]);
 
-    // The create succeeds, and no later request does.
+    // The create succeeds, but the delete fails.
     setup.server.inject(Fault::delay(std::time::Duration::ZERO), 1);
     setup.server.inject(Fault::status(400), 1);
     setup.run(&["create", "a", "--out", "exec:exit 3"]).failed(8, "next: rockset-apikeys delete a");
