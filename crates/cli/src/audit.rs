@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rockset_apikeys_admin::audit::{self, Finding, Policy, Progress, Report, Severity};
 use serde_json::json;
 
@@ -24,25 +25,13 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Exit with code 3 if a finding has at least this severity
-    #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high")]
-    fail_on: FailOn,
+    #[arg(long, value_name = "SEVERITY", value_parser = severity(), default_value = "high")]
+    fail_on: Severity,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum FailOn {
-    Low,
-    Medium,
-    High,
-}
-
-impl From<FailOn> for Severity {
-    fn from(severity: FailOn) -> Self {
-        match severity {
-            FailOn::Low => Self::Low,
-            FailOn::Medium => Self::Medium,
-            FailOn::High => Self::High,
-        }
-    }
+fn severity() -> impl TypedValueParser<Value = Severity> {
+    let names = PossibleValuesParser::new(["low", "medium", "high"]);
+    names.try_map(|name| serde_json::from_value(json!(name)))
 }
 
 impl Audit {
@@ -64,7 +53,7 @@ impl Audit {
             );
             return Err(Failure::new(Code::Partial, message));
         }
-        let is_failed = report.worst().is_some_and(|worst| worst >= self.fail_on.into());
+        let is_failed = report.worst().is_some_and(|worst| worst >= self.fail_on);
         Ok(if is_failed { Code::Findings } else { Code::Success })
     }
 

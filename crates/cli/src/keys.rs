@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rockset_apikeys::jiff::{SignedDuration, Span, SpanRelativeTo};
 use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Error, KeyState, Timestamp};
 
@@ -251,8 +252,8 @@ pub(crate) struct Update {
     #[command(flatten)]
     key: Key,
     /// New state
-    #[arg(long, value_enum)]
-    state: Option<State>,
+    #[arg(long, value_parser = state())]
+    state: Option<KeyState>,
     #[command(flatten)]
     expiry: Expiry,
     /// Remove the expiry time
@@ -260,10 +261,11 @@ pub(crate) struct Update {
     no_expiry: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum State {
-    Active,
-    Suspended,
+fn state() -> impl TypedValueParser<Value = KeyState> {
+    PossibleValuesParser::new(["active", "suspended"]).map(|name| match name.as_str() {
+        "active" => KeyState::Active,
+        _ => KeyState::Suspended,
+    })
 }
 
 impl Update {
@@ -271,11 +273,9 @@ impl Update {
         let client = globals.client()?;
         let Key { name, owner } = &self.key;
         let mut call = client.update_api_key(name).user(&owner.user);
-        call = match self.state {
-            Some(State::Active) => call.state(KeyState::Active),
-            Some(State::Suspended) => call.state(KeyState::Suspended),
-            None => call,
-        };
+        if let Some(state) = self.state {
+            call = call.state(state);
+        }
         if let Some(duration) = self.expiry.expires_in {
             call = call.expires_in(duration);
         }

@@ -60,10 +60,8 @@ pub(super) fn possible_orphans(user: &str, keys: &[ApiKey]) -> Vec<(String, Find
         }
         let subject = Subject { user, key, now: Timestamp::UNIX_EPOCH };
         let evidence = format!("created by the key {creator:?}, which no audited user has");
-        let finding = Finding {
-            fix: subject.replace(),
-            ..subject.finding(Kind::Orphaned, Severity::Medium, evidence)
-        };
+        let finding =
+            subject.finding(Kind::Orphaned, Severity::Medium, evidence, subject.replace());
         Some((creator.clone(), finding))
     });
     orphans.collect()
@@ -82,52 +80,41 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     fn stale_suspended(&self) -> Finding {
-        let expired = self.expiry_time().filter(|time| *time <= self.now);
-        let evidence = match expired {
-            Some(time) => format!("expired at {time:.0}, but not deleted"),
-            None => "suspended, but not deleted".to_owned(),
-        };
-        Finding {
-            precision_seconds: expired.map(|_| DATE_PRECISION.as_secs()),
-            fix: self.command(&["delete"]),
-            ..self.finding(Kind::StaleSuspended, Severity::Low, evidence)
+        let delete = self.command(&["delete"]);
+        match self.expiry_time().filter(|time| *time <= self.now) {
+            Some(time) => {
+                let evidence = format!("expired at {time:.0}, but not deleted");
+                self.dated(Kind::StaleSuspended, Severity::Low, evidence, delete)
+            }
+            None => {
+                let evidence = "suspended, but not deleted";
+                self.finding(Kind::StaleSuspended, Severity::Low, evidence, delete)
+            }
         }
     }
 
     fn role(&self) -> Option<Finding> {
-        let evidence = "no role, and therefore all permissions of its owner".to_owned();
-        self.key.role.is_none().then(|| Finding {
-            fix: self.replace(),
-            ..self.finding(Kind::NoRole, Severity::High, evidence)
-        })
+        let evidence = "no role, and therefore all permissions of its owner";
+        let is_missing = self.key.role.is_none();
+        is_missing.then(|| self.finding(Kind::NoRole, Severity::High, evidence, self.replace()))
     }
 
     fn expiry(&self, policy: &Policy) -> Option<Finding> {
         let Some(expiry) = &self.key.expiry_time else {
-            return Some(Finding {
-                fix: self.command(&["update", "--expires-in", "90d"]),
-                ..self.finding(Kind::NoExpiry, Severity::Medium, "no expiry time".to_owned())
-            });
+            let fix = self.command(&["update", "--expires-in", "90d"]);
+            return Some(self.finding(Kind::NoExpiry, Severity::Medium, "no expiry time", fix));
         };
         let left = self.expiry_time()?.duration_since(self.now);
-        (left <= signed(policy.expiry_notice)).then(|| Finding {
-            precision_seconds: Some(DATE_PRECISION.as_secs()),
-            fix: self.replace(),
-            ..self.finding(
-                Kind::ExpiresSoon,
-                Severity::Medium,
-                format!("expires at {expiry}, in {}", rounded(left)),
-            )
-        })
+        let evidence = format!("expires at {expiry}, in {}", rounded(left));
+        (left <= signed(policy.expiry_notice))
+            .then(|| self.dated(Kind::ExpiresSoon, Severity::Medium, evidence, self.replace()))
     }
 
     fn age(&self, policy: &Policy) -> Option<Finding> {
         let age = self.created_ago()?;
-        (age > signed(policy.max_age)).then(|| Finding {
-            precision_seconds: Some(DATE_PRECISION.as_secs()),
-            fix: self.replace(),
-            ..self.finding(Kind::TooOld, Severity::Medium, format!("created {} ago", rounded(age)))
-        })
+        let evidence = format!("created {} ago", rounded(age));
+        (age > signed(policy.max_age))
+            .then(|| self.dated(Kind::TooOld, Severity::Medium, evidence, self.replace()))
     }
 
     fn last_access(&self, policy: &Policy) -> Option<Finding> {
@@ -139,13 +126,13 @@ impl Subject<'_> {
                 }
                 (true, format!("last used {} ago, at {time}", rounded(unused)))
             }
-            None => {
-                let age = self.created_ago();
-                let is_long = age.is_none_or(|age| age > signed(policy.max_unused));
-                let age =
-                    age.map_or_else(String::new, |age| format!("; created {} ago", rounded(age)));
-                (is_long, format!("never used{age}"))
-            }
+            None => match self.created_ago() {
+                Some(age) => {
+                    let evidence = format!("never used; created {} ago", rounded(age));
+                    (age > signed(policy.max_unused), evidence)
+                }
+                None => (true, "never used".to_owned()),
+            },
         };
         let is_admin = self.key.role.as_deref() == Some(ADMIN);
         let (kind, severity) = match (is_admin, is_long) {
@@ -153,28 +140,20 @@ impl Subject<'_> {
             (false, true) => (Kind::Unused, Severity::Medium),
             (_, false) => (Kind::Unused, Severity::Low),
         };
-        let precision = DATE_PRECISION.max(policy.last_access_precision);
-        Some(Finding {
-            precision_seconds: Some(precision.as_secs()),
-            fix: self.command(&["suspend"]),
-            ..self.finding(kind, severity, evidence)
-        })
+        let precision = DATE_PRECISION.max(policy.last_access_precision).as_secs();
+        let finding = self.finding(kind, severity, evidence, self.command(&["suspend"]));
+        Some(Finding { precision_seconds: Some(precision), ..finding })
     }
 
     fn unfinished_rotation(&self, newer: &str, policy: &Policy) -> Finding {
-        let left = self.expiry_time().map(|time| time.duration_since(self.now));
-        let severity = match left {
-            Some(left) if left <= signed(policy.expiry_notice) => Severity::Low,
-            _ => Severity::High,
-        };
-        Finding {
-            precision_seconds: left.map(|_| DATE_PRECISION.as_secs()),
-            fix: self.command(&["suspend"]),
-            ..self.finding(
-                Kind::UnfinishedRotation,
-                severity,
-                format!("{newer:?} replaces it, and both are active"),
-            )
+        let (kind, fix) = (Kind::UnfinishedRotation, self.command(&["suspend"]));
+        let evidence = format!("{newer:?} replaces it, and both are active");
+        match self.expiry_time().map(|time| time.duration_since(self.now)) {
+            Some(left) if left <= signed(policy.expiry_notice) => {
+                self.dated(kind, Severity::Low, evidence, fix)
+            }
+            Some(_) => self.dated(kind, Severity::High, evidence, fix),
+            None => self.finding(kind, Severity::High, evidence, fix),
         }
     }
 
@@ -186,16 +165,28 @@ impl Subject<'_> {
         Some(self.now.duration_since(self.key.created_at.as_ref()?.to_jiff()?))
     }
 
-    fn finding(&self, kind: Kind, severity: Severity, evidence: String) -> Finding {
+    fn finding(
+        &self,
+        kind: Kind,
+        severity: Severity,
+        evidence: impl Into<String>,
+        fix: Vec<String>,
+    ) -> Finding {
         Finding {
             severity,
             kind,
             user: self.key.created_by.clone().unwrap_or_else(|| self.user.to_owned()),
             name: self.key.name.clone(),
-            evidence,
+            evidence: evidence.into(),
             precision_seconds: None,
-            fix: Vec::new(),
+            fix,
         }
+    }
+
+    /// Returns a finding that is based on the server's time.
+    fn dated(&self, kind: Kind, severity: Severity, evidence: String, fix: Vec<String>) -> Finding {
+        let precision_seconds = Some(DATE_PRECISION.as_secs());
+        Finding { precision_seconds, ..self.finding(kind, severity, evidence, fix) }
     }
 
     /// Returns the command that replaces the key. A rotation keeps the role, so a key without one
