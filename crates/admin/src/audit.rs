@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use rockset_apikeys::jiff::Timestamp;
-use rockset_apikeys::{ApiKey, CallReport, Client, Error};
+use rockset_apikeys::{ApiKey, CallReport, Client, Error, ErrorKind, StatusCode};
 
 use crate::time::server_time;
 
@@ -40,6 +40,8 @@ pub use policy::{Exception, Policy};
 
 /// The number of concurrent listings.
 const CONCURRENCY: usize = 16;
+
+const RATE_LIMITED: ErrorKind = ErrorKind::Response(StatusCode::TOO_MANY_REQUESTS);
 
 /// How often a listing waits after a 429.
 const RATE_LIMIT_WAITS: usize = 60;
@@ -160,7 +162,7 @@ async fn list<'a>(
     loop {
         let listed = client.list_api_keys().user(user).with_report().await;
         match &listed {
-            Err(error) if error.is_rate_limited() && waits < RATE_LIMIT_WAITS => {
+            Err(error) if error.kind() == RATE_LIMITED && waits < RATE_LIMIT_WAITS => {
                 waits += 1;
                 tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(1))).await;
             }

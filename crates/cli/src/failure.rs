@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use rockset_apikeys::Error;
+use rockset_apikeys::{CallReport, Error, ErrorKind, StatusCode};
 use serde_json::{Map, Value, json};
 
 /// An exit code of the program; `--help` describes them.
@@ -29,16 +29,18 @@ impl From<Code> for ExitCode {
 
 impl From<&Error> for Code {
     fn from(error: &Error) -> Self {
-        if error.is_invalid_input() {
-            Self::Usage
-        } else if error.is_ambiguous() {
-            Self::Ambiguous
-        } else if error.is_unauthorized() || error.is_forbidden() {
-            Self::NotPermitted
-        } else if error.is_not_found() || error.is_conflict() {
-            Self::NotFoundOrConflict
-        } else {
-            Self::Failed
+        if error.is_ambiguous() {
+            return Self::Ambiguous;
+        }
+        match error.kind() {
+            ErrorKind::InvalidInput => Self::Usage,
+            ErrorKind::Response(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Self::NotPermitted
+            }
+            ErrorKind::Response(StatusCode::NOT_FOUND | StatusCode::CONFLICT) => {
+                Self::NotFoundOrConflict
+            }
+            _ => Self::Failed,
         }
     }
 }
@@ -93,7 +95,10 @@ impl Failure {
         let type_ = error.details().and_then(|it| it.type_.as_ref()).map(|it| it.as_str());
         let trace_id = error.report().and_then(|report| report.trace_id());
         self.call = Map::from_iter([
-            ("status".to_owned(), json!(error.status().map(|status| status.as_u16()))),
+            (
+                "status".to_owned(),
+                json!(error.report().and_then(CallReport::status).map(|status| status.as_u16())),
+            ),
             ("type".to_owned(), json!(type_)),
             ("trace_id".to_owned(), json!(trace_id)),
             ("attempts".to_owned(), json!(error.attempts())),

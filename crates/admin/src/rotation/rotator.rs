@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Timestamp, jiff};
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, ErrorKind, StatusCode, Timestamp, jiff};
 
 use super::destination::{Destination, Function};
 use super::error::{Error, Kind};
@@ -16,6 +16,8 @@ use super::journal::{Entry, Journal, Lock, Step};
 use super::plan::{self, Plan, Rotation};
 use crate::generation;
 use crate::time::server_time;
+
+const FORBIDDEN: ErrorKind = ErrorKind::Response(StatusCode::FORBIDDEN);
 
 type Source = Box<dyn StdError + Send + Sync>;
 type Observer = Box<dyn Fn(&Entry) + Send + Sync>;
@@ -251,7 +253,7 @@ impl Rotator {
         let found = match revealed {
             Ok(key) if key.key.full_key().is_some() => Ok("permitted".to_owned()),
             Ok(_) => Err("the server did not return the full value".to_owned()),
-            Err(error) if error.is_forbidden() => Err(error.to_string()),
+            Err(error) if error.kind() == FORBIDDEN => Err(error.to_string()),
             Err(error) => return Err(error.into()),
         };
         plan.check("reveal", found);
@@ -264,7 +266,7 @@ impl Rotator {
         plan.check("successor's name", found);
         if is_free {
             let found = match client.update_api_key(&plan.new).user(&plan.user).await {
-                Err(error) if error.is_forbidden() => Err(error.to_string()),
+                Err(error) if error.kind() == FORBIDDEN => Err(error.to_string()),
                 Err(error) if error.is_not_found() => Ok("permitted".to_owned()),
                 Ok(_) => Err(format!("{:?} was created in the meantime", plan.new)),
                 Err(error) => return Err(error.into()),
