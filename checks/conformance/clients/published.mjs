@@ -1,7 +1,7 @@
-// Prints what the vendor's published JavaScript client says about the API-keys operations: models
+// Prints the facts of the vendor's published JavaScript client about the API-keys operations: models
 // and signatures from its type declarations, requests from the client itself.
 //
-// The output is a JSON object that maps places of facts to values, with the places of `facts.rs`.
+// The output is a JSON object that maps places to values, with the places of `facts.rs`.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const code = readFileSync(generated, "utf8");
 
 const facts = {};
 
-// Returns the only match: several mean that the declarations are not as expected.
+// Returns the only match: with several, the declarations are not as expected.
 const one = (text, pattern) => {
   const matches = [...text.matchAll(pattern)];
   assert.equal(matches.length, 1, `${pattern} matches ${matches.length} times`);
@@ -60,7 +60,7 @@ const model = (name) => {
   }
 };
 
-// The method as it is declared, and the request that it makes with these arguments.
+// Adds the facts of a method's declaration, and of the request that it sends for these arguments.
 const operation = async (id, method, given) => {
   const keys = one(declarations, /^export declare class APIKeysApi extends BaseAPI {(.*?)^}/gms);
   const declared = one(keys, new RegExp(`(/\\*\\*[^/]*\\*/\\s+${method}\\([^;]*);`, "g"));
@@ -99,10 +99,9 @@ const operation = async (id, method, given) => {
     const place = `${id}.parameters.${name}`;
     const inQuery = url.searchParams.get(name) === String(given[name]);
     assert.ok(inQuery || path.includes(`{${name}}`), `${name} is in neither path nor query`);
-    facts[`${place}.name`] = name;
     facts[`${place}.in`] = inQuery ? "query" : "path";
     facts[`${place}.required`] = !optional;
-    value(`${place}.schema`, type);
+    value(place, type);
     const text = one(declared, new RegExp(`@param {\\w+} \\[?${name}\\]? ?([^\\n]*)`, "g"));
     if (text.trim()) facts[`${place}.description`] = text.trim();
   }

@@ -1,6 +1,6 @@
-"""Prints what the vendor's published Python client says about the API-keys operations.
+"""Prints the facts of the vendor's published Python client about the API-keys operations.
 
-The output is a JSON object that maps places of facts to values, with the places of `facts.rs`.
+The output is a JSON object that maps places to values, with the places of `facts.rs`.
 """
 
 import inspect
@@ -13,7 +13,7 @@ from rockset.configuration import Configuration
 from rockset.model.error_model import ErrorModel
 
 TYPES = {str: "string", bool: "boolean", int: "integer"}
-# A line of a docstring such as `role (str): Role of the key.. [optional]  # noqa: E501`
+# A line of a docstring, for example `role (str): Role of the key.. [optional]  # noqa: E501`
 ARGUMENT = re.compile(r"^\s+(\w+) \(.+?\): (.*)$", re.MULTILINE)
 
 facts = {}
@@ -74,10 +74,9 @@ def operation(endpoint, name):
             model(types[0])
             continue
         place = f"{name}.parameters.{endpoint.attribute_map[parameter]}"
-        facts[f"{place}.name"] = endpoint.attribute_map[parameter]
         facts[f"{place}.in"] = location
         facts[f"{place}.required"] = parameter in endpoint.params_map["required"]
-        value(f"{place}.schema", types, None)
+        value(place, types, None)
 
 
 keys = APIKeys()
@@ -86,7 +85,7 @@ for name in ["create", "list", "get", "update", "delete"]:
     operation(getattr(keys, f"{name}_endpoint"), f"{name}_{suffix}")
     for parameter, text in docs(getattr(APIKeys, name)).items():
         place = f"{name}_{suffix}.parameters.{parameter}"
-        if f"{place}.name" in facts:
+        if f"{place}.in" in facts:
             facts[f"{place}.description"] = text
 model(ErrorModel)
 

@@ -1,80 +1,85 @@
 //! `cargo xtask conformance`: checks with independent tools and clients that documentation,
 //! contract, generated client, facade and server agree.
 //!
-//! Each part is a file; this file runs the parts and reports. `spec.rs` has the contract for all of
-//! them. `linters.rs`, `facts.rs`, `page.rs` and `mutations.rs` belong to `contract.rs`. `call.rs`
-//! describes calls that several clients make, `tools.rs` installs the tools, and `recorder.rs`
-//! records requests and responses between clients and servers.
+//! Each part is a file, and this file runs the parts and writes the report. `linters.rs` and
+//! `facts.rs` are the part `contract`. The parts share `calls.rs`, the calls that several clients
+//! make, `recorder.rs`, which records requests and responses, and `tools.rs`, which installs tools.
 
 // Only JSON is indexed here, which returns `null` for a missing entry and does not panic.
 #![allow(clippy::indexing_slicing)]
 
-mod call;
+mod calls;
+// The tests of the client and of the server read the contract in the same way.
+#[allow(dead_code)]
+#[path = "../../../tests/sdk/support/contract.rs"]
 mod contract;
 mod facts;
 mod generated;
 mod linters;
-mod mutations;
-mod page;
+mod outcome;
 mod readme;
 mod recorder;
-mod report;
 mod round_trips;
 mod server;
-mod spec;
 mod strict_mock;
 mod tools;
 mod vendor;
 mod wire_parity;
 
+use std::fmt::Write as _;
+use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use clap::{Parser, ValueEnum};
+use serde::Serialize;
 use tokio::time::timeout;
 
-use report::{Outcome, Report};
+use outcome::Outcome;
 use tools::Tools;
 
-/// Timeout of a part, with all that it installs.
-const LIMIT: Duration = Duration::from_secs(1200);
+/// Timeout of a part, including its installations.
+const TIMEOUT: Duration = Duration::from_secs(1200);
 
-/// Checks the contract with independent tools and clients, and writes a report.
+/// The number of a part's failures that the terminal shows.
+const SHOWN: usize = 20;
+
+/// Checks the contract with independent tools and clients, and writes a report
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask conformance")]
 struct Arguments {
-    /// Runs this part alone.
+    /// Run only this part
     #[arg(long, value_name = "NAME")]
     only: Option<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Part {
-    /// The contract: linted, and compared with the documentation page and the vendor's clients
+    /// Lint the contract, and compare it with the documentation page and the vendor's clients
     Contract,
-    /// The generated code: the same with and without the generator
+    /// Compare the code of builds with and without the generator
     Generated,
-    /// The client against Prism, a strict mock server of the contract
+    /// Call Prism, a strict mock server of the contract, with the client
     StrictMock,
-    /// The requests that the vendor's clients and this one send for the same calls
+    /// Compare the requests of the vendor's clients and this one
     WireParity,
-    /// The server, called by the vendor's clients and a fuzzer; each response is checked
+    /// Call the server with the vendor's clients and a fuzzer, and check each response
     Server,
-    /// The snippets of the server's README for other clients, run as they stand there
+    /// Run the snippets for other clients in the server's README
     Readme,
-    /// Values of each schema, decoded and encoded by the Rust types
+    /// Decode and encode values of each schema with the Rust types
     RoundTrips,
 }
 
 impl Part {
-    fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-    }
-
     async fn run(self, tools: &Tools) -> Result<Outcome> {
         match self {
-            Self::Contract => contract::run(tools).await,
+            Self::Contract => {
+                let mut outcome = linters::run(tools).await?;
+                facts::run(tools, &mut outcome).await?;
+                Ok(outcome)
+            }
             Self::Generated => generated::run(tools).await,
             Self::StrictMock => strict_mock::run(tools).await,
             Self::WireParity => wire_parity::run(tools).await,
@@ -85,10 +90,18 @@ impl Part {
     }
 }
 
+/// The outcome of a part, as the report lists it.
+#[derive(Serialize)]
+struct Entry {
+    part: String,
+    seconds: f64,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let only = Arguments::parse().only;
-    match run(only).await {
+    match run(Arguments::parse().only).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -98,24 +111,68 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the parts, or one of them. Returns whether all checks succeeded.
+/// Runs all parts or one. Returns whether all checks succeeded.
 async fn run(only: Option<Part>) -> Result<bool> {
-    let tools = Tools::find()?;
-    let mut report = Report::default();
-    for &part in Part::value_variants() {
-        if only.is_some_and(|only| only != part) {
-            continue;
-        }
-        let name = part.name();
+    let tools = Tools::new()?;
+    let mut entries = Vec::new();
+    for &part in Part::value_variants().iter().filter(|part| only.is_none_or(|it| it == **part)) {
+        let value = part.to_possible_value();
+        let name = value.map_or_else(String::new, |value| value.get_name().to_owned());
         println!("{name} …");
         let start = Instant::now();
-        let late = |_| Err(anyhow!("it took more than {} s", LIMIT.as_secs()));
-        let outcome = timeout(LIMIT, part.run(&tools)).await.unwrap_or_else(late);
+        let late = |_| Err(anyhow!("timed out after {} s", TIMEOUT.as_secs()));
+        let outcome = timeout(TIMEOUT, part.run(&tools)).await.unwrap_or_else(late);
         // A part that cannot run has checked nothing, so it fails.
-        let outcome = outcome.unwrap_or_else(Outcome::not_run);
-        report.add(name, outcome, start.elapsed());
+        let outcome = outcome.unwrap_or_else(|error| {
+            let mut outcome = Outcome::default();
+            outcome.case("cannot run the part", Err(error));
+            outcome
+        });
+        let seconds = (start.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+        let failures = &outcome.failures;
+        println!("  {} cases, {} failures, {seconds} s", outcome.cases, failures.len());
+        for failure in failures.iter().take(SHOWN) {
+            println!("  FAILED {failure}");
+        }
+        if failures.len() > SHOWN {
+            println!("  and {} more failures, see the report", failures.len() - SHOWN);
+        }
+        entries.push(Entry { part: name, seconds, outcome });
     }
-    let folder = report.write(tools.folder())?;
-    println!("\n{}\nThe whole report is in {}.", report.table(), folder.display());
-    Ok(report.holds())
+    let table = table(&entries);
+    fs::write(tools.folder.join("report.json"), serde_json::to_string_pretty(&entries)?)?;
+    let file = tools.folder.join("report.md");
+    fs::write(&file, format!("# Conformance\n\n{table}{}", details(&entries)))?;
+    println!("\n{table}\nSee {} for the whole report.", file.display());
+    let outcomes = entries.iter().map(|entry| &entry.outcome);
+    Ok(outcomes.clone().all(|it| it.failures.is_empty() && it.cases > 0))
+}
+
+/// Returns the table of parts, in Markdown.
+fn table(entries: &[Entry]) -> String {
+    let mut table = "| Part | Cases | Failures | Seconds | Tools |\n".to_owned();
+    table += "| --- | --- | --- | --- | --- |\n";
+    for Entry { part, seconds, outcome } in entries {
+        let (cases, failures) = (outcome.cases, outcome.failures.len());
+        let tools = outcome.tools.join(", ");
+        // Writing to a String does not fail.
+        let _ = writeln!(table, "| {part} | {cases} | {failures} | {seconds} | {tools} |");
+    }
+    table
+}
+
+/// Returns the failures and notes of the parts, in Markdown.
+fn details(entries: &[Entry]) -> String {
+    let mut details = String::new();
+    for Entry { part, outcome, .. } in entries {
+        for (title, lines) in [("failures", &outcome.failures), ("notes", &outcome.notes)] {
+            if !lines.is_empty() {
+                let _ = write!(details, "\n## {part}: {title}\n\n");
+            }
+            for line in lines {
+                let _ = writeln!(details, "- {}", line.replace('\n', "\n  "));
+            }
+        }
+    }
+    details
 }

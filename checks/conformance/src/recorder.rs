@@ -1,5 +1,5 @@
-//! Records requests and responses as they are on the wire: a proxy before a server, or a server
-//! with fixed responses.
+//! Records requests and responses on the wire, as a proxy in front of a server or as a server with
+//! fixed responses.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,12 @@ use axum::http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, TRANSFER_ENCODING,
 };
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -24,7 +25,7 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub method: String,
-    /// As it was sent, percent-encoded.
+    /// Percent-encoded, as it was sent.
     pub path: String,
     pub query: Option<String>,
     pub request_type: Option<String>,
@@ -43,26 +44,26 @@ pub struct Recorder {
 }
 
 struct Recording {
-    behind: Behind,
+    origin: Origin,
     http: Client<HttpConnector, Full<Bytes>>,
     exchanges: Mutex<Vec<Exchange>>,
 }
 
-/// Where the responses come from.
-pub enum Behind {
+/// The origin of the responses.
+pub enum Origin {
     /// A server at this URL.
     Server(String),
-    /// This function, which returns JSON for a method and a path.
-    Response(fn(&str, &str) -> serde_json::Value),
+    /// A function that returns a JSON body for a method and a path.
+    Response(fn(&str, &str) -> Value),
 }
 
 impl Recorder {
-    pub async fn start(behind: Behind) -> Result<Self> {
+    pub async fn start(origin: Origin) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let http = Client::builder(TokioExecutor::new()).build_http();
-        let state = Arc::new(Recording { behind, http, exchanges: Mutex::default() });
-        let app = Router::new().fallback(pass).with_state(Arc::clone(&state));
+        let state = Arc::new(Recording { origin, http, exchanges: Mutex::default() });
+        let app = Router::new().fallback(respond).with_state(Arc::clone(&state));
         let serving = tokio::spawn(async move {
             // Serves until it is aborted.
             let _ = axum::serve(listener, app).await;
@@ -70,7 +71,7 @@ impl Recorder {
         Ok(Self { url, state, serving })
     }
 
-    /// Takes what was recorded since the last time, oldest first.
+    /// Returns the exchanges since the last call, oldest first.
     pub fn take(&self) -> Vec<Exchange> {
         let exchanges = self.state.exchanges.lock();
         std::mem::take(&mut *exchanges.unwrap_or_else(PoisonError::into_inner))
@@ -83,45 +84,36 @@ impl Drop for Recorder {
     }
 }
 
-async fn pass(State(recording): State<Arc<Recording>>, request: Request) -> Response {
-    match recording.pass(request).await {
-        Ok(response) => response,
-        Err(error) => {
-            // The server never sends this status with this text.
-            let mut response = Response::new(Body::from(format!("the recorder: {error:#}")));
-            *response.status_mut() = StatusCode::BAD_GATEWAY;
-            response
-        }
-    }
+async fn respond(State(recording): State<Arc<Recording>>, request: Request) -> Response {
+    // The server never sends this status with this body.
+    let failure = |error| (StatusCode::BAD_GATEWAY, format!("the recorder failed: {error:#}"));
+    recording.respond(request).await.unwrap_or_else(|error| failure(error).into_response())
 }
 
 impl Recording {
-    async fn pass(&self, request: Request) -> Result<Response> {
+    async fn respond(&self, request: Request) -> Result<Response> {
         let (mut head, body) = request.into_parts();
         let request = body.collect().await?.to_bytes();
         let (method, uri) = (head.method.to_string(), head.uri.clone());
         let request_type = header(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
-        let response = match &self.behind {
-            Behind::Response(body_for) => {
+        let (mut head, response) = match &self.origin {
+            Origin::Response(body_for) => {
                 let body = body_for(&method, uri.path()).to_string();
-                Response::builder()
-                    .header(CONTENT_TYPE, "application/json")
-                    .body(Full::from(body).boxed())?
+                let response = Response::builder().header(CONTENT_TYPE, "application/json");
+                let (head, body) = response.body(body)?.into_parts();
+                (head, Bytes::from(body))
             }
-            Behind::Server(url) => {
+            Origin::Server(url) => {
                 // The target as it was sent: a URL parser would normalize it.
                 let target = uri.path_and_query().map_or("/", |target| target.as_str());
                 head.uri = format!("{url}{target}").parse::<Uri>()?;
-                for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
-                    head.headers.remove(name);
-                }
+                head.headers.remove(HOST);
+                remove_framing(&mut head.headers);
                 let request = Request::from_parts(head, Full::new(request.clone()));
                 let (head, body) = self.http.request(request).await?.into_parts();
-                Response::from_parts(head, Full::new(body.collect().await?.to_bytes()).boxed())
+                (head, body.collect().await?.to_bytes())
             }
         };
-        let (mut head, body) = response.into_parts();
-        let response = body.collect().await?.to_bytes();
         let exchange = Exchange {
             method,
             path: uri.path().to_owned(),
@@ -133,14 +125,19 @@ impl Recording {
             response: response.clone(),
         };
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
-        for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
-            head.headers.remove(name);
-        }
+        remove_framing(&mut head.headers);
         Ok(Response::from_parts(head, Body::from(response)))
     }
 }
 
-/// Returns the value of the first header with this name, if it is text.
+/// Removes the headers that belong to one connection.
+fn remove_framing(headers: &mut HeaderMap) {
+    for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+}
+
+/// Returns the value of the first header with this name, if it is a string.
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
