@@ -166,21 +166,26 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
         let valid = all.iter().filter(|sample| exact.is_valid(sample)).count();
         accepted += valid;
         rejected += all.len() - valid;
-        for judge in [Judge::Type, Judge::Derived] {
-            let misjudged = of.misjudged(judge, &contract, &all, None)?;
-            for sample in &all {
-                let case = format_args!("{name} {sample}: {judge:?} agrees with the contract");
-                outcome.check(case, !misjudged.contains(sample));
+        let verdicts = [
+            (Judge::Type, of.verdicts(Judge::Type, &all)?),
+            (Judge::Derived, of.verdicts(Judge::Derived, &all)?),
+        ];
+        for (judge, verdicts) in &verdicts {
+            let due = expected(&contract, name, &all, *judge, None)?;
+            for (sample, (verdict, due)) in all.iter().zip(verdicts.iter().zip(&due)) {
+                let case = format_args!("{name} {sample}: {judge:?} accepts: {verdict}");
+                outcome.check(case, verdict == due);
             }
             for (index, occurs) in occurring.iter_mut().enumerate() {
-                *occurs |= !of.misjudged(judge, &contract, &all, Some(index))?.is_empty();
+                *occurs |= *verdicts != expected(&contract, name, &all, *judge, Some(index))?;
             }
         }
         for (fault, mutant) in mutants(&contract, name) {
-            let by_type = of.misjudged(Judge::Type, &mutant, &all, None)?;
-            let by_schema = of.misjudged(Judge::Derived, &mutant, &all, None)?;
-            let is_detected = !by_type.is_empty() || !by_schema.is_empty();
-            outcome.check(format!("the check detects that {fault}"), is_detected);
+            let mut is_detected = false;
+            for (judge, verdicts) in &verdicts {
+                is_detected |= *verdicts != expected(&mutant, name, &all, *judge, None)?;
+            }
+            outcome.check(format!("the samples detect that {fault}"), is_detected);
         }
     }
     outcome.note(format!("The contract accepts {accepted} samples and rejects {rejected}."));
@@ -194,32 +199,34 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
 }
 
 impl Type {
-    /// Returns the samples that the judge accepts and the contract rejects, or the reverse, apart
-    /// from the intended differences, of which one may be left out.
-    fn misjudged<'a>(
-        &self,
-        judge: Judge,
-        contract: &Contract,
-        samples: &[&'a Value],
-        left_out: Option<usize>,
-    ) -> Result<Vec<&'a Value>> {
-        let mut schema = contract.json_schema(&reference(self.name));
-        for (index, difference) in DIFFERENCES.iter().enumerate() {
-            if difference.judges.contains(&judge) && left_out != Some(index) {
-                edit_objects(&mut schema, &difference.relax);
-            }
-        }
-        let expected =
-            jsonschema::draft4::options().should_validate_formats(true).build(&schema)?;
+    /// Returns for each sample whether the judge accepts it.
+    fn verdicts(&self, judge: Judge, samples: &[&Value]) -> Result<Vec<bool>> {
         let derived = jsonschema::options().should_validate_formats(true);
         let derived = derived.build(&(self.derived)())?;
-        let accepts = |sample: &Value| match judge {
-            Judge::Type => (self.round_trip)(sample.clone()).is_ok(),
+        let accepts = |sample: &&Value| match judge {
+            Judge::Type => (self.round_trip)((*sample).clone()).is_ok(),
             Judge::Derived => derived.is_valid(sample),
         };
-        let samples = samples.iter().copied();
-        Ok(samples.filter(|sample| accepts(sample) != expected.is_valid(sample)).collect())
+        Ok(samples.iter().map(accepts).collect())
     }
+}
+
+/// Returns for each sample whether the contract, relaxed by the judge's differences, accepts it.
+fn expected(
+    contract: &Contract,
+    name: &str,
+    samples: &[&Value],
+    judge: Judge,
+    left_out: Option<usize>,
+) -> Result<Vec<bool>> {
+    let mut schema = contract.json_schema(&reference(name));
+    for (index, difference) in DIFFERENCES.iter().enumerate() {
+        if difference.judges.contains(&judge) && left_out != Some(index) {
+            edit_objects(&mut schema, &difference.relax);
+        }
+    }
+    let relaxed = jsonschema::draft4::options().should_validate_formats(true).build(&schema)?;
+    Ok(samples.iter().map(|sample| relaxed.is_valid(sample)).collect())
 }
 
 /// Returns contracts in which one property of a schema is required or optional by mistake, or of
