@@ -1,7 +1,7 @@
-//! What needs no server: `cargo bench -p rockset-apikeys-benches`.
+//! Benchmarks without a server: `cargo bench -p rockset-apikeys-benches`.
 //!
-//! Answers whether a program may build a client per request, whether it may clone one freely, and
-//! what the types of the contract cost beside plain strings.
+//! They measure the cost of building a client per request, of cloning one, and of the contract's
+//! types compared with plain strings.
 
 #![allow(missing_docs, clippy::expect_used)]
 
@@ -26,7 +26,7 @@ fn client(criterion: &mut Criterion) {
     group.bench_function("clone", |bencher| bencher.iter(|| client.clone()));
 }
 
-/// A key whose fields are as they come, without open enums, timestamps and a secret's type.
+/// A key of plain strings, without open enums, timestamps and secrets.
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct Strings {

@@ -1,5 +1,5 @@
-// Gets a key for a second with the vendor's JavaScript client, with 64 calls in flight; prints the
-// calls per second.
+// Gets a key for a second with the vendor's JavaScript client, with 64 calls in flight, and prints
+// the calls per second.
 
 import { createRequire } from "node:module";
 
@@ -12,7 +12,7 @@ const load = async (ms) => {
     let count = 0;
     for (; performance.now() - start < ms; count += 1) {
       const { data } = await keys.getApiKey("admin@me.com", "my-app");
-      if (data.name !== "my-app") throw new Error(`not the key: ${data.name}`);
+      if (data.name !== "my-app") throw new Error(`expected my-app, but got ${data.name}`);
     }
     return count;
   });
@@ -20,6 +20,6 @@ const load = async (ms) => {
   return (counts.reduce((sum, count) => sum + count) / (performance.now() - start)) * 1_000;
 };
 
-// The engine compiles what runs often.
+// The engine compiles code that runs often.
 await load(1_000);
 console.log(Math.round(await load(1_000)));

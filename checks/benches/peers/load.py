@@ -1,7 +1,7 @@
-"""Gets a key for a second with the vendor's Python client, with 64 calls in flight, each on a
-thread; prints the calls per second.
+"""Gets a key for a second with the vendor's Python client, and prints the calls per second.
 
-The client has an asynchronous form too. It runs on fewer threads than 64.
+Each of the 64 calls in flight runs on a thread. The client also has an asynchronous form, which
+uses fewer threads.
 """
 
 import os
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import rockset
 
-# The constructor insists on a host of the retired service.
+# The constructor requires a host of the retired service.
 client = rockset.RocksetClient(api_key="any", host="https://api.rs2.usw2.rockset.com")
 client.api_client.configuration.host = os.environ["ROCKSET_APISERVER"]
 
@@ -31,6 +31,6 @@ def load(seconds):
 
 
 with ThreadPoolExecutor(64) as pool:
-    # Connections are made before the clock runs.
+    # Connects before the measurement.
     load(0.2)
     print(round(load(1)))

@@ -1,4 +1,4 @@
-//! The client that progenitor makes of the contract by itself, without settings and facade.
+//! The client that progenitor generates from the contract, without settings and facade.
 
 #![allow(missing_docs, unused_imports, clippy::all, clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use crate::{BoxError, KEY, NAME, USER};
+use crate::client::{self, BoxError, KEY, NAME, USER};
 
 include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 
@@ -18,7 +18,7 @@ pub fn client(port: u16) -> Result<Client, BoxError> {
     Ok(Client::new_with_client(&format!("http://127.0.0.1:{port}"), http))
 }
 
-impl crate::Client for Client {
+impl client::Client for Client {
     async fn get(&self) -> Result<usize, BoxError> {
         let response = self.get_api_key().user(USER).name(NAME).send().await;
         let response = response.map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! The server of the measurements: sends the same response to every request on a connection.
+//! The server of the measurements, which sends fixed responses.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -12,18 +12,17 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::Barrier;
 
-use crate::{BoxError, NAME, USER, work};
+use crate::client::{BoxError, NAME, USER};
 
 struct Responses {
     get: Vec<u8>,
     list: Vec<u8>,
-    /// Lets requests through when as many as are to be held have come.
+    /// Holds requests until their number is reached.
     barrier: Barrier,
 }
 
 /// Serves until standard input ends.
 pub fn serve(keys: usize, hold: usize) -> Result<(), BoxError> {
-    work::open_files(hold)?;
     let get = response(&json!({ "data": key(0) }).to_string());
     let list = response(&listing(keys));
     let responses = Arc::new(Responses { get, list, barrier: Barrier::new(hold) });
@@ -36,7 +35,7 @@ pub fn serve(keys: usize, hold: usize) -> Result<(), BoxError> {
     println!("{}", listener.local_addr()?.port());
     thread::spawn(move || {
         let Err(error) = runtime.block_on(accept(&listener, &responses));
-        eprintln!("the server accepts no connection: {error}");
+        eprintln!("cannot accept a connection: {error}");
         process::exit(1);
     });
     io::stdin().read_to_end(&mut Vec::new())?;
@@ -69,7 +68,7 @@ async fn respond(mut connection: TcpStream, responses: &Responses) -> io::Result
     Ok(())
 }
 
-/// The body of a listing.
+/// Returns the body of a listing.
 pub fn listing(keys: usize) -> String {
     let keys: Vec<_> = (0..keys).map(|number| key(number).to_string()).collect();
     format!(r#"{{"data":[{}]}}"#, keys.join(","))

@@ -1,32 +1,37 @@
-//! What a client is to do while it is measured.
+//! The work of a client while it is measured.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fs, mem, process};
+use std::{fs, process};
 
-use clap::Subcommand;
-use rockset_apikeys::types::ListApiKeysResponse;
+use clap::{Subcommand, ValueEnum};
 use tokio::runtime::Builder;
 
-use crate::{BoxError, Client, Operation, server};
+use crate::client::{BoxError, Client};
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Operation {
+    Get,
+    List,
+}
 
 #[derive(Subcommand)]
 pub enum Work {
-    /// One call after the other
+    /// Make sequential calls
     Sequence {
         #[arg(long)]
         count: u32,
     },
-    /// Calls for a time, on two threads; prints the calls per second
+    /// Make concurrent calls on two threads, and print the calls per second
     Load {
-        /// How many calls are in flight
+        /// Number of calls in flight
         #[arg(long, default_value_t = 64)]
         in_flight: usize,
-        /// For how long, in milliseconds
+        /// Duration in milliseconds
         #[arg(long, default_value_t = 1_000)]
         ms: u64,
     },
-    /// All calls at once; prints the peak of resident memory in KiB, on Linux
+    /// Make all calls at once, and print the peak of resident memory in KiB, on Linux
     AtOnce {
         #[arg(long)]
         count: usize,
@@ -47,12 +52,12 @@ impl Work {
                     for _ in 0..count {
                         call(&*client, operation).await?;
                     }
-                    // A heap profiler then counts what the client has by itself.
+                    // A heap profiler then counts the memory of the client itself.
                     process::exit(0);
                 }
                 Self::Load { in_flight, ms } => {
                     let time = Duration::from_millis(ms);
-                    // Connections are made before the clock runs.
+                    // Connects before the measurement.
                     load(&client, operation, in_flight, time / 5).await?;
                     println!("{:.0}", load(&client, operation, in_flight, time).await?);
                 }
@@ -82,7 +87,7 @@ async fn call(client: &impl Client, operation: Operation) -> Result<(), BoxError
         Operation::Get => client.get().await?,
         Operation::List => client.list().await?,
     };
-    if keys == 0 { Err("a response has no key".into()) } else { Ok(()) }
+    if keys == 0 { Err("a response contains no key".into()) } else { Ok(()) }
 }
 
 /// Returns the calls per second.
@@ -113,23 +118,14 @@ async fn load<C: Client>(
     Ok(f64::from(calls) / start.elapsed().as_secs_f64())
 }
 
-/// Keeps body and keys until the program ends, where a heap profiler counts them.
-pub fn values(keys: usize) -> Result<(), BoxError> {
-    let body = server::listing(keys);
-    let mut response: ListApiKeysResponse = serde_json::from_str(&body)?;
-    response.data.shrink_to_fit();
-    mem::forget((body.into_boxed_str(), response));
-    Ok(())
-}
-
-/// Lets this process have as many files open as that many connections need.
+/// Raises this process's limit of open files for a number of connections.
 pub fn open_files(connections: usize) -> Result<(), BoxError> {
-    // Some more: the standard streams, the runtime's own, a profiler's.
+    // Includes the standard streams, and files of the runtime and of a profiler.
     let needed = u64::try_from(connections)? + 100;
     let limit = rlimit::increase_nofile_limit(needed)?;
     if limit < needed {
-        let hint = "raise the hard limit, `ulimit -Hn`";
-        return Err(format!("{needed} open files are needed, {limit} allowed; {hint}").into());
+        let cause = format!("the limit is {limit}; raise the hard limit with `ulimit -Hn`");
+        return Err(format!("cannot open {needed} files: {cause}").into());
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ from rockset.exceptions import (
 
 
 def client(key):
-    # The constructor insists on a host of the retired service.
+    # The constructor requires a host of the retired service.
     client = rockset.RocksetClient(api_key=key, host="https://api.rs2.usw2.rockset.com")
     client.api_client.configuration.host = os.environ["ROCKSET_APISERVER"]
     return client
@@ -24,10 +24,10 @@ def rejected(exception, status, call):
     try:
         call()
     except exception as error:
-        assert error.status == status, f"{error.status}, not {status}"
+        assert error.status == status, f"expected {status}, but got {error.status}"
         assert error.body and "trace_id" in str(error.body), error.body
         return
-    raise AssertionError(f"{exception.__name__} was expected")
+    raise AssertionError(f"expected {exception.__name__}")
 
 
 keys = client(os.environ["ROCKSET_APIKEY"]).APIKeys

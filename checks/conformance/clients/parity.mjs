@@ -1,4 +1,4 @@
-// Makes the calls that are listed in the file CALLS with the vendor's JavaScript client.
+// Makes the calls in the file CALLS with the vendor's JavaScript client.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

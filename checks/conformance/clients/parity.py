@@ -1,11 +1,11 @@
-"""Makes the calls that are listed in the file CALLS with the vendor's Python client."""
+"""Makes the calls in the file CALLS with the vendor's Python client."""
 
 import json
 import os
 
 import rockset
 
-# The constructor insists on a host of the retired service.
+# The constructor requires a host of the retired service.
 client = rockset.RocksetClient(api_key="any", host="https://api.rs2.usw2.rockset.com")
 client.api_client.configuration.host = os.environ["ROCKSET_APISERVER"]
 keys = client.APIKeys

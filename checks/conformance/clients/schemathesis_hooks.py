@@ -1,10 +1,9 @@
 """Changes valid requests so that more of them succeed.
 
-In the contract, a role is any text, but the server knows three roles; and two fields of an update
-are optional, but the server rejects both together. Half of the users and names are replaced by
-existing ones, half of the new keys get an unused name, and half of the deletions delete a key that
-was created here. Otherwise nearly every request would be for something that does not exist, or that
-exists already.
+In the contract a role is any string, but the server has three roles; two fields of an update are
+optional, but the server rejects both together. Half of the users and names are replaced by existing
+ones, half of the new keys get an unused name, and half of the delete requests delete a key that was
+created here. Without these changes, most requests would name missing keys or create existing ones.
 """
 
 import itertools
@@ -12,7 +11,7 @@ import itertools
 import schemathesis
 
 ROLES = ["read-only", "member", "admin"]
-# Each of these users has each of these keys from the start.
+# Each of these users has each of these keys initially.
 NAMES = [f"key-{count}" for count in range(4)]
 USERS = ["self", "dev@me.com"]
 FRESH = (f"fresh-{count}" for count in itertools.count())
@@ -32,10 +31,10 @@ def known(value, values):
 def before_call(context, case, kwargs):
     parameters = case.path_parameters or {}
     if parameters.get("name") == "initial":
-        # The fuzzer takes this name from responses. This key authenticates it, and must stay valid.
+        # The fuzzer finds this name in responses. The key authenticates it, so it must stay valid.
         parameters["name"] = NAMES[0]
     if case.method != case.operation.method.upper():
-        # With the user `self` this is another path of the contract, with other methods.
+        # With the user `self` this is a different path of the contract, with other methods.
         if parameters.get("user") == "self":
             parameters["user"] = "dev@me.com"
         return

@@ -1,8 +1,8 @@
 //! Compares the contract with the vendor's documentation page and published clients.
 //!
 //! Each of them becomes a table of facts, from places to values. A place starts with the ID of an
-//! operation, the name of a schema (`schemas.ApiKey`) or a key of the document. References are
-//! followed. `facts.json` records the page's facts, so that a clone without the page is checked too.
+//! operation, the name of a schema (`schemas.ApiKey`) or a key of the document; references are
+//! followed. `facts.json` records the page's facts, and is compared with the page if that exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ struct Recorded {
     page: Facts,
     /// Facts of the vendor's Go client, which the check does not install.
     go: Facts,
-    /// The contract's words for words of the page.
+    /// The contract's wording of the page's words.
     wording: BTreeMap<String, String>,
     /// The reasons why the contract leaves out facts of the page.
     left_out: Facts,
@@ -145,27 +145,27 @@ impl Evidence {
             let name = format_args!("{place} = {value} is marked {source:?}, expected {due:?}");
             outcome.check(name, is_due);
         }
-        for (place, said) in &self.page {
-            let (found, wording) = (facts.get(place).map(|fact| &fact.value), self.wording(said));
+        for (place, stated) in &self.page {
+            let (found, wording) = (facts.get(place).map(|fact| &fact.value), self.wording(stated));
             let agrees = found.is_some_and(|found| match (found.as_str(), wording.as_str()) {
                 (Some(found), Some(wording)) if is_text(place) => found.contains(wording),
                 _ => *found == wording,
             });
             let name = format_args!(
-                "{place} = {said} on the page: the contract has {found:?}, expected {wording}"
+                "{place} = {stated} on the page: the contract has {found:?}, expected {wording}"
             );
             outcome.check(name, agrees);
         }
         let mut differing = BTreeSet::new();
-        for (client, said) in &self.clients {
-            for (place, said) in said {
+        for (client, stated) in &self.clients {
+            for (place, stated) in stated {
                 let found = facts.get(place).map(|fact| &fact.value);
-                let differs = found.is_some_and(|found| !is_text(place) && found != said);
+                let differs = found.is_some_and(|found| !is_text(place) && found != stated);
                 if differs {
                     differing.insert(place);
                 }
                 let name = format_args!(
-                    "{place} = {said} in the {client} client: the contract has {found:?}"
+                    "{place} = {stated} in the {client} client: the contract has {found:?}"
                 );
                 let agrees = !differs || self.differences.contains(place);
                 outcome.check(name, found.is_some() && agrees);
@@ -180,10 +180,10 @@ impl Evidence {
 
     /// Returns the source that a fact of the contract should be marked with.
     fn source(&self, place: &str, value: &Value) -> Source {
-        let on_page = self.page.get(place).map(|said| self.wording(said));
+        let on_page = self.page.get(place).map(|stated| self.wording(stated));
         let in_client = |facts: &Facts| {
-            // The project words its own descriptions; the clients need only have one.
-            facts.get(place).is_some_and(|said| is_text(place) || said == value)
+            // The clients need only have a description, which the project words itself.
+            facts.get(place).is_some_and(|stated| is_text(place) || stated == value)
         };
         match on_page {
             Some(wording) if wording == *value => Source::Page,
@@ -203,9 +203,9 @@ impl Evidence {
         is_listed_on_page && !self.page.keys().any(|it| it.starts_with(&format!("{owner}.")))
     }
 
-    fn wording(&self, said: &Value) -> Value {
-        let wording = said.as_str().and_then(|said| self.wording.get(said));
-        wording.map_or_else(|| said.clone(), |wording| json!(wording))
+    fn wording(&self, stated: &Value) -> Value {
+        let wording = stated.as_str().and_then(|stated| self.wording.get(stated));
+        wording.map_or_else(|| stated.clone(), |wording| json!(wording))
     }
 
     /// Breaks the contract at each pointer, and checks that the comparison fails.
@@ -243,7 +243,7 @@ impl Evidence {
     }
 }
 
-/// Returns whether the place has words for people, which the project words itself.
+/// Returns whether the place contains human-readable text, which the project words itself.
 fn is_text(place: &str) -> bool {
     place.ends_with(".description") || place.ends_with(".summary")
 }

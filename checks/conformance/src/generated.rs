@@ -36,18 +36,19 @@ async fn build(tools: &Tools, features: &[&str]) -> Result<BTreeMap<String, Stri
     check.current_dir(&tools.root).args(["check", "--quiet", "--package", "rockset-apikeys"]);
     check.args(["--no-default-features", "--message-format", "json"]).args(features);
     let messages = tools::run(&mut check).await?;
-    let mut folders = messages.lines().filter_map(|line| {
+    let mut directories = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_build = message["reason"] == "build-script-executed"
             && message["package_id"].as_str()?.contains("rockset-apikeys");
         is_build.then(|| message["out_dir"].as_str().map(str::to_owned))?
     });
-    let folder = folders.next_back().context("cannot find the output of the client's build.rs")?;
+    let directory =
+        directories.next_back().context("cannot find the output of the client's build.rs")?;
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.clone())? {
+    for entry in fs::read_dir(&directory).with_context(|| directory.clone())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if name.ends_with(".rs") {
-            let code = format(&Path::new(&folder).join(&name)).await?;
+            let code = format(&Path::new(&directory).join(&name)).await?;
             files.insert(name, code);
         }
     }

@@ -64,8 +64,8 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     ];
     let contract = tools.contract();
     let text = fs::read_to_string(&contract).context("the contract")?;
-    let folder = tempfile::tempdir()?;
-    let broken = folder.path().join("apikeys.yaml");
+    let directory = tempfile::tempdir()?;
+    let broken = directory.path().join("apikeys.yaml");
     for linter in &linters {
         outcome.case(linter.name, linter.run(&contract).await);
         let [from, to, rule] = linter.fault;

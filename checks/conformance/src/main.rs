@@ -140,8 +140,8 @@ async fn run(only: Option<Part>) -> Result<bool> {
         entries.push(Entry { part: name, seconds, outcome });
     }
     let table = table(&entries);
-    fs::write(tools.folder.join("report.json"), serde_json::to_string_pretty(&entries)?)?;
-    let file = tools.folder.join("report.md");
+    fs::write(tools.directory.join("report.json"), serde_json::to_string_pretty(&entries)?)?;
+    let file = tools.directory.join("report.md");
     fs::write(&file, format!("# Conformance\n\n{table}{}", details(&entries)))?;
     println!("\n{table}\nSee {} for the whole report.", file.display());
     let outcomes = entries.iter().map(|entry| &entry.outcome);

@@ -39,13 +39,13 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
 
 /// Runs a snippet, which creates a key with the given name and prints the name.
 async fn run_snippet(server: &Server, code: &str, mut command: Command, name: &str) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("snippet");
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("snippet");
     fs::write(&file, code)?;
     let key = server.admin_key();
     command
         .arg(file)
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .env("ROCKSET_APISERVER", server.url())
         .env("ROCKSET_APIKEY", key.expose_secret());
     let output = tools::run(&mut command).await?;

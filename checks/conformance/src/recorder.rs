@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, TRANSFER_ENCODING,
-};
-use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::State;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,19 +20,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// A request and its response.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Exchange {
-    pub method: String,
-    /// Percent-encoded, as it was sent.
-    pub path: String,
-    pub query: Option<String>,
-    pub request_type: Option<String>,
-    pub request: Bytes,
-    pub status: u16,
-    /// The headers of the response.
-    pub headers: HeaderMap,
-    /// The body of the response.
-    pub response: Bytes,
+    pub request: Request<Bytes>,
+    pub response: Response<Bytes>,
 }
 
 pub struct Recorder {
@@ -84,49 +73,41 @@ impl Drop for Recorder {
     }
 }
 
-async fn respond(State(recording): State<Arc<Recording>>, request: Request) -> Response {
+async fn respond(
+    State(recording): State<Arc<Recording>>,
+    request: Request<Body>,
+) -> Response<Body> {
     // The server never sends this status with this body.
     let failure = |error| (StatusCode::BAD_GATEWAY, format!("the recorder failed: {error:#}"));
     recording.respond(request).await.unwrap_or_else(|error| failure(error).into_response())
 }
 
 impl Recording {
-    async fn respond(&self, request: Request) -> Result<Response> {
-        let (mut head, body) = request.into_parts();
-        let request = body.collect().await?.to_bytes();
-        let (method, uri) = (head.method.to_string(), head.uri.clone());
-        let request_type = header(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
-        let (mut head, response) = match &self.origin {
+    async fn respond(&self, request: Request<Body>) -> Result<Response<Body>> {
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, body.collect().await?.to_bytes());
+        let response = match &self.origin {
             Origin::Response(body_for) => {
-                let body = body_for(&method, uri.path()).to_string();
+                let body = body_for(request.method().as_str(), request.uri().path()).to_string();
                 let response = Response::builder().header(CONTENT_TYPE, "application/json");
-                let (head, body) = response.body(body)?.into_parts();
-                (head, Bytes::from(body))
+                response.body(Bytes::from(body))?
             }
             Origin::Server(url) => {
+                let mut forwarded = request.clone().map(Full::new);
                 // The target as it was sent: a URL parser would normalize it.
-                let target = uri.path_and_query().map_or("/", |target| target.as_str());
-                head.uri = format!("{url}{target}").parse::<Uri>()?;
-                head.headers.remove(HOST);
-                remove_framing(&mut head.headers);
-                let request = Request::from_parts(head, Full::new(request.clone()));
-                let (head, body) = self.http.request(request).await?.into_parts();
-                (head, body.collect().await?.to_bytes())
+                let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+                *forwarded.uri_mut() = format!("{url}{target}").parse()?;
+                forwarded.headers_mut().remove(HOST);
+                remove_framing(forwarded.headers_mut());
+                let (head, body) = self.http.request(forwarded).await?.into_parts();
+                Response::from_parts(head, body.collect().await?.to_bytes())
             }
         };
-        let exchange = Exchange {
-            method,
-            path: uri.path().to_owned(),
-            query: uri.query().map(str::to_owned),
-            request_type,
-            request,
-            status: head.status.as_u16(),
-            headers: head.headers.clone(),
-            response: response.clone(),
-        };
+        let exchange = Exchange { request, response: response.clone() };
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
-        remove_framing(&mut head.headers);
-        Ok(Response::from_parts(head, Body::from(response)))
+        let mut response = response.map(Body::from);
+        remove_framing(response.headers_mut());
+        Ok(response)
     }
 }
 

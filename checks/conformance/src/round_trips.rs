@@ -268,11 +268,11 @@ async fn samples(tools: &Tools, contract: &Contract) -> Result<BTreeMap<String, 
         });
         schemas.insert(name.clone(), schema);
     }
-    let file = tools.folder.join("schemas.json");
+    let file = tools.directory.join("schemas.json");
     fs::write(&file, serde_json::to_string(&schemas)?)?;
     let mut script = tools.python_script("samples.py", HYPOTHESIS_JSONSCHEMA).await?;
     // Hypothesis keeps files in the directory in which it runs.
-    let samples = tools::run(script.current_dir(&tools.folder).env("SCHEMAS", &file)).await?;
+    let samples = tools::run(script.current_dir(&tools.directory).env("SCHEMAS", &file)).await?;
     serde_json::from_str(&samples).context("cannot read the samples")
 }
 

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use anyhow::{Context as _, Result, ensure};
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Request};
+use reqwest::Method;
 use rockset_apikeys::Client;
-use rockset_apikeys_server::{ADMIN, Fault, Role, Server};
+use rockset_apikeys_server::{ADMIN, Fault, Role, Server, ServerBuilder};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::contract::{Contract, entries};
+use crate::contract::{Contract, Operation, entries};
 use crate::outcome::Outcome;
 use crate::recorder::{Exchange, Origin, Recorder, header};
 use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, SCHEMATHESIS, Tools};
@@ -29,29 +32,29 @@ pub async fn run(tools: &Tools) -> Result<Outcome> {
     let mut outcome = Outcome::new(&[PYTHON_CLIENT, JAVASCRIPT_CLIENT, SCHEMATHESIS]);
     let contract = Contract::load();
 
-    let folder = tempfile::tempdir()?;
-    let database = format!("sqlite:{}", folder.path().join("keys.db").display());
-    let watched = Watched::start(&database).await?;
+    let directory = tempfile::tempdir()?;
+    let database = format!("sqlite:{}", directory.path().join("keys.db").display());
+    let builder = || Server::builder().user(MEMBER, Role::Member);
+    let watched = Watched::start(builder().database(&database)).await?;
     let python = tools.python_script("official.py", PYTHON_CLIENT).await?;
     outcome.case("the vendor's Python client", watched.call(python).await);
     let javascript = tools.node_script("official.mjs", JAVASCRIPT_CLIENT).await?;
     outcome.case("the vendor's JavaScript client", watched.call(javascript).await);
-    outcome.case("injected errors", injected_errors(&watched, &contract).await);
-    outcome.case("errors that no client causes", other_errors(&watched).await);
-    let mut exchanges = watched.recorder.take();
-    let limited = too_many_requests().await;
-    outcome.case("too many requests", limited.map(|limited| exchanges.extend(limited)));
+    outcome.case("each documented error", injected_errors(&watched, &contract).await);
+    let limited = Watched::start(builder().rate_limit(NonZeroU32::MIN)).await?;
+    outcome.case("errors with headers", other_errors(&watched, &limited).await);
+    let exchanges = [watched.recorder.take(), limited.recorder.take()].concat();
     for name in documented_headers(&contract) {
-        let is_sent = exchanges.iter().any(|it| it.headers.contains_key(name.to_lowercase()));
+        let is_sent = exchanges.iter().any(|it| it.response.headers().contains_key(&name));
         outcome.check(format!("the server sends the documented header {name}"), is_sent);
     }
     check_responses(&exchanges, &contract, &mut outcome);
 
-    let watched = Watched::start("sqlite::memory:").await?;
+    let watched = Watched::start(builder()).await?;
     let cases = schemathesis(tools, &watched, contract.operations().len()).await;
     let exchanges = watched.recorder.take();
     let successes = successes(&exchanges, &contract);
-    let statuses: BTreeSet<_> = exchanges.iter().map(|exchange| exchange.status).collect();
+    let statuses: BTreeSet<_> = exchanges.iter().map(|it| it.response.status().as_u16()).collect();
     outcome.note(format!(
         "Schemathesis got the statuses {statuses:?}, and these numbers of successes: {successes:?}."
     ));
@@ -67,9 +70,8 @@ struct Watched {
 }
 
 impl Watched {
-    async fn start(database: &str) -> Result<Self> {
-        let server = Server::builder().database(database).user(MEMBER, Role::Member);
-        let server = server.start().await?;
+    async fn start(builder: ServerBuilder) -> Result<Self> {
+        let server = builder.start().await?;
         let recorder = Recorder::start(Origin::Server(server.url().to_owned())).await?;
         Ok(Self { server, recorder })
     }
@@ -91,7 +93,7 @@ async fn injected_errors(watched: &Watched, contract: &Contract) -> Result<()> {
     for operation in contract.operations() {
         let path = operation.path.replace("{user}", "self").replace("{name}", "n");
         let url = format!("{}{path}", watched.recorder.url);
-        let method = operation.method.parse::<reqwest::Method>()?;
+        let method = operation.method.parse::<Method>()?;
         for (status, _) in contract.responses(&operation).into_iter().filter(|it| it.0 != 200) {
             watched.server.inject(Fault::status(status), 1);
             let found = http.request(method.clone(), &url).send().await?.status();
@@ -101,34 +103,26 @@ async fn injected_errors(watched: &Watched, contract: &Contract) -> Result<()> {
     Ok(())
 }
 
-/// Requests errors that neither the clients nor the fuzzer cause.
-async fn other_errors(watched: &Watched) -> Result<()> {
-    let keys = format!("{}/v1/orgs/self/users/self/apikeys", watched.recorder.url);
-    let key = format!("ApiKey {}", watched.server.admin_key().expose_secret());
-    let http = reqwest::Client::new();
-    let list = http.get(&keys).header("accept", "text/html");
-    let create = http.post(&keys).header("content-type", "application/json");
-    let create = create.body(" ".repeat((64 << 10) + 1));
-    // The last one closes the connection: the server does not read its body.
-    for (expected, request) in [(406, list), (405, http.put(&keys)), (413, create)] {
-        let found = request.header("authorization", &key).send().await?.status();
+/// Causes errors that neither the clients nor the fuzzer cause. One of the servers has a rate limit.
+async fn other_errors(watched: &Watched, limited: &Watched) -> Result<()> {
+    let json = ("content-type", "application/json");
+    let large = " ".repeat((64 << 10) + 1);
+    for (watched, method, (header, value), body, expected) in [
+        (watched, Method::GET, ("accept", "text/html"), "", 406),
+        (watched, Method::PUT, json, "", 405),
+        // Closes the connection: the server does not read the body.
+        (watched, Method::POST, json, &large, 413),
+        (limited, Method::GET, json, "", 200),
+        (limited, Method::GET, json, "", 429),
+    ] {
+        let keys = format!("{}/v1/orgs/self/users/self/apikeys", watched.recorder.url);
+        let key = format!("ApiKey {}", watched.server.admin_key().expose_secret());
+        let request = reqwest::Client::new().request(method, keys).header("authorization", key);
+        let response = request.header(header, value).body(body.to_owned()).send().await?;
+        let found = response.status();
         ensure!(found == expected, "expected {expected}, but got {found}");
     }
     Ok(())
-}
-
-/// Exceeds the rate limit of another server. Returns the exchanges.
-async fn too_many_requests() -> Result<Vec<Exchange>> {
-    let server = Server::builder().rate_limit(NonZeroU32::MIN).start().await?;
-    let recorder = Recorder::start(Origin::Server(server.url().to_owned())).await?;
-    let keys = format!("{}/v1/orgs/self/users/self/apikeys", recorder.url);
-    let key = format!("ApiKey {}", server.admin_key().expose_secret());
-    for expected in [200, 429] {
-        let request = reqwest::Client::new().get(&keys).header("authorization", &key);
-        let found = request.send().await?.status();
-        ensure!(found == expected, "expected {expected}, but got {found}");
-    }
-    Ok(recorder.take())
 }
 
 /// Runs the fuzzer on a server with the keys that its hooks use. Returns the number of cases.
@@ -140,11 +134,11 @@ async fn schemathesis(tools: &Tools, watched: &Watched, operations: usize) -> Re
             client.create_api_key(format!("key-{index}")).created_by(user).await?;
         }
     }
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let authorization = format!("Authorization: ApiKey {}", key.expose_secret());
     let mut command = Command::new(tools.python(SCHEMATHESIS).await?.join("schemathesis"));
     command
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .env("PYTHONPATH", tools.script(""))
         .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
         // The seed does not determine the order of Python's sets.
@@ -165,10 +159,9 @@ async fn schemathesis(tools: &Tools, watched: &Watched, operations: usize) -> Re
 /// Counts the successes of each operation.
 fn successes<'a>(exchanges: &[Exchange], contract: &'a Contract) -> BTreeMap<&'a str, usize> {
     let count = |id: &str| {
-        let is_success = |exchange: &&Exchange| {
-            let operations = contract.operations_at(&exchange.path);
-            let operation = operations.iter().find(|it| it.method == exchange.method);
-            exchange.status == 200 && operation.is_some_and(|operation| operation.id == id)
+        let is_success = |Exchange { request, response }: &&Exchange| {
+            let operation = operation_of(contract, request);
+            response.status() == 200 && operation.is_some_and(|operation| operation.id == id)
         };
         exchanges.iter().filter(is_success).count()
     };
@@ -192,56 +185,59 @@ fn documented_headers(contract: &Contract) -> BTreeSet<String> {
 
 fn check_responses(exchanges: &[Exchange], contract: &Contract, outcome: &mut Outcome) {
     for exchange in exchanges {
-        let Exchange { method, path, status, .. } = exchange;
-        outcome.case(format!("{method} {path}, {status}"), check_response(exchange, contract));
+        let Exchange { request, response } = exchange;
+        let name = format!("{} {}, {}", request.method(), request.uri(), response.status());
+        outcome.case(name, check_response(exchange, contract));
     }
+}
+
+/// Returns the operation that a request calls.
+fn operation_of<'a>(contract: &'a Contract, request: &Request<Bytes>) -> Option<Operation<'a>> {
+    let mut operations = contract.operations_at(request.uri().path()).into_iter();
+    operations.find(|operation| operation.method == request.method().as_str())
 }
 
 /// Fails if the contract does not document the response to the request.
 ///
 /// Without an operation for the request, the response must be a 404 or 405 with an error model.
-fn check_response(exchange: &Exchange, contract: &Contract) -> Result<()> {
-    let Exchange { method, path, status, headers, .. } = exchange;
-    let operations = contract.operations_at(path);
-    let response = match operations.iter().find(|operation| operation.method == *method) {
+fn check_response(Exchange { request, response }: &Exchange, contract: &Contract) -> Result<()> {
+    let (status, headers) = (response.status().as_u16(), response.headers());
+    let documented = match operation_of(contract, request) {
         Some(operation) => {
-            let response = contract.resolve(&operation.node["responses"][status.to_string()]);
-            ensure!(response.is_object(), "{} does not document {status}", operation.id);
-            response
+            let documented = contract.resolve(&operation.node["responses"][status.to_string()]);
+            ensure!(documented.is_object(), "{} does not document {status}", operation.id);
+            documented
         }
         None => {
-            let (expected, response) =
-                if operations.is_empty() { (404, "NotFound") } else { (405, "NotAllowed") };
-            ensure!(*status == expected, "the contract has no operation; expected {expected}");
-            &contract.0["components"]["responses"][response]
+            let has_path = !contract.operations_at(request.uri().path()).is_empty();
+            let (expected, name) = if has_path { (405, "NotAllowed") } else { (404, "NotFound") };
+            ensure!(status == expected, "the contract has no operation; expected {expected}");
+            &contract.0["components"]["responses"][name]
         }
     };
     let media = header(headers, "content-type").unwrap_or_default();
     ensure!(media == "application/json", "the media type is {media:?}");
-    check_headers(exchange, response, contract)?;
-    let body: Value = serde_json::from_slice(&exchange.response).context("the body is not JSON")?;
-    let schema = &response["content"]["application/json"]["schema"];
+    check_headers(headers, documented, contract)?;
+    let body: Value = serde_json::from_slice(response.body()).context("the body is not JSON")?;
+    let schema = &documented["content"]["application/json"]["schema"];
     let errors = contract.mismatches(schema, &body)?;
     ensure!(errors.is_empty(), "the body does not match the schema: {}", errors.join("; "));
     let trace_id = header(headers, "x-trace-id");
     ensure!(trace_id.is_some(), "there is no x-trace-id");
-    let is_same = *status == 200 || body["trace_id"].as_str() == trace_id;
+    let is_same = status == 200 || body["trace_id"].as_str() == trace_id;
     ensure!(is_same, "the trace_id of the body is not x-trace-id");
     Ok(())
 }
 
 /// Fails if a header is not documented, or its value does not match its schema.
-fn check_headers(exchange: &Exchange, response: &Value, contract: &Contract) -> Result<()> {
-    for name in exchange.headers.keys().map(|name| name.as_str()) {
-        if OF_HTTP.contains(&name) {
-            continue;
-        }
-        let documented = entries(&response["headers"]).find(|it| it.0.eq_ignore_ascii_case(name));
+fn check_headers(headers: &HeaderMap, response: &Value, contract: &Contract) -> Result<()> {
+    for name in headers.keys().filter(|name| !OF_HTTP.contains(&name.as_str())) {
+        let documented = entries(&response["headers"]).find(|(it, _)| *name == it.as_str());
         let (_, documented) = documented.with_context(|| format!("{name} is not documented"))?;
         let schema = &contract.resolve(documented)["schema"];
-        let text = header(&exchange.headers, name).unwrap_or_default();
+        let text = header(headers, name.as_str()).unwrap_or_default();
         let value = match schema["type"].as_str() {
-            Some("integer") => json!(text.parse::<i64>().context(name.to_owned())?),
+            Some("integer") => json!(text.parse::<i64>().with_context(|| name.to_string())?),
             _ => json!(text),
         };
         ensure!(contract.validator(schema)?.is_valid(&value), "{name} is {text:?}");

@@ -26,15 +26,15 @@ pub struct Tools {
     /// The project's directory.
     pub root: PathBuf,
     /// The directory for tools and reports.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Tools {
     pub fn new() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../conformance");
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Self { root, folder: folder.canonicalize()? })
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../conformance");
+        fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+        Ok(Self { root, directory: directory.canonicalize()? })
     }
 
     /// Returns the path of the contract.
@@ -49,25 +49,25 @@ impl Tools {
 
     /// Installs a Python package. Returns the directory of its environment's commands.
     pub async fn python(&self, package: &str) -> Result<PathBuf> {
-        let folder = self.folder_of(package);
-        let commands = folder.join("bin");
+        let directory = self.directory_of(package);
+        let commands = directory.join("bin");
         let mut create = Command::new("python3");
-        create.args(["-m", "venv"]).arg(&folder);
+        create.args(["-m", "venv"]).arg(&directory);
         let mut install = Command::new(commands.join("pip"));
         install.args(["install", "--quiet", "--disable-pip-version-check"]);
         install.args(package.split(' '));
-        install_once(package, &folder, [&mut create, &mut install]).await?;
+        install_once(package, &directory, [&mut create, &mut install]).await?;
         Ok(commands)
     }
 
     /// Installs an npm package. Returns the directory of its modules.
     pub async fn npm(&self, package: &str) -> Result<PathBuf> {
-        let folder = self.folder_of(package);
+        let directory = self.directory_of(package);
         let mut install = Command::new("npm");
         install.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]);
-        install.arg(&folder).arg(package);
-        install_once(package, &folder, [&mut install]).await?;
-        Ok(folder.join("node_modules"))
+        install.arg(&directory).arg(package);
+        install_once(package, &directory, [&mut install]).await?;
+        Ok(directory.join("node_modules"))
     }
 
     /// Prepares a script in `clients` that imports this Python package.
@@ -86,28 +86,28 @@ impl Tools {
         Ok(command)
     }
 
-    fn folder_of(&self, package: &str) -> PathBuf {
+    fn directory_of(&self, package: &str) -> PathBuf {
         let name = package.replace(['/', '@', ' '], "-");
-        self.folder.join("tools").join(name.trim_start_matches('-'))
+        self.directory.join("tools").join(name.trim_start_matches('-'))
     }
 }
 
 /// Runs the commands that install a package, unless an earlier run has finished them.
 async fn install_once<const N: usize>(
     package: &str,
-    folder: &Path,
+    directory: &Path,
     commands: [&mut Command; N],
 ) -> Result<()> {
-    let marker = folder.join("installed");
+    let marker = directory.join("installed");
     if marker.exists() {
         return Ok(());
     }
     println!("  installing {package}");
-    if folder.exists() {
+    if directory.exists() {
         // An earlier installation was interrupted.
-        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+        fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(directory)?;
     for command in commands {
         run(command).await?;
     }

@@ -1,6 +1,6 @@
 //! Sends the input over a socket as the response to a call, from the status line to the end of the
-//! body. Every call must end with a value or an error, and the error's text must be one line
-//! without a piece of the client's key, as it stands or escaped.
+//! body. Each call must return a value or an error, whose message is one line and contains no part
+//! of the client's key, plain or escaped.
 
 #![no_main]
 
@@ -18,18 +18,18 @@ use tokio::task::LocalSet;
 
 const KEY: &str = "the-clients-key";
 
-/// The length of a key's identifier; longer pieces are secret.
+/// The length of a key's identifier; longer parts are secret.
 const IDENTIFIER_LENGTH: usize = 6;
 
-/// A client and its server, shared by all inputs.
-struct Stage {
+/// A client and its server, which all inputs share.
+struct Fixture {
     runtime: Runtime,
     tasks: LocalSet,
     client: Client,
     response: Rc<RefCell<Vec<u8>>>,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -45,7 +45,7 @@ impl Stage {
         let responses = Rc::clone(&response);
         tasks.spawn_local(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                // A request of these operations arrives in one piece.
+                // The requests of these operations are short enough for one read.
                 let _ = connection.read(&mut [0; 4096]).await;
                 let response = responses.borrow().clone();
                 let _ = connection.write_all(&response).await;
@@ -61,29 +61,29 @@ impl Stage {
             check(self.client.get_api_key("n").await);
             check(self.client.list_api_keys().await);
             let generated = self.client.generated().list_api_keys().user("self").send().await;
-            let text = format!("{:?}", generated.err());
-            assert!(!text.contains(KEY), "{text}");
+            let debug = format!("{:?}", generated.err());
+            assert!(!debug.contains(KEY), "{debug}");
         });
     }
 }
 
-fn check(outcome: Result<impl Debug, Error>) {
-    if let Err(error) = outcome {
-        let text = error.to_string();
-        assert!(!text.contains(char::is_control), "{text}");
-        let text = format!("{text} {error:?} {:?}", error.details());
+fn check(result: Result<impl Debug, Error>) {
+    if let Err(error) = result {
+        let display = error.to_string();
+        assert!(!display.contains(char::is_control), "{display}");
+        let all = format!("{display} {error:?} {:?}", error.details());
         let message = error.details().and_then(|details| details.message.clone());
-        for text in [unescaped(message.unwrap_or_default()), unescaped(text.clone()), text] {
+        for text in [unescaped(message.unwrap_or_default()), unescaped(all.clone()), all] {
             let text = text.to_ascii_lowercase();
-            for piece in KEY.as_bytes().windows(IDENTIFIER_LENGTH + 1) {
-                assert!(!text.contains(str::from_utf8(piece).unwrap()), "{text}");
+            for part in KEY.as_bytes().windows(IDENTIFIER_LENGTH + 1) {
+                assert!(!text.contains(str::from_utf8(part).unwrap()), "{text}");
             }
         }
         assert_eq!(error.attempts(), 1);
     }
 }
 
-/// Undoes escapes of the key's characters.
+/// Replaces escapes of the key's characters.
 fn unescaped(mut text: String) -> String {
     if text.contains(['%', '&', '\\']) {
         text.make_ascii_lowercase();
@@ -103,7 +103,7 @@ fn unescaped(mut text: String) -> String {
 }
 
 thread_local! {
-    static STAGE: Stage = Stage::new();
+    static FIXTURE: Fixture = Fixture::new();
 }
 
-fuzz_target!(|response: &[u8]| STAGE.with(|stage| stage.respond(response)));
+fuzz_target!(|response: &[u8]| FIXTURE.with(|fixture| fixture.respond(response)));

@@ -1,4 +1,4 @@
-//! A program whose build is measured: gets a key with reqwest alone.
+//! A program whose build is measured: gets a key with reqwest only.
 
 use std::error::Error;
 
