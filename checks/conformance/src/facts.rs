@@ -18,8 +18,13 @@ use crate::outcome::Outcome;
 use crate::tools::{self, JAVASCRIPT_CLIENT, PYTHON_CLIENT, Tools};
 
 const PAGE: &str = "../shared/docs/APIKeys.md";
-const MARK: &str = "/x-source";
 const RECORDED: &str = "checks/conformance/facts.json";
+
+/// The part of a JSON pointer to a mark.
+const MARK: &str = "/x-source";
+
+/// The value of a missing fact.
+const NOTHING: Value = Value::Null;
 
 type Facts = BTreeMap<String, Value>;
 
@@ -84,8 +89,9 @@ pub async fn run(tools: &Tools, outcome: &mut Outcome) -> Result<()> {
         let forms = Forms::new()?;
         let read = read(&text, &forms).context(PAGE)?;
         for place in read.keys().chain(page.keys()).collect::<BTreeSet<_>>() {
-            let (found, expected) = (read.get(place), page.get(place));
-            let name = format!("{place}: the page has {found:?}, {RECORDED} has {expected:?}");
+            let [found, expected] =
+                [&read, &page].map(|facts| facts.get(place).unwrap_or(&NOTHING));
+            let name = format!("{place}: the page has {found}, {RECORDED} has {expected}");
             outcome.check(name, found == expected);
         }
         let unnoticed = unnoticed(&text, &read, &forms);
@@ -142,33 +148,35 @@ impl Evidence {
             let due = self.source(place, value);
             // The packages do not show when a fact was added.
             let is_due = *source == due || (*source, due) == (Source::Later, Source::Clients);
-            let name = format_args!("{place} = {value} is marked {source:?}, expected {due:?}");
+            let name =
+                format_args!("{place} = {value} has the source {source:?}, expected {due:?}");
             outcome.check(name, is_due);
         }
+        let found = |place| facts.get(place).map_or(&NOTHING, |fact| &fact.value);
         for (place, stated) in &self.page {
-            let (found, wording) = (facts.get(place).map(|fact| &fact.value), self.wording(stated));
-            let agrees = found.is_some_and(|found| match (found.as_str(), wording.as_str()) {
+            let (found, wording) = (found(place), self.wording(stated));
+            let agrees = match (found.as_str(), wording.as_str()) {
                 (Some(found), Some(wording)) if is_text(place) => found.contains(wording),
                 _ => *found == wording,
-            });
+            };
             let name = format_args!(
-                "{place} = {stated} on the page: the contract has {found:?}, expected {wording}"
+                "{place} = {stated} on the page: the contract has {found}, expected {wording}"
             );
             outcome.check(name, agrees);
         }
         let mut differing = BTreeSet::new();
-        for (client, stated) in &self.clients {
-            for (place, stated) in stated {
-                let found = facts.get(place).map(|fact| &fact.value);
-                let differs = found.is_some_and(|found| !is_text(place) && found != stated);
+        for (client, facts) in &self.clients {
+            for (place, stated) in facts {
+                let found = found(place);
+                let differs = !is_text(place) && found != stated;
                 if differs {
                     differing.insert(place);
                 }
                 let name = format_args!(
-                    "{place} = {stated} in the {client} client: the contract has {found:?}"
+                    "{place} = {stated} in the {client} client: the contract has {found}"
                 );
                 let agrees = !differs || self.differences.contains(place);
-                outcome.check(name, found.is_some() && agrees);
+                outcome.check(name, !found.is_null() && agrees);
             }
         }
         for place in &self.differences {
