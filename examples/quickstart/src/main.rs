@@ -10,8 +10,10 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rockset_apikeys::{ApiKey, ApiKeyValue, Client, KeyState};
+use rockset_apikeys::{ApiKey, ApiKeyValue, Client, ErrorKind, KeyState, StatusCode};
 use rockset_apikeys_server::Server;
+
+const UNAUTHORIZED: ErrorKind = ErrorKind::Response(StatusCode::UNAUTHORIZED);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -81,7 +83,7 @@ async fn walk(client: &Client, name: &str) -> Outcome<()> {
     step("suspend", &key);
     check(key.state == Some(KeyState::Suspended), "the key is not suspended")?;
     let error = own.list_api_keys().await.err().ok_or("a suspended key authenticates")?;
-    check(error.is_unauthorized(), "the suspended key got another error than 401")?;
+    check(error.kind() == UNAUTHORIZED, "the suspended key got another error than 401")?;
     let reason = error.details().and_then(|it| it.message.as_deref()).unwrap_or("no reason given");
     println!("              its requests are rejected: {reason}");
 
