@@ -8,31 +8,31 @@ use progenitor_client::{ClientHooks, OperationInfo, RequestBuilderExt, encode_pa
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    /// An API key authenticates requests. It belongs to the user who created it.
+    /// An API key, which authenticates requests. It belongs to the user who created it.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ApiKey {
-        /// When the key was created.
+        /// Time at which the key was created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_at: ::std::option::Option<crate::Timestamp>,
         /// Email address of the key's owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<::std::string::String>,
-        /// Name of the key that authenticated the request to create this one.
+        /// Name of the key that authenticated the create request.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by_apikey_name: ::std::option::Option<::std::string::String>,
-        /// When the key expires. A key without it does not expire.
+        /// Time at which the key expires. A key without it never expires.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        /// The full key when it was just created or is revealed. Otherwise the key's identifier, its first 6 characters.
+        /// The full key if it was just created or is revealed; otherwise the key's identifier, its first 6 characters.
         pub key: crate::ApiKeyValue,
-        /// When the key last authenticated a request.
+        /// Time at which the key last authenticated a request.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub last_access_time: ::std::option::Option<crate::Timestamp>,
-        /// Name of the API key, unique among its owner's keys.
+        /// Name of the key, unique among its owner's keys.
         pub name: ::std::string::String,
-        /// Role that limits what the key may do. A key without one has all roles of its owner.
+        /// Role that limits the key's permissions. A key without it has all roles of its owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<::std::string::String>,
         /// Whether the key authenticates requests.
@@ -51,12 +51,12 @@ pub mod types {
         /// Email address of the user for whom the key is created.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<::std::string::String>,
-        /// When the key expires. Without it, the key does not expire.
+        /// Time at which the key expires. Without it, the key never expires.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        /// Name for this API key. No other key of the same user may have it.
+        /// Name of the new key, unique among the user's keys.
         pub name: ::std::string::String,
-        /// Role that limits what the key may do. Without it, the key has all roles of its owner.
+        /// Role that limits the key's permissions. Without it, the key has all roles of its owner.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<::std::string::String>,
     }
@@ -65,7 +65,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The response to a create request. `data` is required: a success without it is of no use.
+    /// Response to a create request. A success always contains `data`.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKeyResponse {
@@ -77,7 +77,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The response to a delete request. `data` is required: a success without it is of no use.
+    /// Response to a delete request. A success always contains `data`.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DeleteApiKeyResponse {
@@ -89,29 +89,29 @@ pub mod types {
             Default::default()
         }
     }
-    /// The body of every error response.
+    /// Body of an error response.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct ErrorModel {
-        /// Column of the request body where the error is, counted from 1.
+        /// Column of the error in the request body, starting at 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub column: ::std::option::Option<i32>,
-        /// Identifier of the error.
+        /// ID of the error.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_id: ::std::option::Option<::std::string::String>,
-        /// Line of the request body where the error is, counted from 1.
+        /// Line of the error in the request body, starting at 1.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub line: ::std::option::Option<i32>,
-        /// What went wrong, for people.
+        /// Human-readable error message.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub message: ::std::option::Option<::std::string::String>,
-        /// Identifier of the query that failed, if there was one.
+        /// ID of the failed query, if there was one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub query_id: ::std::option::Option<::std::string::String>,
-        /// Identifier of the request in the server's logs.
+        /// ID of the request in the server's log.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub trace_id: ::std::option::Option<::std::string::String>,
-        /// What went wrong, for programs.
+        /// Machine-readable error type.
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<crate::generated::enums::ErrorType>,
         /// Resource name of the virtual instance that ran the query, if there was one.
@@ -123,7 +123,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The response to a retrieve request. `data` is required: a success without it is of no use.
+    /// Response to a get request. A success always contains `data`.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct GetApiKeyResponse {
@@ -135,7 +135,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The response to a list request. `data` is required: a success without it is of no use.
+    /// Response to a list request. A success always contains `data`.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ListApiKeysResponse {
@@ -147,17 +147,17 @@ pub mod types {
             Default::default()
         }
     }
-    /// The changes. Fields that are left out keep their values.
+    /// Changes to the key. Omitted fields keep their values.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateApiKeyRequest {
-        /// Whether to remove the expiry time, so that the key does not expire.
+        /// Whether to remove the expiry time, so that the key never expires.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clear_expiry_time: ::std::option::Option<bool>,
-        /// When the key expires.
+        /// New expiry time of the key.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expiry_time: ::std::option::Option<crate::Timestamp>,
-        /// The state that the key should have.
+        /// New state of the key.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub state: ::std::option::Option<crate::generated::enums::KeyState>,
     }
@@ -166,7 +166,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The response to an update request. `data` is required: a success without it is of no use.
+    /// Response to an update request. A success always contains `data`.
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateApiKeyResponse {
@@ -890,7 +890,7 @@ pub mod types {
 /// Servers and proxies can send responses that this contract does not document. An HTTP server
 /// that cannot parse a request may respond with 400, 414 or 431 and an empty body.
 ///
-/// The licence is that of this file. The vendor published none for the API.
+/// The license applies to this file. The vendor published no license for the API.
 ///
 ///
 /// Version: 1.0.0
@@ -947,7 +947,7 @@ impl ClientHooks<crate::wire::Wire> for &Client {}
 impl Client {
     /// Create an API key
     ///
-    /// Creates an API key for the authenticated user. The response contains the full key. After that, only a retrieval with `reveal=true` returns it.
+    /// Creates an API key for the authenticated user. The response contains the full key; later, only a get request with `reveal=true` returns it.
     ///
     /// Sends a `POST` request to `/v1/orgs/self/users/self/apikeys`
     ///
@@ -964,12 +964,12 @@ impl Client {
     }
     /// List API keys
     ///
-    /// Lists API key metadata for any user in your organization, oldest key first. Each key shows its identifier instead of the full key.
+    /// Lists the API keys of any user in the organization, oldest first. Each entry contains the key's identifier instead of the full key.
     ///
     /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys`
     ///
     /// Arguments:
-    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
+    /// - `user`: Email address of the key's owner, or `self` for the authenticated user.
     /// ```ignore
     /// let response = client.list_api_keys()
     ///    .user(user)
@@ -981,14 +981,14 @@ impl Client {
     }
     /// Retrieve an API key
     ///
-    /// Retrieves one API key for any user in your organization.
+    /// Returns an API key of any user in the organization.
     ///
     /// Sends a `GET` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
     ///
     /// Arguments:
-    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
-    /// - `name`: Name of the API key.
-    /// - `reveal`: Reveals the full key instead of its identifier. The server accepts `true` and `false` in any letter case.
+    /// - `user`: Email address of the key's owner, or `self` for the authenticated user.
+    /// - `name`: Name of the key.
+    /// - `reveal`: Whether to return the full key instead of its identifier. The server accepts `true` and `false` in any case.
     /// ```ignore
     /// let response = client.get_api_key()
     ///    .user(user)
@@ -1002,14 +1002,14 @@ impl Client {
     }
     /// Update the state of an API key
     ///
-    /// Updates the state of an API key for any user in your organization, or changes when the key expires. A key's value, name and role never change.
+    /// Updates the state of an API key of any user in the organization, or its expiry time. A key's value, name and role never change.
     ///
     /// Sends a `POST` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
     ///
     /// Arguments:
-    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
-    /// - `name`: Name of the API key.
-    /// - `body`: The changes. Fields that are left out keep their values.
+    /// - `user`: Email address of the key's owner, or `self` for the authenticated user.
+    /// - `name`: Name of the key.
+    /// - `body`: Changes to the key. Omitted fields keep their values.
     /// ```ignore
     /// let response = client.update_api_key()
     ///    .user(user)
@@ -1023,13 +1023,13 @@ impl Client {
     }
     /// Delete an API key
     ///
-    /// Deletes an API key for any user in your organization. This cannot be undone. The response contains the deleted key.
+    /// Permanently deletes an API key of any user in the organization. The response contains the deleted key.
     ///
     /// Sends a `DELETE` request to `/v1/orgs/self/users/{user}/apikeys/{name}`
     ///
     /// Arguments:
-    /// - `user`: Email address of the API key's owner. Use `self` for the currently authenticated user.
-    /// - `name`: Name of the API key.
+    /// - `user`: Email address of the key's owner, or `self` for the authenticated user.
+    /// - `name`: Name of the key.
     /// ```ignore
     /// let response = client.delete_api_key()
     ///    .user(user)
@@ -1519,7 +1519,7 @@ pub mod enums {
         /// The key authenticates requests.
         #[serde(rename = "ACTIVE")]
         Active,
-        /// The server rejects requests that use the key. It was suspended, or it expired.
+        /// The server rejects requests that use the key, because it was suspended or has expired.
         #[serde(rename = "SUSPENDED")]
         Suspended,
         /// A value that the contract does not know, as it was received.
@@ -1557,12 +1557,12 @@ pub mod enums {
             Ok(Self::from(value))
         }
     }
-    /// What went wrong, for programs. The list grew over the years.
+    /// Machine-readable error type. The list grew over the years.
     #[derive(Clone, Debug, PartialEq, Eq, Hash, ::serde::Deserialize, ::serde::Serialize)]
     #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
     #[non_exhaustive]
     pub enum ErrorType {
-        /// The request has no API key, or one that does not authenticate.
+        /// The API key is missing or does not authenticate.
         #[serde(rename = "AUTHEXCEPTION")]
         AuthException,
         /// The server does not support the requested API version.
@@ -1577,10 +1577,10 @@ pub mod enums {
         /// The server does not support the operation yet.
         #[serde(rename = "NOTIMPLEMENTEDYET")]
         NotImplementedYet,
-        /// A quota or a limit is used up.
+        /// A quota or a limit is exceeded.
         #[serde(rename = "RESOURCEEXCEEDED")]
         ResourceExceeded,
-        /// Something with the same name exists already.
+        /// A resource with the same name already exists.
         #[serde(rename = "ALREADYEXISTS")]
         AlreadyExists,
         /// The path does not support the method.
@@ -1592,10 +1592,10 @@ pub mod enums {
         /// The server does not support the media type of the request body.
         #[serde(rename = "UNSUPPORTEDMEDIATYPE")]
         UnsupportedMediaType,
-        /// Nothing with the requested name exists.
+        /// The requested resource does not exist.
         #[serde(rename = "NOTFOUND")]
         NotFound,
-        /// Something else still depends on the resource.
+        /// Other resources depend on this one.
         #[serde(rename = "DEPENDENTRESOURCES")]
         DependentResources,
         /// A query failed.
@@ -1604,13 +1604,13 @@ pub mod enums {
         /// The server or the resource is not ready yet.
         #[serde(rename = "NOT_READY")]
         NotReady,
-        /// The caller lacks the permission.
+        /// The caller lacks a required permission.
         #[serde(rename = "FORBIDDEN")]
         Forbidden,
-        /// A query took too long.
+        /// A query timed out.
         #[serde(rename = "QUERY_TIMEOUT")]
         QueryTimeout,
-        /// The server could not connect to something that it needs.
+        /// The server could not connect to a service that it depends on.
         #[serde(rename = "CONNECTION_ERROR")]
         ConnectionError,
         /// The request body is too large.
@@ -1622,13 +1622,13 @@ pub mod enums {
         /// The request is malformed.
         #[serde(rename = "BADREQUEST")]
         BadRequest,
-        /// The server cannot handle requests at the moment.
+        /// The server is temporarily unavailable.
         #[serde(rename = "SERVICEUNAVAILABLE")]
         ServiceUnavailable,
         /// The request conflicts with the current state of the resource.
         #[serde(rename = "CONFLICT")]
         Conflict,
-        /// There were too many requests in a short time.
+        /// The rate limit is exceeded.
         #[serde(rename = "RATELIMITEXCEEDED")]
         RateLimitExceeded,
         /// A query was cancelled.
