@@ -1,4 +1,4 @@
-//! Writes the code that `src/generated.rs` and `src/lib.rs` include: generated from the contract
+//! Writes the code that `src/generated.rs` and `src/mock.rs` include: generated from the contract
 //! with the feature `codegen`, copied from `src/generated` without it.
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::{env, fs};
 
 fn main() {
     if let Err(message) = write_code() {
-        // One line with the place in the contract, where a panic would print many.
+        // One line with the location in the contract. A panic would print many.
         println!("cargo::error={message}");
     }
 }
@@ -14,7 +14,7 @@ fn main() {
 fn write_code() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|families| families.contains("wasm")) {
-        return Err("rockset-apikeys does not support WebAssembly: it needs sockets".to_owned());
+        return Err("cannot build for WebAssembly: rockset-apikeys needs sockets".to_owned());
     }
     let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; cargo sets it")?;
     for (name, code) in code()? {

@@ -1,4 +1,4 @@
-//! Makes calls without async. The server runs on a thread of its own.
+//! Sends requests without async. The server runs on a separate thread.
 //!
 //! Run it with `cargo run --example blocking --features blocking`.
 

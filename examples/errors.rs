@@ -1,11 +1,11 @@
-//! Classifies errors: what to do when a call fails, and what the error's text says.
+//! Classifies and handles errors, and prints their messages.
 //!
 //! Run it with `cargo run --example errors`.
 
 use rockset_apikeys::{Client, Error, RetryPolicy};
 use rockset_apikeys_server::{Fault, Server};
 
-/// Creates a key, or says what to do instead.
+/// Creates a key. Returns a message that describes the outcome.
 async fn create(client: &Client, name: &str) -> Result<String, Error> {
     match client.create_api_key(name).role("read-only").await {
         Ok(key) => Ok(format!("created {}", key.name)),
@@ -28,26 +28,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", create(&client, "my-app").await?);
     println!("{}", create(&client, "my-app").await?);
 
-    // The connection is lost before the response arrives: was the key created?
+    // The connection fails before the response arrives, so the outcome is ambiguous.
     server.inject(Fault::drop_connection(), 1);
     println!("{}", create(&client, "other").await?);
 
     server.inject(Fault::status(429), 1);
     println!("{}", create(&client, "third").await?);
 
-    // Invalid input is rejected before anything is sent.
+    // Invalid input is rejected before sending.
     if let Err(error) = create(&client, "").await {
         println!("{error}");
         assert!(error.is_invalid_input() && error.attempts() == 0);
     }
 
-    // What the server said about an error, and the id that finds the request in its log.
+    // The server's error model, and the trace ID to look up in the server log.
     if let Err(error) = client.get_api_key("lost").await
         && let Some(details) = error.details()
     {
         println!("{error}");
         println!("{:?}, type {:?}", error.kind(), details.type_);
-        println!("trace id {:?}", details.trace_id);
+        println!("trace ID {:?}", details.trace_id);
     }
     Ok(())
 }

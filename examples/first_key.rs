@@ -1,4 +1,4 @@
-//! Starts a server and creates, lists and deletes a key: README's first program.
+//! Starts a server, and creates, lists and deletes a key.
 //!
 //! Run it with `cargo run --example first_key`.
 

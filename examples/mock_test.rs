@@ -1,11 +1,10 @@
-//! Tests a program against scripted responses, with typed mocks that are generated from the
-//! contract.
+//! Tests a program against scripted responses, with typed mocks.
 //!
 //! Run its tests with `cargo test --example mock_test --features httpmock`.
 
 use rockset_apikeys::{Client, Error, KeyState};
 
-/// The function under test: says whether a key can be used.
+/// The function under test: returns whether a key is active.
 pub async fn is_usable(client: &Client, name: &str) -> Result<bool, Error> {
     match client.get_api_key(name).await {
         Ok(key) => Ok(key.state == Some(KeyState::Active)),
@@ -32,7 +31,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_suspended_key_is_not_usable() {
+    async fn suspended_key_is_not_usable() {
         let key = ApiKey::builder().name("my-app").key("aB3dE5").state(KeyState::Suspended);
         let response: GetApiKeyResponse =
             GetApiKeyResponse::builder().data(key).try_into().unwrap();
@@ -47,7 +46,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_server_is_an_error() {
+    async fn server_error_is_returned() {
         let message = Some("try later".to_owned());
         let response = ErrorModel { message, ..ErrorModel::default() };
         let server = MockServer::start_async().await;

@@ -1,4 +1,4 @@
-//! Calls an operation through the generated client, as for one that has no method of `Client` yet.
+//! Calls an operation through the generated client, which needs no method of `Client`.
 //!
 //! Run it with `cargo run --example new_operation`.
 
@@ -10,8 +10,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start().await?;
     let client = server.client();
 
-    // The closure sends the request, once per attempt. The operation's row of the table, which is
-    // generated from the contract, says whether a retry is safe.
+    // The closure sends the request, once per attempt. The operation's kind decides whether a retry
+    // is safe.
     let request = client.generated().list_api_keys().user("self");
     let response = client.run(&operations::LIST_API_KEYS, || request.clone().send()).await?;
 

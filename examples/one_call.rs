@@ -1,4 +1,4 @@
-//! Gives one call settings of its own, and looks at its report.
+//! Overrides the settings of one call, and prints its report.
 //!
 //! Run it with `cargo run --example one_call`.
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
     println!("{} expires {:?}", created.name, created.expiry_time.map(|time| time.to_string()));
     println!(
-        "{:?} after {} attempts in {:?}, trace id {:?}",
+        "{:?} after {} attempts in {:?}, trace ID {:?}",
         report.status(),
         report.attempts(),
         report.elapsed(),
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ErrorKind::InvalidInput => println!("nothing was sent: {error}"),
             kind => println!("{kind:?}: {error}"),
         }
-        println!("trace id {:?}", error.report().and_then(|report| report.trace_id()));
+        println!("trace ID {:?}", error.report().and_then(|report| report.trace_id()));
     }
     Ok(())
 }

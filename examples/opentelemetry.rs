@@ -1,7 +1,7 @@
-//! Continues a trace from the program through the client to the server, with OpenTelemetry.
+//! Propagates an OpenTelemetry trace from the program to the server.
 //!
-//! Run it with `cargo run --example opentelemetry`. A program would also give the tracer provider
-//! an exporter, and propagate the context with `opentelemetry-http`.
+//! Run it with `cargo run --example opentelemetry`. A real program would also add an exporter to
+//! the tracer provider, and propagate the context with `opentelemetry-http`.
 
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
@@ -26,20 +26,20 @@ impl Injector for Headers<'_> {
     }
 }
 
-/// Adds `traceparent`, which names the call's span, to each attempt.
+/// Adds `traceparent`, which identifies the call's span, to each attempt.
 fn propagate(headers: &mut HeaderMap) {
     let context = Span::current().context();
     TraceContextPropagator::new().inject_context(&context, &mut Headers(headers));
 }
 
-/// Makes a call in a span of the program's own. Returns the id of the trace.
+/// Sends a request in a span of the program. Returns the trace ID.
 async fn work(client: &Client) -> Result<String, Error> {
     client.create_api_key("my-app").await?;
     let context = Span::current().context();
     Ok(context.span().span_context().trace_id().to_string())
 }
 
-/// Reports spans to OpenTelemetry, and events in the log.
+/// Exports spans to OpenTelemetry, and writes events to the log.
 fn subscriber(
     log: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
 ) -> impl tracing::Subscriber + Send + Sync {
@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
 
     let trace_id = work(&client).instrument(info_span!("my_program")).await?;
-    println!("the trace: {trace_id}");
+    println!("trace ID {trace_id}");
     Ok(())
 }
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_trace_goes_from_the_program_to_the_servers_log() {
+    async fn trace_continues_to_the_server_log() {
         let log = Log::default();
         let writer = log.clone();
         let _subscriber = tracing::subscriber::set_default(subscriber(move || writer.clone()));

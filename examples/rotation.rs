@@ -1,4 +1,4 @@
-//! Replaces the key of a running client, without a failed call.
+//! Rotates the key of a running client without a failed call.
 //!
 //! Run it with `cargo run --example rotation`.
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use rockset_apikeys::{ApiKeyValue, Client, Credentials, KeyState};
 use rockset_apikeys_server::Server;
 
-/// Replaces the file in one step, so that no reader sees half a key.
+/// Replaces the file atomically, so that readers never get a partial key.
 fn store(file: &Path, key: &ApiKeyValue) -> std::io::Result<()> {
     let new = file.with_extension("new");
     fs::write(&new, key.expose_secret())?;
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("apikey");
 
-    // The program's client reads its key from a file. With ROCKSET_APIKEY_FILE, `from_env` does.
+    // The program's client reads its key from a file, as `from_env` does with ROCKSET_APIKEY_FILE.
     store(&file, &admin.create_api_key("my-app").await?.key)?;
     let client = Client::builder()
         .api_server(server.url())
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     store(&file, &next)?;
     admin.update_api_key("my-app").state(KeyState::Suspended).await?;
 
-    // The program did not notice.
+    // The program's client continues with the new key.
     let created = client.create_api_key("by-the-program").await?;
     println!("created with {}", created.created_by_apikey_name.unwrap_or_default());
     Ok(())

@@ -1,10 +1,10 @@
-//! Tests a program against the server of the contract: real requests, real errors, no network.
+//! Tests a program against an in-process server, with real requests and errors.
 //!
 //! Run its tests with `cargo test --example server_test`.
 
 use rockset_apikeys::{Client, Error};
 
-/// The function under test: creates a key, or takes the one that exists.
+/// The function under test: creates a key, or returns the existing one.
 pub async fn ensure_key(client: &Client, name: &str) -> Result<String, Error> {
     match client.create_api_key(name).role("read-only").await {
         Ok(key) => Ok(key.key.expose_secret().to_owned()),
@@ -28,7 +28,7 @@ mod tests {
     use rockset_apikeys_server::{Fault, Role, Server};
 
     #[tokio::test]
-    async fn the_second_call_returns_the_first_ones_key() {
+    async fn ensure_key_returns_the_existing_key() {
         let server = Server::start().await.unwrap();
         let client = server.client();
 
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_down_for_a_moment_does_no_harm() {
+    async fn ensure_key_survives_rate_limiting() {
         let server = Server::start().await.unwrap();
         let client = server.client();
 
@@ -46,18 +46,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_may_have_been_created_is_reported() {
+    async fn ensure_key_reports_an_ambiguous_create() {
         let server = Server::start().await.unwrap();
         let client = server.client();
 
-        // The server creates the key, but a gateway's error takes the place of its response.
+        // The server creates the key, but its response is replaced by a gateway error.
         server.inject(Fault::status_after_handling(502), 1);
         assert!(ensure_key(&client, "my-app").await.unwrap_err().is_ambiguous());
         ensure_key(&client, "my-app").await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_read_only_user_is_told_so() {
+    async fn ensure_key_fails_for_a_read_only_user() {
         let server = Server::builder().user("dev@me.com", Role::ReadOnly).start().await.unwrap();
         let client = server.client_for("dev@me.com").unwrap();
 

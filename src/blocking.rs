@@ -21,11 +21,15 @@ pub(crate) fn wait<T: Send + 'static>(
     operation: &Operation,
     call: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    if let Some(reason) = obstacle() {
+    if let Some(reason) = rejection() {
         return Err(Error::not_sent(operation, reason));
     }
     let runtime = runtime().map_err(|error| {
-        Error::not_sent_because(operation, "cannot start the thread for blocking calls", error)
+        Error::not_sent_because(
+            operation,
+            "cannot start the background thread for blocking calls",
+            error,
+        )
     })?;
     let (sender, outcome) = mpsc::channel();
     let call = async move { sender.send(call.await) };
@@ -37,21 +41,20 @@ pub(crate) fn wait<T: Send + 'static>(
 }
 
 /// Returns why this thread cannot make a blocking call.
-fn obstacle() -> Option<&'static str> {
+fn rejection() -> Option<&'static str> {
     if Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed()) {
-        return Some("this thread is ending; make the call before");
+        return Some("this thread is ending; send the request earlier");
     }
     if is_async_context() {
         return Some(
-            "a blocking call would block the async runtime; await the call instead, or make it in \
+            "a blocking call would block the async runtime; await the call, or use \
              `spawn_blocking`",
         );
     }
     let started_by = STARTED_BY.load(Relaxed);
     if started_by != 0 && started_by != process::id() {
         return Some(
-            "this process was forked from one that had made blocking calls; make the first call \
-             after the fork",
+            "this process was forked after a blocking call; fork before the first blocking call",
         );
     }
     None

@@ -1,4 +1,4 @@
-//! Builds a client from its settings. The check of each setting is in `settings`.
+//! Builds a client from its settings. `settings` validates each setting.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-// Renamed, because the reference shows only the last part of a path.
+// Renamed, because rustdoc prints only the last part of a path.
 use reqwest::{ClientBuilder as ReqwestClientBuilder, Url, retry};
 
 use crate::call::Defaults;
@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 /// Servers and gateways close idle connections, this project's server after 10 seconds. A request
-/// that is sent at that moment fails without a response, so a connection is given up before.
+/// that is sent at that moment fails without a response, so the client closes them earlier.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(8);
 
 impl Client {
@@ -38,27 +38,27 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// Configures a client from `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
+    /// Builds a client from `ROCKSET_APIKEY` and `ROCKSET_APISERVER`.
     ///
-    /// They are the environment variables of the vendor's clients. `ROCKSET_APIKEY` is the key.
+    /// The vendor's clients use the same environment variables. `ROCKSET_APIKEY` is the key.
     /// `ROCKSET_APISERVER` is a URL or a bare host, as for [`ClientBuilder::api_server`].
     ///
-    /// In place of `ROCKSET_APIKEY`, `ROCKSET_APIKEY_FILE` can name a file with the key, which is
-    /// read again before each attempt; see [`Credentials::from_file`].
+    /// Instead of `ROCKSET_APIKEY`, `ROCKSET_APIKEY_FILE` can name a file that contains the key,
+    /// which is read again before each attempt; see [`Credentials::from_file`].
     ///
     /// To add other settings, pass [`Config::from_env`] to [`ClientBuilder::config`].
     ///
     /// # Errors
     ///
-    /// Fails if a variable is not set, empty or not Unicode, if the file cannot be read, and as
+    /// Fails if a variable is unset, empty or not Unicode, if the file cannot be read, and as
     /// [`ClientBuilder::build`] does. The error names the variable or the file.
     pub fn from_env() -> Result<Self, Error> {
         Self::builder().config(&Config::from_env()?).build()
     }
 
-    /// Configures a client from a profile of the vendor's command line.
+    /// Builds a client from a profile of the vendor's CLI.
     ///
-    /// Profiles are in `~/.config/rockset/config.yaml`:
+    /// Profiles are read from `~/.config/rockset/config.yaml`:
     ///
     /// ```yaml
     /// current: dev
@@ -76,9 +76,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be read or has another form, if it lacks the profile, if the
-    /// profile lacks a key or a server, and as [`ClientBuilder::build`] does. The error names the
-    /// file and the place in it.
+    /// Fails if the file cannot be read or is malformed, if the profile does not exist or lacks a
+    /// key or a server, and as [`ClientBuilder::build`] does. The error names the file and the
+    /// setting in it.
     ///
     /// ```no_run
     /// use rockset_apikeys::Client;
@@ -92,9 +92,10 @@ impl Client {
     }
 }
 
-/// The configuration of a [`Client`], from [`Client::builder`].
+/// A builder of a [`Client`], from [`Client::builder`].
 ///
-/// Later calls override earlier ones. Invalid settings are errors of [`build`](Self::build).
+/// Later calls override earlier ones. [`build`](Self::build) returns the error of an invalid
+/// setting.
 ///
 /// ```
 /// use std::time::Duration;
@@ -118,9 +119,9 @@ impl Client {
 /// | Limit | Default | Set with |
 /// | --- | --- | --- |
 /// | connecting | 5 s | [`connect_timeout`] |
-/// | an attempt, until the end of the response's body | 20 s | [`attempt_timeout`] |
+/// | an attempt, until the end of the response body | 20 s | [`attempt_timeout`] |
 /// | a call, with all attempts and waits | 60 s | [`timeout`], or [`Call::timeout`] for one call |
-/// | the body of a response | 4 MiB | [`max_response_bytes`] |
+/// | response body | 4 MiB | [`max_response_bytes`] |
 /// | attempts, and the waits between them | 4; up to 200, 400 and 800 ms | [`retry_policy`] |
 ///
 /// [`connect_timeout`]: Self::connect_timeout
@@ -132,12 +133,12 @@ impl Client {
 ///
 /// # HTTP
 ///
-/// [`reqwest_builder`](Self::reqwest_builder) sets proxies, certificates and everything else that
-/// reqwest can do. Safety settings always win: no redirects, the timeouts, the body limit, the
-/// retries, and the header that authenticates.
+/// [`reqwest_builder`](Self::reqwest_builder) sets proxies, certificates and all other options of
+/// reqwest. Safety settings always take precedence: no redirects, the timeouts, the response size
+/// limit, the retries, and the authentication header.
 #[must_use]
 pub struct ClientBuilder {
-    // Each setter parses its setting; `build` returns the error.
+    // Each setter parses its value; `build` returns the error.
     api_server: Option<Sourced<Result<Url, Error>>>,
     credentials: Option<Result<Credentials, Error>>,
     allow_http: bool,
@@ -185,8 +186,8 @@ impl ClientBuilder {
             Some(server) => self.server(Sourced::new(source, server)),
             None => {
                 let reason = format!(
-                    "there is no API server: {source} is not set; set it to a host or URL such as \
-                     http://127.0.0.1:8080"
+                    "cannot build a client: {source} is not set; set it to a host or URL (for example, \
+                     http://127.0.0.1:8080)"
                 );
                 self.api_server
                     .get_or_insert(Sourced::new(source, Err(Error::invalid_input(reason))));
@@ -196,18 +197,19 @@ impl ClientBuilder {
         self.credentials(config.credentials().clone())
     }
 
-    /// Sets the region whose API server is called. The service is retired.
+    /// Sets the API server to a region of the retired service.
     ///
     /// Overrides [`api_server`](Self::api_server).
     pub fn region(self, region: Region) -> Self {
         self.server(Sourced::new("`region`", region.url().to_owned()))
     }
 
-    /// Sets the API server: a URL or a bare host. Overrides [`region`](Self::region).
+    /// Sets the API server: a URL or a bare host.
     ///
-    /// Either may have a path prefix. A bare host gets `http://` if it is this machine, and
-    /// `https://` otherwise. This machine is `localhost`, a name below it such as `api.localhost`,
-    /// or a loopback address. The names resolve to 127.0.0.1 and ::1, whatever DNS says.
+    /// Overrides [`region`](Self::region). Either form may include a path prefix. A bare host gets
+    /// `http://` if it is a loopback host, and `https://` otherwise. Loopback hosts are
+    /// `localhost`, its subdomains (`api.localhost`), and loopback addresses. The names resolve to
+    /// 127.0.0.1 and ::1 without DNS.
     ///
     /// | Server | URL |
     /// | --- | --- |
@@ -216,8 +218,8 @@ impl ClientBuilder {
     /// | `api.example.com/prefix` | `https://api.example.com/prefix` |
     /// | `10.0.0.1:8080` | `https://10.0.0.1:8080` |
     ///
-    /// A single word other than `localhost` may be a key, so [`build`](Self::build) rejects it. For
-    /// a host of that name, give its URL: `https://keys`.
+    /// A single word other than `localhost` may be a key, so [`build`](Self::build) rejects it. To
+    /// reach a host of that name, pass a URL: `https://keys`.
     pub fn api_server(self, server: impl Into<String>) -> Self {
         self.server(Sourced::new("`api_server`", server.into()))
     }
@@ -228,19 +230,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the key that authenticates the requests. Overrides [`credentials`](Self::credentials).
+    /// Sets the client's key.
+    ///
+    /// Overrides [`credentials`](Self::credentials).
     pub fn api_key(mut self, key: impl Into<ApiKeyValue>) -> Self {
         self.credentials = Some(Credentials::fixed("`api_key`", key.into()));
         self
     }
 
-    /// Sets the source of the key, which may change. Overrides [`api_key`](Self::api_key).
+    /// Sets a source of a key that may change.
+    ///
+    /// Overrides [`api_key`](Self::api_key).
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(Ok(credentials));
         self
     }
 
-    /// Permits `http://` to hosts other than this machine; defaults to false.
+    /// Sets whether to permit `http://` beyond loopback hosts; defaults to false.
     ///
     /// Anyone on the network path can then read the key.
     pub fn allow_http(mut self, allow: bool) -> Self {
@@ -254,48 +260,49 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the timeout of an attempt; defaults to 20 seconds.
+    /// Sets the attempt timeout; defaults to 20 seconds.
     ///
-    /// An attempt lasts from connecting to the end of the response's body.
+    /// It includes connecting and reading the response body.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets the timeout of a call, with all attempts and waits; defaults to 60 seconds.
+    /// Sets the call timeout; defaults to 60 seconds.
     ///
-    /// [`Call::timeout`](crate::Call::timeout) overrides it for one call.
+    /// It includes all attempts and waits. [`Call::timeout`](crate::Call::timeout) overrides it for
+    /// one call.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets when failed requests are retried; see the [default](RetryPolicy::default).
+    /// Sets the retry policy; see its [default](RetryPolicy::default).
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry_policy = policy;
         self
     }
 
-    /// Sets the maximum size of a response's body in bytes; defaults to 4 MiB.
+    /// Sets the maximum size of response bodies in bytes; defaults to 4 MiB.
     ///
-    /// Larger responses fail.
+    /// Larger responses are errors.
     pub fn max_response_bytes(mut self, limit: usize) -> Self {
         self.max_response_bytes = limit;
         self
     }
 
-    /// Sets the name of the application, for the server's logs.
+    /// Sets the application's name for the `User-Agent` header.
     ///
-    /// It is a name, or a name and a version such as `key-rotation/2.1`. The `User-Agent` is this
-    /// and the name and version of this crate.
+    /// Pass a name, or a name and version (`key-rotation/2.1`). The header also contains the name
+    /// and version of this crate.
     pub fn app_name(mut self, name: impl AsRef<str>) -> Self {
         self.user_agent = settings::user_agent(Some(name.as_ref()));
         self
     }
 
-    /// Adds a header to every request, such as one for a gateway.
+    /// Adds a header to every request (for a gateway, for example).
     ///
-    /// Nothing prints its value.
+    /// Its value is marked sensitive and never printed.
     ///
     /// [`build`](Self::build) rejects the headers that the client sets itself: `Accept`,
     /// `Authorization`, `Connection`, `Content-Length`, `Content-Type`, `Host`,
@@ -310,11 +317,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a function that adds headers to each attempt, such as `traceparent`.
+    /// Sets a function that adds headers to each attempt (`traceparent`, for example).
     ///
-    /// It gets an empty map and is called within the span of the call. It sees neither the key nor
-    /// the body. Headers that the client sets itself are left out; see
-    /// [`default_header`](Self::default_header).
+    /// It is called with an empty map, in the span of the call. Headers that the client sets itself
+    /// are ignored; see [`default_header`](Self::default_header).
     ///
     /// ```
     /// use rockset_apikeys::Client;
@@ -340,17 +346,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a function that returns base settings for the HTTP client, such as proxies.
+    /// Sets a function that returns the base settings of the HTTP client.
     ///
-    /// It can use all options of [`reqwest`](crate::reqwest). The client calls it once, and again if
-    /// it is used in more than one tokio runtime, because connections do not outlive their runtime.
+    /// It can use all options of [`reqwest`](crate::reqwest), for example proxies and certificates.
+    /// The client calls it once, and again for each additional tokio runtime, because connections
+    /// do not outlive their runtime.
     ///
     /// By default the client uses the proxies in `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
     /// `NO_PROXY`, and keeps idle connections for 8 seconds.
     ///
-    /// Safety settings always win: redirects are not followed, retries and timeouts are those of
-    /// this builder, requests have its key and `User-Agent`, traffic is not logged, and servers on
-    /// localhost are called without a proxy.
+    /// Safety settings always take precedence: redirects are not followed, retries, timeouts, key
+    /// and `User-Agent` are this builder's, traffic is not logged, and loopback servers are called
+    /// without a proxy.
     ///
     /// ```
     /// use rockset_apikeys::{Client, reqwest};
@@ -366,8 +373,8 @@ impl ClientBuilder {
     /// # }
     /// ```
     ///
-    /// Add the certificate of a company's own authority in the same way, with
-    /// `reqwest::ClientBuilder::tls_certs_merge`.
+    /// To trust a company's certificate authority, use `reqwest::ClientBuilder::tls_certs_merge` in
+    /// the same way.
     pub fn reqwest_builder(
         mut self,
         settings: impl Fn() -> ReqwestClientBuilder + Send + Sync + 'static,
@@ -376,24 +383,25 @@ impl ClientBuilder {
         self
     }
 
-    /// Builds the client. Nothing is sent.
+    /// Builds the client without sending a request.
     ///
     /// # Errors
     ///
-    /// Fails if there is no key or no API server; if a setting is not valid; if the API server is
-    /// `http://` on another machine and [`allow_http`](Self::allow_http) does not permit it; if a
-    /// timeout is zero; and if TLS cannot be set up.
+    /// Fails if the key or the API server is missing; if a setting is invalid; if the API server's
+    /// URL is `http://` beyond loopback and [`allow_http`](Self::allow_http) does not permit it; if
+    /// a timeout is zero; and if TLS cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let credentials = self.credentials.ok_or_else(|| {
             Error::invalid_input(
-                "there is no API key; call `api_key`, or use `Client::from_env()`, which reads \
-                 ROCKSET_APIKEY and ROCKSET_APISERVER",
+                "cannot build a client: no API key is set; call `api_key`, or use \
+                 `Client::from_env()`, which reads ROCKSET_APIKEY and ROCKSET_APISERVER",
             )
         })??;
         let Sourced { source, value: server } = self.api_server.ok_or_else(|| {
             Error::invalid_input(
-                "there is no API server; call `api_server` with a host or URL such as \
-                 http://127.0.0.1:8080, or use `Client::from_env()`, which reads ROCKSET_APISERVER",
+                "cannot build a client: no API server is set; call `api_server` with a host or URL \
+                 (for example, http://127.0.0.1:8080), or use `Client::from_env()`, which reads \
+                 ROCKSET_APISERVER",
             )
         })?;
         let server = server?;
@@ -407,8 +415,7 @@ impl ClientBuilder {
         ];
         if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
             return Err(Error::invalid_input(format!(
-                "`{name}` is zero, so no call can succeed; give it a duration such as \
-                 `Duration::from_secs(5)`"
+                "cannot build a client: `{name}` is zero; pass a longer duration"
             )));
         }
 
@@ -420,13 +427,13 @@ impl ClientBuilder {
         let base = self.reqwest_builder.unwrap_or_else(|| {
             Box::new(|| reqwest::Client::builder().pool_idle_timeout(IDLE_TIMEOUT))
         });
-        // No proxy can reach this loopback address.
+        // A proxy cannot reach this host's loopback address.
         let loopback = is_local.then(|| server.domain().map(str::to_owned));
         #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
         let is_plain = is_local && server.scheme() == "http";
         let (default_headers, user_agent) = (self.default_headers?, self.user_agent?);
         let (connect_timeout, attempt_timeout) = (self.connect_timeout, self.attempt_timeout);
-        let make = move || {
+        let create = move || {
             let mut http = base();
             if let Some(name) = &loopback {
                 http = http.no_proxy();
@@ -446,11 +453,11 @@ impl ClientBuilder {
                 .redirect(Policy::none())
                 // Without a limit of 0, `never` keeps a copy of every request.
                 .retry(retry::never().max_retries_per_request(0))
-                // It would log the header that authenticates.
+                // It would log the authentication header.
                 .connection_verbose(false)
                 .build()
         };
-        let (http, first) = HttpClients::new(Box::new(make)).map_err(|error| {
+        let (http, first) = HttpClients::new(Box::new(create)).map_err(|error| {
             Error::invalid_input_because("cannot set up the HTTP client", error)
         })?;
 
@@ -482,7 +489,7 @@ impl ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Headers, the proxy and base settings may hold secrets.
+        // Headers, the proxy and base settings may contain secrets.
         f.debug_struct("ClientBuilder")
             .field("api_server", &self.api_server)
             .field("credentials", &self.credentials)

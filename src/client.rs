@@ -1,4 +1,5 @@
-//! A client that is ready for use. How it is made is in `builder`, its operations in `operations`.
+//! The client: a cheap handle to its settings and connections. `builder` creates it; its operations
+//! are in `operations`.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +10,7 @@ use reqwest::header::HeaderMap;
 use crate::call::{self, Defaults, Options, Subject};
 use crate::credentials::Credentials;
 use crate::error::Error;
-// Renamed, because the reference shows only the last part of a path.
+// Renamed, because rustdoc prints only the last part of a path.
 use crate::generated::{Client as GeneratedClient, Error as GeneratedError};
 use crate::generated::{ErrorBody, ResponseValue};
 use crate::values::ApiKeyValue;
@@ -18,12 +19,12 @@ use crate::wire::runtime::Operation;
 
 /// A client of the API-keys API, with a method for each of its five operations.
 ///
-/// The methods return builders, which are awaited or, with the feature `blocking`, sent without
-/// async.
+/// The methods return [`Call`](crate::Call)s, which are awaited or, with the feature `blocking`,
+/// sent without async.
 ///
 /// Cloning is cheap, and clones share their connections. They work in any number of tokio runtimes,
-/// each of which has connections of its own. Requests go to one API server and authenticate with
-/// one key. Redirects are not followed, so the key goes nowhere else.
+/// each with separate connections. Requests go to one API server and authenticate with one key.
+/// Redirects are not followed, so no other server receives the key.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rockset_apikeys::Error> {
@@ -54,11 +55,11 @@ impl Client {
 
     /// Returns a client with another key.
     ///
-    /// It shares the connections, the settings and the retry budget with this one.
+    /// Both clients share their connections, settings and retry budget.
     ///
     /// # Errors
     ///
-    /// Fails if the key is not valid.
+    /// Fails if the key is invalid.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -92,31 +93,31 @@ impl Client {
         &self.generated().baseurl
     }
 
-    /// Returns the generated client, which has every operation of the contract.
+    /// Returns the generated client, which supports every operation of the contract.
     ///
     /// Its requests authenticate, go to the same server and share the connections. If the key comes
-    /// from [`Credentials`], they have the one that the last call got. Each has the timeout of an
-    /// attempt and the limit on the response's body, and follows no redirect. Its errors are
-    /// redacted. It is not retried, and has no timeout of a call and no span: [`run`](Self::run)
-    /// adds them. Sent outside a tokio runtime it panics, as reqwest does.
+    /// from [`Credentials`], they use the key that the last call read. The attempt timeout and the
+    /// response size limit apply, redirects are not followed, and errors are redacted. Retries, the
+    /// call timeout and the span are missing: [`run`](Self::run) adds them. A request that is sent
+    /// outside a tokio runtime panics, as reqwest does.
     ///
-    /// Its error is the generator's type, [`generated::Error`](crate::generated::Error):
-    /// `ErrorResponse` has the contract's error model for a documented status, and
-    /// `UnexpectedResponse` is any other response. Names and signatures of generated code follow
-    /// progenitor; a new version of it may change them.
+    /// The error type is [`generated::Error`](crate::generated::Error): `ErrorResponse` contains
+    /// the contract's error model, and `UnexpectedResponse` is a success with an undocumented
+    /// status. Names and signatures of generated code follow progenitor; a new version may change
+    /// them.
     pub fn generated(&self) -> &GeneratedClient {
         &self.0.generated
     }
 
     /// Runs a generated request as a call.
     ///
-    /// The call has the client's timeout, safe retries and their budget, a span and this crate's
-    /// errors.
+    /// The client's timeout, retry policy and retry budget apply. The call creates a span and
+    /// returns this crate's errors.
     ///
     /// # An operation without a method
     ///
-    /// [`generated`](Self::generated) has every operation of the contract, even if `Client` has no
-    /// method for it yet. `run` makes a call of its request:
+    /// [`generated`](Self::generated) supports every operation of the contract, even before
+    /// `Client` gets a method for it. `run` turns its request into a call:
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -129,15 +130,14 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// `send` sends the request, once per attempt, so it must make the same request each time.
+    /// `send` sends the request, once per attempt, so it must create the same request each time.
     /// `operation` is the operation's row in a [table](crate::generated::operations) that is
-    /// generated from the contract. It says what the operation does to state, and so when a retry
-    /// is safe.
+    /// generated from the contract. Its [kind](Operation::kind) decides when a retry is safe.
     ///
     /// # Errors
     ///
-    /// Fails like every call. A request that lacks a required value, or has one that is not a valid
-    /// path segment, is rejected before sending.
+    /// Fails like every call. Requests with a missing value or an invalid path segment are rejected
+    /// before sending.
     pub async fn run<T, F>(
         &self,
         operation: &'static Operation,
@@ -147,8 +147,8 @@ impl Client {
         F: Future<Output = Result<ResponseValue<T>, GeneratedError<ErrorBody>>>,
     {
         let options = Options::default();
-        let sent = call::run(self.defaults(), operation, Subject::default(), &options, send);
-        Ok(*sent.await?.response)
+        let success = call::run(self.defaults(), operation, Subject::default(), &options, send);
+        Ok(*success.await?.response)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Where the client's key comes from, now and after a rotation. The header that it becomes is in
-//! `authorization`.
+//! The source of the client's key, which may change, and the header value with the key. `wire`
+//! stores and sends that value.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -22,23 +22,22 @@ use crate::generated::AUTHENTICATION_PREFIX;
 use crate::values::ApiKeyValue;
 use crate::wire::Authorization;
 
-/// How long a source may take to give a key.
+/// The timeout for reading a key from its source.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 type Source = Box<dyn StdError + Send + Sync>;
-type Asked = Pin<Box<dyn Future<Output = Result<ApiKeyValue, Source>> + Send>>;
+type KeyFuture = Pin<Box<dyn Future<Output = Result<ApiKeyValue, Source>> + Send>>;
 
 /// A source of the client's key, which may change while the client is in use.
 ///
 /// Set it with [`ClientBuilder::credentials`](crate::ClientBuilder::credentials). For a key that
 /// does not change, [`ClientBuilder::api_key`](crate::ClientBuilder::api_key) is enough.
 ///
-/// The source is asked before each attempt. If it gives no key within 5 seconds, or one that is not
-/// valid, the client keeps the last one and logs a warning through `tracing`.
+/// The client reads the key from its source before each attempt. If the source returns no valid key
+/// within 5 seconds, the client keeps the last key and logs a warning through `tracing`.
 ///
-/// If the server rejects the key (401), the source is asked once more, and if the key is another,
-/// the request is sent once more, whatever the [`RetryPolicy`](crate::RetryPolicy). So a program
-/// survives the rotation of its own key without a failed call.
+/// After a 401, the client reloads the key and retries once if it has changed, regardless of the
+/// [`RetryPolicy`](crate::RetryPolicy). So a rotation of the client's key does not fail a call.
 #[derive(Clone)]
 pub struct Credentials(Arc<Inner>);
 
@@ -52,18 +51,18 @@ struct Inner {
 enum Kind {
     Fixed,
     File(PathBuf),
-    Function(Box<dyn Fn() -> Asked + Send + Sync>),
+    Function(Box<dyn Fn() -> KeyFuture + Send + Sync>),
 }
 
 impl Credentials {
-    /// Reads the key from a file, which is read again before each attempt.
+    /// Reads the key from a file, now and before each attempt.
     ///
-    /// The file contains the key alone; white space around it is ignored. Replace it in one step,
-    /// by renaming another file, as Kubernetes does with its secrets.
+    /// The file contains only the key; surrounding white space is ignored. To replace it
+    /// atomically, rename another file, as Kubernetes does with its secrets.
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be read now, or contains no valid key.
+    /// Fails if the file cannot be read or does not contain a valid key.
     ///
     /// ```no_run
     /// use rockset_apikeys::{Client, Credentials};
@@ -79,8 +78,11 @@ impl Credentials {
         let path = path.into();
         let name = format!("the file {}", path.display());
         let key = read(&path).map_err(|error| {
-            let reason = "cannot be read; check its path and permissions";
-            Error::invalid_input_because(format!("{name} with the API key {reason}"), error)
+            let fix = "check its path and permissions";
+            Error::invalid_input_because(
+                format!("cannot read the API key from {name}; {fix}"),
+                error,
+            )
         })?;
         let credentials = Self::new(name, Kind::File(path));
         credentials.replace(key)?;
@@ -89,20 +91,19 @@ impl Credentials {
 
     /// Calls a function for the key before each attempt.
     ///
-    /// It may ask a secret store. If that is slow, cache the key in the function. As long as it has
-    /// given no key, a call for which it fails is [rejected](Error::is_invalid_input), and nothing is
-    /// sent.
+    /// It may query a secret store; if that is slow, cache the key in the function. Until the
+    /// function has returned a key, a call for which it fails is rejected before sending.
     ///
     /// ```
     /// use rockset_apikeys::{Client, Credentials};
     ///
-    /// async fn ask_the_secret_store() -> Result<String, std::io::Error> {
+    /// async fn query_secret_store() -> Result<String, std::io::Error> {
     ///     Ok("aB3dE5fG7h".to_owned())
     /// }
     ///
     /// let client = Client::builder()
     ///     .api_server("http://127.0.0.1:8080")
-    ///     .credentials(Credentials::from_fn(ask_the_secret_store))
+    ///     .credentials(Credentials::from_fn(query_secret_store))
     ///     .build()?;
     /// # Ok::<(), rockset_apikeys::Error>(())
     /// ```
@@ -113,14 +114,14 @@ impl Credentials {
         K: Into<ApiKeyValue>,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let ask = move || -> Asked {
-            let asked = function();
-            Box::pin(async move { asked.await.map(Into::into).map_err(Into::into) })
+        let function = move || -> KeyFuture {
+            let key = function();
+            Box::pin(async move { key.await.map(Into::into).map_err(Into::into) })
         };
-        Self::new("the function in `credentials`".to_owned(), Kind::Function(Box::new(ask)))
+        Self::new("the function in `credentials`".to_owned(), Kind::Function(Box::new(function)))
     }
 
-    /// A key that does not change.
+    /// Creates credentials with a key that does not change.
     pub(crate) fn fixed(source: impl Into<String>, key: ApiKeyValue) -> Result<Self, Error> {
         let credentials = Self::new(source.into(), Kind::Fixed);
         credentials.replace(key)?;
@@ -135,27 +136,29 @@ impl Credentials {
         &self.0.authorization
     }
 
-    /// Asks the source for the key, for no longer than this. Fails only if there is none from
-    /// before.
+    /// Reads the key from its source, within the time that is left. Fails only if no key has been
+    /// read before.
     pub(crate) async fn refresh(&self, left: impl Fn() -> Duration) -> Result<(), Error> {
-        let time = || left().min(TIMEOUT);
-        let asked: Result<ApiKeyValue, Source> = match &self.0.kind {
+        let limit = || left().min(TIMEOUT);
+        let key: Result<ApiKeyValue, Source> = match &self.0.kind {
             Kind::Fixed => return Ok(()),
             Kind::File(path) => {
                 let path = path.clone();
-                let key = timeout(time(), spawn_blocking(move || read(&path))).await;
+                let key = timeout(limit(), spawn_blocking(move || read(&path))).await;
                 key.map_err(Source::from).and_then(|key| Ok(key??))
             }
-            Kind::Function(ask) => timeout(time(), ask()).await.unwrap_or_else(|it| Err(it.into())),
+            Kind::Function(function) => {
+                timeout(limit(), function()).await.unwrap_or_else(|error| Err(error.into()))
+            }
         };
         let name = &self.0.name;
-        let asked = asked.map_err(|error| {
-            Error::invalid_input_because(format!("{name} gives no API key"), error)
+        let key = key.map_err(|error| {
+            Error::invalid_input_because(format!("cannot get an API key from {name}"), error)
         });
-        match asked.and_then(|key| self.replace(key)) {
+        match key.and_then(|key| self.replace(key)) {
             Err(error) if self.0.authorization.current().is_some() => {
                 let cause = error.source();
-                tracing::warn!(%error, cause, "the client keeps its last API key");
+                tracing::warn!(%error, cause, "cannot refresh the API key; keeping the last one");
                 Ok(())
             }
             replaced => replaced,
@@ -167,8 +170,8 @@ impl Credentials {
         !matches!(self.0.kind, Kind::Fixed)
     }
 
-    /// Returns whether the source now gives another key than the one that the server rejected.
-    pub(crate) async fn has_another(&self, left: impl Fn() -> Duration) -> bool {
+    /// Refreshes the key. Returns whether it differs from the one that the server rejected.
+    pub(crate) async fn has_new_key(&self, left: impl Fn() -> Duration) -> bool {
         self.can_change() && self.refresh(left).await.is_ok() && !self.0.authorization.is_rejected()
     }
 
@@ -181,36 +184,36 @@ impl Credentials {
 
 /// Reads the key in a file.
 fn read(path: &Path) -> io::Result<ApiKeyValue> {
-    let text = Zeroizing::new(fs::read_to_string(path)?);
-    Ok(ApiKeyValue::from(text.trim()))
+    let content = Zeroizing::new(fs::read_to_string(path)?);
+    Ok(ApiKeyValue::from(content.trim()))
 }
 
-/// Returns the header's value for a key. Nothing prints it, and its memory is wiped when the last
-/// copy is dropped; what the HTTP library writes to its own buffers is out of reach.
+/// Returns the header value for a key. It is marked sensitive, and its memory is wiped when the
+/// last copy is dropped; the HTTP library's buffers are not.
 pub(crate) fn authorization(source: &str, key: &ApiKeyValue) -> Result<HeaderValue, Error> {
     let key = key.expose_secret();
     if key.is_empty() {
-        let reason = format!("the API key from {source} is empty; set it to the client's key");
-        return Err(Error::invalid_input(reason));
+        return Err(Error::invalid_input(format!(
+            "cannot use the API key from {source}: it is empty; set it to the client's key"
+        )));
     }
     if let Some(position) = key.chars().position(|char| !char.is_ascii_graphic()) {
         return Err(Error::invalid_input(format!(
-            "the API key from {source} is not valid: character {} of {} is not printable ASCII; \
-             check for a pasted space or newline",
+            "cannot use the API key from {source}: character {} of {} is not printable ASCII; \
+             remove spaces and line breaks",
             position + 1,
             key.chars().count()
         )));
     }
-    let text = Zeroizing::new([AUTHENTICATION_PREFIX, key].concat().into_bytes());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|error| {
-        Error::invalid_input_because(format!("the API key from {source} is not valid"), error)
+    let bytes = Zeroizing::new([AUTHENTICATION_PREFIX, key].concat().into_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).map_err(|error| {
+        Error::invalid_input_because(format!("cannot use the API key from {source}"), error)
     })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 impl fmt::Debug for Credentials {
-    /// Shows where the key comes from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Credentials").field(&self.0.name).finish()
     }
@@ -221,8 +224,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_authorization_header_is_marked_sensitive() -> Result<(), Error> {
-        // No test from outside can see what the HTTP library does with the mark.
+    fn authorization_header_is_marked_sensitive() -> Result<(), Error> {
+        // The mark is not observable from outside the crate.
         let key = ApiKeyValue::from("a-key-without-spaces");
         let value = authorization("the key", &key)?;
         assert!(value.is_sensitive());

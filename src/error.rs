@@ -1,4 +1,4 @@
-//! The error of calls and of settings, as callers see it. `wire` makes the failure in it.
+//! The public error type, its kinds and its messages. `wire` creates the failure inside it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::wire::runtime::{Operation, OperationKind};
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// The error of a call, or of setting up a client.
+/// The error of a call or of an invalid client setting.
 ///
-/// [`kind`](Self::kind) classifies it; the `is_*` methods answer the questions that most programs
-/// ask.
+/// [`kind`](Self::kind) classifies it; the `is_*` methods cover the cases that most programs
+/// handle.
 ///
 /// `Display` prints one line: the operation, the cause, and the trace ID to look up in the server
 /// log. It does not repeat the [`source`](StdError::source). `Debug` adds the causes, one per line,
@@ -25,7 +25,7 @@ type Source = Box<dyn StdError + Send + Sync>;
 ///
 /// ```text
 /// Error: list_api_keys: cannot connect to http://127.0.0.1:8080: connection refused (is the server
-/// running?); 4 attempts were made
+/// running?), after 4 attempts
 ///
 /// Caused by:
 ///     error sending request
@@ -34,7 +34,7 @@ type Source = Box<dyn StdError + Send + Sync>;
 ///     Connection refused (os error 111)
 /// ```
 ///
-/// Neither shows a key. Match the classes that the program handles, and return the others:
+/// Neither contains a key. Match the errors that your program handles, and return the others:
 ///
 /// ```no_run
 /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -49,8 +49,8 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// # }
 /// ```
 ///
-/// When this error is returned, the client has made all the retries that are safe and permitted:
-/// [`RetryPolicy`](crate::RetryPolicy) says which.
+/// The client returns this error only after all safe and permitted retries; see
+/// [`RetryPolicy`](crate::RetryPolicy).
 pub struct Error(Repr);
 
 enum Repr {
@@ -81,7 +81,7 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    /// Says what may have happened although the call failed.
+    /// Returns how the failed call may still have been applied.
     fn ambiguity(&self) -> Option<&'static str> {
         if !self.is_ambiguous {
             return None;
@@ -89,14 +89,16 @@ impl Failed {
         match self.operation.kind() {
             OperationKind::Read => None,
             OperationKind::Create if self.failure.status() == Some(StatusCode::CONFLICT) => {
-                Some("an earlier attempt may have created it; look it up")
+                Some("an earlier attempt may have succeeded; look up its result")
             }
-            OperationKind::Create => Some("it may have been created; look it up before retrying"),
-            OperationKind::Update => Some("it may have been updated"),
+            OperationKind::Create => {
+                Some("the create may have succeeded; look up its result before retrying")
+            }
+            OperationKind::Update => Some("the update may have succeeded"),
             OperationKind::Delete if self.failure.status() == Some(StatusCode::NOT_FOUND) => {
-                Some("an earlier attempt may already have deleted it")
+                Some("an earlier attempt may have succeeded")
             }
-            OperationKind::Delete => Some("it may have been deleted"),
+            OperationKind::Delete => Some("the delete may have succeeded"),
         }
     }
 }
@@ -179,50 +181,49 @@ impl Error {
         self.call()?.failure.details()
     }
 
-    /// Returns the number of attempts; 0 if nothing was sent.
+    /// Returns the number of attempts, or 0 if nothing was sent.
     pub fn attempts(&self) -> u32 {
         self.report().map_or(0, CallReport::attempts)
     }
 
-    /// Returns the call's metadata: attempts, duration, and the last response's status and headers.
-    ///
-    /// `None` if nothing was sent.
+    /// Returns the call report, or `None` if nothing was sent.
     pub fn report(&self) -> Option<&CallReport> {
         Some(&self.call()?.report)
     }
 
-    /// Returns how long the server asked to wait (`Retry-After`), counted from its response.
+    /// Returns the wait that the server asked for (`Retry-After`).
     ///
-    /// The client waits automatically, unless the wait ends after the call's
-    /// [`timeout`](crate::ClientBuilder::timeout): then it returns the error at once.
+    /// The wait starts with the response. The client waits automatically, unless the wait ends
+    /// after the call's [`timeout`](crate::ClientBuilder::timeout): then it returns the error at
+    /// once.
     pub fn retry_after(&self) -> Option<Duration> {
         self.call()?.retry_after
     }
 
     /// Returns true if an argument or a setting is invalid, so nothing was sent.
     ///
-    /// The message tells how to correct it.
+    /// The message explains how to correct it.
     pub fn is_invalid_input(&self) -> bool {
         self.kind() == ErrorKind::InvalidInput
     }
 
-    /// Returns true for status 404: there is no such key or user.
+    /// Returns true for status 404: the key or the user does not exist.
     ///
     /// If the name is right, the path of the API server's URL may be wrong.
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::Response(StatusCode::NOT_FOUND)
     }
 
-    /// Returns true for status 409: the request conflicts with the present state.
+    /// Returns true for status 409: the request conflicts with the current state.
     ///
     /// The user already has a key of that name, or the key to activate has expired.
     pub fn is_conflict(&self) -> bool {
         self.kind() == ErrorKind::Response(StatusCode::CONFLICT)
     }
 
-    /// Returns true if the time ran out, here or at the server or a gateway (408, 504).
+    /// Returns true if the client, the server or a gateway timed out (408, 504).
     ///
-    /// [`is_ambiguous`](Self::is_ambiguous) tells whether the request may have been applied.
+    /// The request may have been applied: see [`is_ambiguous`](Self::is_ambiguous).
     pub fn is_timeout(&self) -> bool {
         match self.call().map(|call| &*call.failure) {
             Some(Failure::Timeout(..)) => true,
@@ -234,21 +235,21 @@ impl Error {
         }
     }
 
-    /// Returns true if the last attempt made no connection.
+    /// Returns true if the last attempt could not connect.
     ///
-    /// The server is down, its address is wrong, or its certificate is not trusted: the message
-    /// tells which, and the [`source`](StdError::source) is the cause.
+    /// The message names the reason (for example, the server is down, its address is wrong, or its
+    /// certificate is not trusted), and the [`source`](StdError::source) is the cause.
     pub fn is_connect(&self) -> bool {
         self.kind() == ErrorKind::Connect
     }
 
-    /// Returns true if the same call may succeed later and is safe to make again.
+    /// Returns true if the same call is safe to retry and may succeed later.
     ///
     /// This is the case if no complete response arrived, or one with status 408, 429, 500, 502, 503
-    /// or 504. It is not for a create that is [ambiguous](Self::is_ambiguous), nor for a certificate
-    /// that is not trusted, a server without TLS, or a proxy that asks for a password. The client
-    /// has already retried as far as its [`RetryPolicy`](crate::RetryPolicy), time and budget
-    /// permit.
+    /// or 504. Errors are not retryable if they come from an [ambiguous](Self::is_ambiguous)
+    /// create, an untrusted certificate, a server without TLS, or a proxy that asks for a password.
+    /// The client has already retried as far as its [`RetryPolicy`](crate::RetryPolicy), timeout
+    /// and retry budget permit.
     pub fn is_retryable(&self) -> bool {
         self.call().is_some_and(|call| {
             let is_unsafe = call.is_ambiguous && call.operation.kind() == OperationKind::Create;
@@ -258,13 +259,13 @@ impl Error {
 
     /// Returns true if the request may have been applied although the call failed.
     ///
-    /// An attempt got no complete response, or one that leaves it open: a success with an invalid
-    /// body, a 408, or a 5xx other than 501 and a 503 with `Retry-After`. Check the key before you
+    /// An attempt got no complete response, or an inconclusive one: a success with an invalid body,
+    /// a 408, or a 5xx other than 501 and a 503 with `Retry-After`. Check the key before you
     /// continue. Reads are never ambiguous.
     ///
-    /// A delete can be ambiguous and [not found](Self::is_not_found): the retry found no key,
-    /// possibly because an earlier attempt deleted it. So can a create and a
-    /// [conflict](Self::is_conflict), if an earlier attempt got 503 with `Retry-After`, which a
+    /// A delete can be both ambiguous and [not found](Self::is_not_found): the retry found no key,
+    /// possibly because an earlier attempt deleted it. Likewise, a create can be both ambiguous and
+    /// a [conflict](Self::is_conflict), if an earlier attempt got 503 with `Retry-After`, which a
     /// gateway may have sent.
     pub fn is_ambiguous(&self) -> bool {
         self.call().is_some_and(|call| call.is_ambiguous)
@@ -293,15 +294,15 @@ impl Error {
 pub enum ErrorKind {
     /// An argument or a setting is invalid, so nothing was sent.
     InvalidInput,
-    /// No connection was made.
+    /// The client could not connect.
     Connect,
-    /// The time ran out before a complete response arrived.
+    /// A timeout passed before a complete response arrived.
     Timeout,
     /// The connection failed before a complete response arrived.
     Connection,
-    /// A success whose body is too large or cannot be decoded.
+    /// The body of a success is too large or cannot be decoded.
     Decode,
-    /// An error response, or one with a status that the contract does not document.
+    /// The response has an error status, or one that the contract does not document.
     Response(StatusCode),
 }
 
@@ -319,15 +320,15 @@ impl fmt::Display for Failed {
         f.write_str(self.operation.id())?;
         if let Some(name) = &self.name {
             f.write_str(" ")?;
-            write_quoted(f, name)?;
+            write_truncated(f, name)?;
         }
         if let Some(user) = &self.user {
             f.write_str(" of user ")?;
-            write_quoted(f, user)?;
+            write_truncated(f, user)?;
         }
         write!(f, ": {}", self.failure)?;
         if self.report.attempts() > 1 {
-            write!(f, "; {} attempts were made", self.report.attempts())?;
+            write!(f, ", after {} attempts", self.report.attempts())?;
         }
         if self.is_budget_used_up {
             f.write_str("; the retry budget is used up")?;
@@ -386,7 +387,7 @@ impl StdError for Failure<ErrorBody> {
     }
 }
 
-/// Writes the server's message, its error type and its trace id.
+/// Writes the server's message, its error type and its trace ID.
 fn write_details(f: &mut fmt::Formatter<'_>, details: &ErrorBody) -> fmt::Result {
     if let Some(message) = &details.message {
         f.write_str(": ")?;
@@ -394,31 +395,31 @@ fn write_details(f: &mut fmt::Formatter<'_>, details: &ErrorBody) -> fmt::Result
     }
     let more = [
         details.type_.as_ref().map(|it| ("", it.as_str())),
-        details.trace_id.as_deref().map(|it| ("trace id ", it)),
+        details.trace_id.as_deref().map(|it| ("trace ID ", it)),
     ];
     let mut separator = " (";
-    for (label, text) in more.into_iter().flatten() {
+    for (label, value) in more.into_iter().flatten() {
         write!(f, "{separator}{label}")?;
-        write_on_one_line(f, text)?;
+        write_on_one_line(f, value)?;
         separator = ", ";
     }
     if separator == ", " { f.write_str(")") } else { Ok(()) }
 }
 
-/// Writes a name in quotes, and of a long one the beginning.
-fn write_quoted(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-    const LONGEST: usize = 100;
-    match name.char_indices().nth(LONGEST) {
+/// Writes a name in quotes, truncated to 100 characters.
+fn write_truncated(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    const MAX_LENGTH: usize = 100;
+    match name.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => write!(f, "{:?}…", name.get(..end).unwrap_or_default()),
         None => write!(f, "{name:?}"),
     }
 }
 
-/// Writes text from outside, so that it can neither break the line nor flood it.
-fn write_on_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    const LONGEST: usize = 300;
-    for (index, char) in text.chars().enumerate() {
-        if index == LONGEST {
+/// Writes a server's string on one line, truncated to 300 characters.
+fn write_on_one_line(f: &mut fmt::Formatter<'_>, string: &str) -> fmt::Result {
+    const MAX_LENGTH: usize = 300;
+    for (index, char) in string.chars().enumerate() {
+        if index == MAX_LENGTH {
             return f.write_str("…");
         }
         write!(f, "{}", if char.is_control() || char.is_whitespace() { ' ' } else { char })?;

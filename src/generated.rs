@@ -1,19 +1,19 @@
 //! The code that progenitor generates from the contract, `openapi/apikeys.yaml`.
 //!
 //! [`Client::generated`](crate::Client::generated) returns its client, for operations that
-//! [`Client`](crate::Client) does not cover. The code follows the generator's ways: not every item
-//! is documented, and a new version of the generator may change it.
+//! [`Client`](crate::Client) does not cover. Not every item is documented, and a new version of the
+//! generator may change the code.
 
-// Below is the seam between generated code and `wire`, which sends its requests. Generated code is
-// included as it is; three things differ from what it shows:
+// This file connects generated code to `wire`, which sends its requests. Generated code is included
+// unmodified, but three names resolve differently:
 //
 // - `progenitor_client` is `wire::runtime`;
-// - `format!` is the macro below: it passes the parts of a URL to `wire`. Code of another shape does
-//   not compile;
-// - `pre`, `exec` and `post` are the methods below instead of those of the trait.
+// - `format!` is the macro below, which passes the parts of a URL to `wire`. If the generator
+//   changes how it formats URLs, the code does not compile;
+// - `pre`, `exec` and `post` are the methods below instead of the trait's.
 //
-// The only `unwrap` is in the generated `Client::new`, which nothing calls: outside this crate there
-// is no `Wire` to pass.
+// The only `unwrap` is in the generated `Client::new`, which is never called: it needs a `Wire`,
+// which only this crate can create.
 #![allow(missing_docs, clippy::all, clippy::unwrap_used)]
 
 use reqwest::Request;
@@ -30,7 +30,7 @@ macro_rules! format {
             .map_err(Error::InvalidRequest)?
     };
     ($text:literal $(, $value:ident)?) => {{
-        // A URL begins with the server's.
+        // A format string that starts with `{` would be a URL.
         const _: () = assert!(!matches!($text.as_bytes(), [b'{', ..]));
         ::std::format!($text $(, $value)?)
     }};
@@ -59,7 +59,9 @@ impl Client {
 }
 
 impl types::ApiKey {
-    /// Creates a key with the given name and value, for tests; the other fields are `None`.
+    /// Creates a key with the given name and value.
+    ///
+    /// The other fields are `None`. Programs need this only in tests.
     ///
     /// ```
     /// use rockset_apikeys::{ApiKey, KeyState};

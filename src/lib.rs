@@ -1,15 +1,15 @@
-//! A typed client for Rockset's API-keys API: it creates, lists, gets, updates and deletes API
-//! keys.
+//! A typed client for Rockset's API-keys API.
 //!
+//! It creates, lists, gets, updates and deletes API keys.
 //! progenitor generates the client from the API's OpenAPI contract, and a small facade makes it
 //! safe and pleasant to use. Rockset retired its service on 30 September 2024. Programs written for
-//! the API run against `rockset-apikeys-server`, a server of the same contract in the same
-//! repository.
+//! the API run against `rockset-apikeys-server`, which implements the same contract and lives in
+//! the same repository.
 //!
 //! # Install
 //!
-//! The crate is not on crates.io. Depend on a clone, or on the git repository with `--git URL` in
-//! place of `--path`:
+//! The crate is not on crates.io. Add it from a local clone, or use `--git URL` instead of
+//! `--path`:
 //!
 //! ```sh
 //! cargo add rockset-apikeys --path ../rockset-apikeys
@@ -18,8 +18,8 @@
 //!
 //! # A first program
 //!
-//! `cargo run -p rockset-apikeys-server -- serve`, in the folder of the clone, starts a server and
-//! prints `ROCKSET_APISERVER` and `ROCKSET_APIKEY`, which this program reads:
+//! In the clone, `cargo run -p rockset-apikeys-server -- serve` starts a server and prints
+//! `ROCKSET_APISERVER` and `ROCKSET_APIKEY`, which this program reads:
 //!
 //! ```no_run
 //! use rockset_apikeys::{Client, Error};
@@ -38,29 +38,29 @@
 //!
 //! # Where to look
 //!
-//! | For | See |
+//! | Topic | See |
 //! | --- | --- |
 //! | the five operations, each with an example | [`Client`] |
-//! | the server, the key, timeouts and limits, HTTP | [`ClientBuilder`] |
+//! | server, key, timeouts, limits and HTTP settings | [`ClientBuilder`] |
 //! | settings from the environment | [`Client::from_env`] |
 //! | settings from the vendor's profiles | `Client::from_profile`, with the feature `profile` |
 //! | settings from flags, and the source of each setting | [`Config`] |
 //! | a key that may change while the program runs | [`Credentials`] |
-//! | settings and the report of one call | [`Call`], [`CallReport`] |
-//! | what can go wrong, and what to do then | [`Error`], [`ErrorKind`] |
+//! | settings and report of one call | [`Call`], [`CallReport`] |
+//! | errors and how to handle them | [`Error`], [`ErrorKind`] |
 //! | which requests are retried, and when | [`RetryPolicy`] |
 //! | how keys stay secret | [`ApiKeyValue`] |
 //! | the fields of keys and errors | [`types`] |
 //! | calls without async, and their tests | `Call::send_blocking`, with the feature `blocking` |
-//! | tests of a program | [below](#tests) |
+//! | testing your program | [below](#tests) |
 //! | telemetry | [below](#telemetry) |
 //! | an operation without a method | [`Client::run`] |
-//! | all that is generated from the contract | [`generated`] |
+//! | the generated code | [`generated`] |
 //!
 //! # Tests
 //!
-//! Start the server in the process of the test. Requests and errors are real, and it can inject
-//! faults. Without default features it is a library only:
+//! Start the server in the test process. Requests and errors are real, and the server can inject
+//! faults. Without default features, its crate is only a library:
 //!
 //! ```sh
 //! cargo add --dev rockset-apikeys-server --path ../rockset-apikeys/crates/server --no-default-features
@@ -83,24 +83,24 @@
 //! # }
 //! ```
 //!
-//! To script the responses yourself, enable `httpmock`: the module `mock` has typed mocks, one
-//! method per operation.
+//! To script the responses yourself, enable `httpmock`: the module `mock` provides typed mocks,
+//! with one method per operation.
 //!
 //! # Telemetry
 //!
-//! Each call is a [tracing](https://docs.rs/tracing) span with OpenTelemetry's attributes of an
-//! HTTP client:
+//! Each call is a [tracing](https://docs.rs/tracing) span with OpenTelemetry's HTTP client
+//! attributes:
 //!
-//! - of the request: `http.request.method`, `url.template`, `server.address`, `server.port`;
-//! - of the outcome: `http.response.status_code` of the last response, `http.request.resend_count`
-//!   if the request was retried, and `error.type` if the call failed: the status, or `connect`,
-//!   `timeout`, `connection`, `decode`, `invalid_input`, or `cancelled` if the call was dropped;
-//! - of this API: `rockset.operation`, such as `get_api_key`, and `rockset.trace_id`, which finds
-//!   the request in the server's log;
+//! - request: `http.request.method`, `url.template`, `server.address`, `server.port`;
+//! - outcome: `http.response.status_code` of the last response, `http.request.resend_count` if the
+//!   request was retried, and `error.type` if the call failed: the status, or `connect`, `timeout`,
+//!   `connection`, `decode`, `invalid_input`, or `cancelled` if the call was dropped;
+//! - this API: `rockset.operation` (for example, `get_api_key`), and `rockset.trace_id`, which
+//!   identifies the request in the server log;
 //! - for [tracing-opentelemetry](https://docs.rs/tracing-opentelemetry): `otel.name`, `otel.kind`
 //!   and `otel.status_code`.
 //!
-//! Each retry is an event in the span, a warning with `operation`, `attempt`, `outcome` and
+//! Each retry is an event in the span: a warning with `operation`, `attempt`, `outcome` and
 //! `wait_ms`. Spans and events contain no keys, headers or bodies, and no names of keys or users.
 //! Without a subscriber, `tracing` skips all of this.
 //!
@@ -109,19 +109,20 @@
 //! - `codegen` (default): generates the client from the contract while building.
 //! - `rustls` (default): TLS with rustls. Its cryptography is aws-lc-rs, unless the program
 //!   installs another `CryptoProvider`.
-//! - `rustls-no-provider`: the same without aws-lc-rs, which takes a third of the build. The
-//!   program installs a `CryptoProvider`, such as that of ring, before it builds a client, this
-//!   one or another of reqwest.
-//! - `native-tls`: TLS of the system; on Linux that is OpenSSL, whose headers the build then needs.
-//!   It wins if both are on. Without either, only `http://` servers can be reached.
-//! - `blocking`: calls without async, `send_blocking` and `run_blocking`.
+//! - `rustls-no-provider`: the same without aws-lc-rs, which takes a third of the build time. The
+//!   program must install a `CryptoProvider` (ring's, for example) before it builds this client or
+//!   any reqwest client.
+//! - `native-tls`: the platform's TLS. On Linux this is OpenSSL, and the build needs its headers.
+//!   If both are enabled, `native-tls` is used. Without either, the client reaches only `http://`
+//!   servers.
+//! - `blocking`: calls without async, `Call::send_blocking`.
 //! - `httpmock`: typed mocks of a server, the module `mock`.
 //! - `profile`: settings from the profiles of the vendor's CLI, `Client::from_profile`.
 //! - `schemars`: the contract's types implement `schemars::JsonSchema`.
 //!
-//! `codegen` is on by default so that a change of the contract changes the client, without a step
-//! to remember. A cold build takes 109 s of CPU time with it, and 79 s without it. Without it, the
-//! build takes a checked-in copy of the same code, compiles no generator, and has the same API:
+//! `codegen` is on by default, so a change of the contract changes the client without a separate
+//! step. A cold build takes 109 s of CPU time with it, and 79 s without it. Without it, the build
+//! uses a checked-in copy of the same code, compiles no generator, and has the same API:
 //!
 //! ```toml
 //! [dependencies.rockset-apikeys]
@@ -132,13 +133,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// A call goes down: `operations` makes a generated request, `call` sends it until one attempt
-// settles it (`retry` decides, `span` reports, `error` is how it ends), `generated` builds the HTTP
-// request, and `hook` sends it. `docs/architecture.md` has the drawing.
-//
-// A client comes from `builder`, which checks each setting with `settings`; `config` reads
-// settings from outside. `operation`, `path`, `redaction`, `region`, `retry` and `values` are
-// what the others build on.
+// `operations` creates a generated request, `call` runs its attempts, `generated` builds the HTTP
+// request, and `wire` sends it. `docs/architecture.md` draws this and describes each file.
 #[cfg(feature = "blocking")]
 mod blocking;
 mod builder;

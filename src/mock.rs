@@ -1,10 +1,10 @@
 //! Typed mocks of an API server, for tests; generated from the contract.
 //!
-//! [`MockServerExt`](mock::MockServerExt) gives [`MockServer`](mock::MockServer), a server of
-//! [httpmock](https://docs.rs/httpmock)'s mocks, one method per operation. Its first argument,
-//! `when`, has one method per parameter and matches any request unless narrowed; its second,
-//! `then`, one per documented status. Names and users match as the client sends them, whatever
-//! characters they have. A request that no mock matches gets an error that says so.
+//! [`MockServerExt`] adds one method per operation to [`MockServer`], which uses
+//! [httpmock](https://docs.rs/httpmock). The closure's first argument, `when`, provides one method
+//! per parameter and matches every request unless narrowed; its second argument, `then`, provides
+//! one method per documented status. Names and users may contain any characters. An unmatched
+//! request fails with an error that names it.
 //!
 //! ```
 //! use rockset_apikeys::mock::{MockServer, MockServerExt};
@@ -32,8 +32,8 @@
 //!
 //! # Error responses
 //!
-//! An error response takes the contract's error model. [`RetryPolicy::never`] makes one attempt, so
-//! that a test of a 503 has no waits:
+//! Error responses accept the contract's error model. With
+//! [`RetryPolicy::never`](crate::RetryPolicy::never), a test of a 503 does not wait:
 //!
 //! ```
 //! use rockset_apikeys::mock::{MockServer, MockServerExt};
@@ -57,17 +57,18 @@
 //!
 //! let error = client.get_api_key("lost").await.unwrap_err();
 //! assert!(error.is_not_found() && !error.is_retryable());
-//! let text = "get_api_key \"lost\": 404 Not Found: no such key (NOTFOUND)";
-//! assert_eq!(error.to_string(), text);
+//! let message = "get_api_key \"lost\": 404 Not Found: no such key (NOTFOUND)";
+//! assert_eq!(error.to_string(), message);
 //!
 //! let error = client.list_api_keys().await.unwrap_err();
-//! assert!(error.is_server_error() && error.is_retryable());
+//! assert!(error.is_retryable());
 //! assert_eq!(error.to_string(), "list_api_keys: 503 Service Unavailable");
 //! # Ok(())
 //! # }
 //! ```
 
-#![allow(missing_docs, rustdoc::redundant_explicit_links, clippy::all)]
+// Generated mocks unwrap the serialization of bodies and path patterns.
+#![allow(missing_docs, rustdoc::redundant_explicit_links, clippy::all, clippy::unwrap_used)]
 
 use std::fmt;
 use std::mem;
@@ -86,15 +87,15 @@ use crate::generated::{Error as Failure, ErrorBody, ResponseValue};
 use crate::values;
 use crate::wire::runtime::Operation;
 
-/// 421 Misdirected Request. The contract does not document it, and no `is_*` method of `Error` is
-/// true for it.
+/// 421 Misdirected Request, which the contract does not document. All `is_*` methods of `Error`
+/// return false for it.
 const NO_MOCK_MATCHES: u16 = 421;
 
-/// A server of mocks on a free port of this machine.
+/// A mock HTTP server on a free loopback port.
 ///
-/// [`MockServerExt`](crate::mock::MockServerExt) adds typed mocks. Of several mocks that match a
-/// request, the one that was added first responds. If none matches, the response is 421 Misdirected
-/// Request with a message that names the request. The API has no such response, and the client does
+/// [`MockServerExt`](crate::mock::MockServerExt) adds typed mocks. If several mocks match a
+/// request, the first one responds. An unmatched request gets 421 Misdirected Request, with a
+/// message that names the request. The contract does not document this status, and the client does
 /// not retry it:
 ///
 /// ```
@@ -108,16 +109,16 @@ const NO_MOCK_MATCHES: u16 = 421;
 ///
 /// let error = client.get_api_key("my-app").await.unwrap_err();
 /// assert!(!error.is_not_found());
-/// let text = "get_api_key \"my-app\": 421 Misdirected Request: \
-///             no mock matches GET /v1/orgs/self/users/self/apikeys/my-app";
-/// assert_eq!(error.to_string(), text);
+/// let message = "get_api_key \"my-app\": 421 Misdirected Request: \
+///                no mock matches GET /v1/orgs/self/users/self/apikeys/my-app";
+/// assert_eq!(error.to_string(), message);
 /// # Ok(())
 /// # }
 /// ```
 pub struct MockServer {
     server: httpmock::MockServer,
-    /// The id of the mock that matches every request. It is always the last one, because the first
-    /// mock that matches responds.
+    /// The ID of the mock that matches every request. It must be the last mock, because the first
+    /// matching one responds.
     fallback: Mutex<usize>,
 }
 
@@ -126,16 +127,16 @@ impl MockServer {
     ///
     /// # Panics
     ///
-    /// Panics if it cannot be started, as httpmock does.
+    /// Panics if the server cannot be started, as httpmock does.
     pub fn start() -> Self {
         Self::with_fallback(httpmock::MockServer::start())
     }
 
-    /// Starts a server without mocks, as [`start`](Self::start) does, in async code.
+    /// Starts a server without mocks, in async code.
     ///
     /// # Panics
     ///
-    /// Panics if it cannot be started, as httpmock does.
+    /// Panics if the server cannot be started, as httpmock does.
     pub async fn start_async() -> Self {
         Self::with_fallback(httpmock::MockServer::start_async().await)
     }
@@ -145,12 +146,12 @@ impl MockServer {
         Self { server, fallback: fallback.into() }
     }
 
-    /// Returns the URL that clients take as their API server, such as `http://127.0.0.1:43121`.
+    /// Returns the URL to pass to clients as their API server.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
 
-    /// Adds a mock of httpmock's own, for a request or a response that the contract does not have.
+    /// Adds an untyped mock, for undocumented requests or responses.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -165,7 +166,7 @@ impl MockServer {
     /// # }
     /// ```
     pub fn mock(&self, config: impl FnOnce(When, Then)) -> Mock<'_> {
-        // A mock serializes its bodies in the closure.
+        // The closure serializes the mock's bodies.
         let mock = values::exposing(|| self.server.mock(config));
         let mut fallback = self.fallback.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.server.mock(no_mock_matches).id();
@@ -193,7 +194,7 @@ fn no_mock_matches(_: When, then: Then) {
     });
 }
 
-/// Makes the error of a call, to test what a program does with it.
+/// Creates a call's error, for tests of a program's error handling.
 ///
 /// It is the error of one attempt that got this status and message.
 ///
@@ -225,13 +226,13 @@ pub fn error(
     })
 }
 
-/// Builds the patterns of path segments, as the client encodes them. The generator's own put a name
-/// into a regular expression unescaped.
+/// Builds path patterns with segments as the client encodes them. The generator's own patterns
+/// contain unescaped names.
 macro_rules! format {
     ($template:literal, $value:ident.to_string()) => {
         crate::wire::pattern($template, &$value)
     };
 }
 
-// Generated code is included as it is, but for the server: `MockServer` below instead of httpmock's.
+// Generated code is included with one change: `MockServer` is this module's instead of httpmock's.
 include!(concat!(env!("OUT_DIR"), "/mock.rs"));

@@ -1,8 +1,8 @@
-//! The five operations: each makes a generated request from its arguments, and returns the value of
-//! the response. What all calls share is in [`Call`]; how a call is made is in `call`.
+//! The five operations: each creates a generated request from its arguments, and returns the
+//! response's value. [`Call`] contains the common setters; `call` runs the attempts.
 //!
-//! `cargo xtask regen` holds this file to the contract: each operation has its method, and each
-//! parameter and field of a body its argument or setter.
+//! `cargo xtask regen` checks this file against the contract: it requires a method per operation,
+//! and an argument or a setter per parameter and body field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::call::report::CallReport;
 use crate::call::retry::RetryPolicy;
-use crate::call::{self, Attempt, Options, Sent, Subject};
+use crate::call::{self, Attempt, Options, Subject, Success};
 use crate::client::Client;
 use crate::error::Error;
 use crate::generated::enums::KeyState;
@@ -29,9 +29,9 @@ use crate::values::Timestamp;
 use crate::wire;
 use crate::wire::runtime::Operation;
 
-/// A call of an operation: a builder with setters, to be awaited or sent.
+/// A request that is sent when awaited.
 ///
-/// Dropping the future of a call cancels the call and closes its connection.
+/// Dropping its future cancels the call and closes its connection.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -52,7 +52,7 @@ pub struct Call<R> {
 }
 
 impl<R: Request> Call<R> {
-    /// Sets the timeout of this call, with all attempts and waits.
+    /// Sets the timeout of this call, including all attempts and waits.
     ///
     /// Defaults to the client's [`timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -60,7 +60,7 @@ impl<R: Request> Call<R> {
         self
     }
 
-    /// Sets when this call is retried.
+    /// Sets the retry policy of this call.
     ///
     /// Defaults to the client's [`retry_policy`](crate::ClientBuilder::retry_policy).
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
@@ -70,8 +70,8 @@ impl<R: Request> Call<R> {
 
     /// Adds a header to the requests of this call.
     ///
-    /// It overrides a [default header](crate::ClientBuilder::default_header) of that name. A header
-    /// that is not valid, or that the client sets itself, is rejected before sending.
+    /// It overrides a [default header](crate::ClientBuilder::default_header) of the same name.
+    /// Invalid headers and headers that the client sets itself are rejected before sending.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         match settings::header("`header`", name.as_ref(), value.as_ref()) {
             Ok((name, value)) => {
@@ -82,12 +82,12 @@ impl<R: Request> Call<R> {
         self
     }
 
-    /// Returns the call's report with its output: status, headers, trace id, attempts and time.
+    /// Also returns the call report: status, headers, trace ID, attempts and duration.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
     /// let (key, report) = client.get_api_key("my-app").with_report().await?;
-    /// println!("{}: {:?}, trace id {:?}", key.name, report.elapsed(), report.trace_id());
+    /// println!("{}: {:?}, trace ID {:?}", key.name, report.elapsed(), report.trace_id());
     /// # Ok(())
     /// # }
     /// ```
@@ -95,26 +95,26 @@ impl<R: Request> Call<R> {
         Call { client: self.client, options: self.options, request: WithReport(self.request) }
     }
 
-    /// Makes the call. Awaiting the builder does the same.
+    /// Sends the request, as awaiting the call does.
     ///
     /// # Errors
     ///
-    /// Fails as described at the operation's method of [`Client`].
+    /// See the operation's method of [`Client`].
     pub fn send(self) -> <Self as IntoFuture>::IntoFuture {
         self.into_future()
     }
 
-    /// Makes the call without async: blocks the thread until it ends.
+    /// Sends the request without async and blocks until the call finishes.
     ///
     /// # Errors
     ///
-    /// Fails as when awaited. Returns an error, and sends nothing, where it cannot work:
+    /// Fails as an awaited call does, and is rejected before sending:
     ///
-    /// - in async code, where it would block the runtime; it works in
-    ///   `tokio::task::spawn_blocking`. The runtimes of tokio and of `futures::executor` are
-    ///   recognized; others, such as smol, look like plain threads;
+    /// - in async code, where it would block the runtime; use `tokio::task::spawn_blocking`. The
+    ///   runtimes of tokio and of `futures::executor` are recognized; other runtimes (smol, for
+    ///   example) look like plain threads;
     /// - in the destructor of a thread-local value, while its thread ends;
-    /// - in a process that was forked from one that had made blocking calls.
+    /// - in a process that was forked after a blocking call.
     ///
     /// ```no_run
     /// # fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -126,7 +126,7 @@ impl<R: Request> Call<R> {
     ///
     /// # Tests of blocking programs
     ///
-    /// Start the server without async, in an ordinary `#[test]`. It runs on a thread of its own:
+    /// Start the server without async, in an ordinary `#[test]`. It runs on a separate thread:
     ///
     /// ```
     /// use rockset_apikeys_server::Server;
@@ -141,7 +141,7 @@ impl<R: Request> Call<R> {
     /// # }
     /// ```
     ///
-    /// In a `#[tokio::test]`, make the calls in `spawn_blocking` and await it:
+    /// In a `#[tokio::test]`, use `spawn_blocking` and await it:
     ///
     /// ```
     /// # use rockset_apikeys_server::Server;
@@ -174,15 +174,15 @@ impl<R: Request> IntoFuture for Call<R> {
             }
             let send = || request.send(client.generated());
             let (defaults, subject) = (client.defaults(), request.subject());
-            let sent = call::run(defaults, R::OPERATION, subject, &options, send);
-            Ok(R::output(sent.await?, &client))
+            let success = call::run(defaults, R::OPERATION, subject, &options, send);
+            Ok(R::output(success.await?, &client))
         })
     }
 }
 
-/// A request of one operation: the bound for code that is generic over calls.
+/// A request of one operation, as a bound for code that is generic over calls.
 ///
-/// The crate implements it for each operation; other crates cannot.
+/// This crate implements it for each operation; other crates cannot.
 ///
 /// ```
 /// use std::time::Duration;
@@ -202,7 +202,7 @@ pub trait Request: Send + Sync + Sized + 'static {
     #[doc(hidden)]
     const OPERATION: &'static Operation;
 
-    /// Returns the key and its owner for the error message.
+    /// Returns the key's name and owner, for the error message.
     #[doc(hidden)]
     fn subject(&self) -> Subject<'_>;
 
@@ -214,10 +214,10 @@ pub trait Request: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Attempt<Self::Body>> + Send;
 
     #[doc(hidden)]
-    fn output(sent: Sent<Self::Body>, client: &Client) -> Self::Output;
+    fn output(success: Success<Self::Body>, client: &Client) -> Self::Output;
 }
 
-/// A request whose output comes with the call's report, from [`Call::with_report`].
+/// A request whose output includes the call report, from [`Call::with_report`].
 #[derive(Clone, Debug)]
 pub struct WithReport<R>(R);
 
@@ -234,9 +234,9 @@ impl<R: Request> Request for WithReport<R> {
         self.0.send(client)
     }
 
-    fn output(sent: Sent<R::Body>, client: &Client) -> Self::Output {
-        let report = sent.report(client.defaults());
-        (R::output(sent, client), report)
+    fn output(success: Success<R::Body>, client: &Client) -> Self::Output {
+        let report = success.report(client.defaults());
+        (R::output(success, client), report)
     }
 }
 
@@ -247,15 +247,15 @@ impl Client {
 
     /// Creates an API key for the authenticated user.
     ///
-    /// The response has the key's full value; later, only [`reveal`](Call::<GetApiKey>::reveal)
+    /// The response contains the full key; later, only [`reveal`](Call::<GetApiKey>::reveal)
     /// returns it.
     ///
     /// Documentation page: `create_api_key`, `POST /v1/orgs/self/users/self/apikeys`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_conflict`](Error::is_conflict) if the user has a key of that name. A name
-    /// that is empty, `.` or `..` is rejected before sending.
+    /// Fails with [`is_conflict`](Error::is_conflict) if the user already has a key of that name.
+    /// The names `""`, `.` and `..` are rejected before sending.
     ///
     /// ```no_run
     /// # use rockset_apikeys::Client;
@@ -272,7 +272,7 @@ impl Client {
     /// ```
     pub fn create_api_key(&self, name: impl Into<String>) -> Call<CreateApiKey> {
         let name = name.into();
-        // No URL could name the key later.
+        // Later requests could not name the key in their URLs.
         let invalid = wire::check_segment("name", &name).err();
         let mut call = self.call(CreateApiKey { name, body: CreateApiKeyRequest::builder() });
         call.options.invalid = invalid;
@@ -281,15 +281,15 @@ impl Client {
 
     /// Lists a user's API keys, oldest first.
     ///
-    /// The user defaults to the authenticated one. Each key has its identifier in place of its full
-    /// value.
+    /// The user defaults to the authenticated one. The response contains identifiers instead of
+    /// full keys.
     ///
     /// Documentation page: `list_api_keys`, `GET /v1/orgs/self/users/{user}/apikeys`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_forbidden`](Error::is_forbidden) for another user's keys, unless the
-    /// client's key is an administrator's.
+    /// Fails with status 403 for another user's keys, unless the client's key is an
+    /// administrator's.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -305,15 +305,15 @@ impl Client {
 
     /// Retrieves an API key.
     ///
-    /// It has its identifier in place of its full value, unless
-    /// [`reveal`](Call::<GetApiKey>::reveal) asks for that.
+    /// The response contains the identifier instead of the full key, unless
+    /// [`reveal`](Call::<GetApiKey>::reveal) is set.
     ///
     /// Documentation page: `get_api_key`, `GET /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
-    /// Fails with [`is_not_found`](Error::is_not_found) if the user has no such key. A name that is
-    /// empty, `.` or `..` is rejected before sending.
+    /// Fails with [`is_not_found`](Error::is_not_found) if the user has no key of that name. The
+    /// names `""`, `.` and `..` are rejected before sending.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -335,8 +335,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`get_api_key`](Self::get_api_key), and with [`is_conflict`](Error::is_conflict) if
-    /// an expired key is to be active.
+    /// Fails as [`get_api_key`](Self::get_api_key) does, and with
+    /// [`is_conflict`](Error::is_conflict) on an attempt to activate an expired key.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -353,13 +353,13 @@ impl Client {
         self.call(UpdateApiKey { user: DEFAULT_USER.into(), name: name.into(), body })
     }
 
-    /// Deletes an API key for good. The response is the deleted key.
+    /// Deletes an API key permanently and returns it.
     ///
     /// Documentation page: `delete_api_key`, `DELETE /v1/orgs/self/users/{user}/apikeys/{name}`.
     ///
     /// # Errors
     ///
-    /// As for [`get_api_key`](Self::get_api_key).
+    /// Fails as [`get_api_key`](Self::get_api_key) does.
     ///
     /// ```no_run
     /// # async fn example(client: rockset_apikeys::Client) -> Result<(), rockset_apikeys::Error> {
@@ -373,15 +373,15 @@ impl Client {
     }
 }
 
-/// What an error says about the key and its owner, unless that is the caller.
+/// Returns the key's name and owner for error messages. The caller is not named as the owner.
 fn subject<'a>(user: &'a str, name: Option<&'a str>) -> Subject<'a> {
     Subject { name, user: Some(user).filter(|user| *user != DEFAULT_USER) }
 }
 
 impl<R: Expiring> Call<R> {
-    /// Sets when the key expires: this long from now, by the clock of this machine.
+    /// Sets when the key expires: this long from now, by the local system clock.
     ///
-    /// A time after the year 9999 is rejected before sending.
+    /// Timestamps after the year 9999 are rejected before sending.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -400,13 +400,13 @@ impl<R: Expiring> Call<R> {
 
     fn expires_at(mut self, time: Result<Timestamp, impl fmt::Display>) -> Self {
         let time = time.map_err(|error| error.to_string());
-        // A server may have sent anything as a timestamp; only a valid one is sent back.
+        // Timestamps from a server may be malformed; those are not sent back.
         let valid = time
             .and_then(|time| Timestamp::from_str(time.as_str()).map_err(|error| error.to_string()));
         match valid {
             Ok(time) => self.request.set_expiry_time(time),
             Err(reason) => {
-                self.options.invalid = Some(format!("the expiry time is not valid: {reason}"));
+                self.options.invalid = Some(format!("cannot set the expiry time: {reason}"));
             }
         }
         self
@@ -426,7 +426,7 @@ pub struct CreateApiKey {
 }
 
 impl Call<CreateApiKey> {
-    /// Sets the role that limits what the key may do, such as `read-only`.
+    /// Sets the role that limits the key's permissions (for example, `read-only`).
     ///
     /// Without it, the key has all roles of its owner.
     pub fn role(mut self, role: impl Into<String>) -> Self {
@@ -436,10 +436,10 @@ impl Call<CreateApiKey> {
 
     /// Sets when the key expires; by default it does not.
     ///
-    /// The time is a text such as `2030-01-01T00:00:00Z`, a `SystemTime`, a `jiff::Timestamp`, or a
-    /// [`Timestamp`]. One that is not valid is rejected before sending.
+    /// Accepts an RFC 3339 string (`2030-01-01T00:00:00Z`), a `SystemTime`, a `jiff::Timestamp`, or
+    /// a [`Timestamp`]. Invalid timestamps are rejected before sending.
     ///
-    /// Not on the documentation page, but a later addition to the API.
+    /// Not on the documentation page: a later addition to the API.
     pub fn expiry_time<T>(self, time: T) -> Self
     where
         T: TryInto<Timestamp>,
@@ -450,7 +450,7 @@ impl Call<CreateApiKey> {
 
     /// Sets the email address of the user for whom the key is created.
     ///
-    /// Not on the documentation page, but a later addition to the API.
+    /// Not on the documentation page: a later addition to the API.
     pub fn created_by(mut self, user: impl Into<String>) -> Self {
         self.request.body = self.request.body.created_by(Some(user.into()));
         self
@@ -476,8 +476,8 @@ impl Request for CreateApiKey {
         client.create_api_key().body(self.body.clone().name(&self.name)).send()
     }
 
-    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
-        sent.response.into_inner().data
+    fn output(success: Success<Self::Body>, _: &Client) -> Self::Output {
+        success.response.into_inner().data
     }
 }
 
@@ -508,8 +508,8 @@ impl Request for ListApiKeys {
         client.list_api_keys().user(&*self.user).send()
     }
 
-    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
-        sent.response.into_inner().data
+    fn output(success: Success<Self::Body>, _: &Client) -> Self::Output {
+        success.response.into_inner().data
     }
 }
 
@@ -528,7 +528,7 @@ impl Call<GetApiKey> {
         self
     }
 
-    /// Sets whether the response has the full value in place of the identifier.
+    /// Sets whether the response contains the full key instead of the identifier.
     pub fn reveal(mut self, reveal: bool) -> Self {
         self.request.reveal = Some(reveal);
         self
@@ -552,8 +552,8 @@ impl Request for GetApiKey {
         }
     }
 
-    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
-        sent.response.into_inner().data
+    fn output(success: Success<Self::Body>, _: &Client) -> Self::Output {
+        success.response.into_inner().data
     }
 }
 
@@ -580,10 +580,10 @@ impl Call<UpdateApiKey> {
 
     /// Sets when the key expires.
     ///
-    /// The time is a text such as `2030-01-01T00:00:00Z`, a `SystemTime`, a `jiff::Timestamp`, or a
-    /// [`Timestamp`]. One that is not valid is rejected before sending.
+    /// Accepts an RFC 3339 string (`2030-01-01T00:00:00Z`), a `SystemTime`, a `jiff::Timestamp`, or
+    /// a [`Timestamp`]. Invalid timestamps are rejected before sending.
     ///
-    /// Not on the documentation page, but a later addition to the API.
+    /// Not on the documentation page: a later addition to the API.
     pub fn expiry_time<T>(self, time: T) -> Self
     where
         T: TryInto<Timestamp>,
@@ -594,7 +594,7 @@ impl Call<UpdateApiKey> {
 
     /// Sets whether to remove the expiry time, so that the key does not expire.
     ///
-    /// Not on the documentation page, but a later addition to the API.
+    /// Not on the documentation page: a later addition to the API.
     pub fn clear_expiry_time(mut self, clear: bool) -> Self {
         self.request.body.clear_expiry_time = Some(clear);
         self
@@ -621,8 +621,8 @@ impl Request for UpdateApiKey {
         request.body(self.body.clone()).send()
     }
 
-    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
-        sent.response.into_inner().data
+    fn output(success: Success<Self::Body>, _: &Client) -> Self::Output {
+        success.response.into_inner().data
     }
 }
 
@@ -654,7 +654,7 @@ impl Request for DeleteApiKey {
         client.delete_api_key().user(&*self.user).name(&self.name).send()
     }
 
-    fn output(sent: Sent<Self::Body>, _: &Client) -> Self::Output {
-        sent.response.into_inner().data
+    fn output(success: Success<Self::Body>, _: &Client) -> Self::Output {
+        success.response.into_inner().data
     }
 }

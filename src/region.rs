@@ -23,7 +23,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// Cluster `rs2` in `us-west-2`, the oldest: the documentation page's default.
+    /// Cluster `rs2` in `us-west-2`, the documentation page's default.
     pub const RS2: Self = Self { url: "https://api.rs2.usw2.rockset.com" };
     /// Cluster `usw2a1` in `us-west-2`.
     pub const USW2A1: Self = Self { url: "https://api.usw2a1.rockset.com" };

@@ -1,5 +1,5 @@
-//! Checks each setting of a client. An error names the setting's source and what to change; it
-//! shows no key, password or header value.
+//! Validates each setting of a client. Errors name the setting's source and a fix. They contain no
+//! keys, passwords or header values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,11 +29,11 @@ const OWN_HEADERS: [HeaderName; 8] = [
     USER_AGENT,
 ];
 
-/// How errors about an API server end.
-const SERVER_EXAMPLES: &str =
+/// The fix in errors about an API server.
+const SERVER_FIX: &str =
     "use a host or URL such as http://127.0.0.1:8080 or https://api.example.com";
 
-/// A setting and its source: the call, the variable or the place in a file that errors name.
+/// A setting together with its source, which errors name: a setter, a variable or a file.
 #[derive(Clone)]
 pub(crate) struct Sourced<T> {
     pub(crate) source: Cow<'static, str>,
@@ -41,7 +41,6 @@ pub(crate) struct Sourced<T> {
 }
 
 impl fmt::Debug for Sourced<Result<Url, Error>> {
-    /// Shows the value and its source.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Ok(url) => write!(f, "{url} from {}", self.source),
@@ -56,12 +55,12 @@ impl<T> Sourced<T> {
     }
 }
 
-/// Parses the URL or the bare host of an API server. A bare host gets `http://` if it is this
-/// machine, and `https://` otherwise.
+/// Parses the URL or the bare host of an API server. A bare host gets `http://` if it is a loopback
+/// host, and `https://` otherwise.
 pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
     let Sourced { source, value } = server;
-    let text = |reason| {
-        format!("the API server {} from {source} {reason}; {SERVER_EXAMPLES}", quoted(value))
+    let message = |cause| {
+        format!("cannot use API server {} from {source}: {cause}; {SERVER_FIX}", redacted(value))
     };
     let url = if value.contains("://") {
         Url::parse(value)
@@ -71,46 +70,46 @@ pub(crate) fn api_server(server: &Sourced<String>) -> Result<Url, Error> {
             parsed => parsed,
         }
     } else {
-        return Err(Error::invalid_input(text("is neither a URL nor a host with a dot or a port")));
+        let cause = "it is neither a URL nor a host with a dot or a port";
+        return Err(Error::invalid_input(message(cause)));
     };
     let url =
-        url.map_err(|error| Error::invalid_input_because(text("is not a valid URL"), error))?;
-    let reason = if !matches!(url.scheme(), "http" | "https") {
-        "is neither http nor https"
+        url.map_err(|error| Error::invalid_input_because(message("it is not a valid URL"), error))?;
+    let cause = if !matches!(url.scheme(), "http" | "https") {
+        "its scheme is neither http nor https"
     } else if !url.username().is_empty() || url.password().is_some() {
-        "has a user name or password, which this API does not use"
+        "it contains a user name or password, which this API does not use"
     } else if url.query().is_some() || url.fragment().is_some() {
-        "has more than a host, a port and a path"
+        "it contains a query or a fragment"
     } else if http::Uri::try_from(url.as_str()).is_err() {
-        // A template whose host was not filled in, for instance.
-        "has characters that no request can carry"
+        // For example, a template whose host was not filled in.
+        "it contains characters that are invalid in a request"
     } else {
         return Ok(url);
     };
-    Err(Error::invalid_input(text(reason)))
+    Err(Error::invalid_input(message(cause)))
 }
 
-/// Whether the text begins with a host. A single word may be a key that was passed in place of a
-/// host; a DNS query would reveal it.
-fn is_bare_host(text: &str) -> bool {
-    let host = text.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+/// Returns whether the value starts with a host. A single word may be a key that was passed by
+/// mistake; a DNS query would reveal it.
+fn is_bare_host(value: &str) -> bool {
+    let host = value.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     let has_dot_or_port = host.contains(['.', ':']) && !host.ends_with(':');
     has_dot_or_port || host.eq_ignore_ascii_case("localhost")
 }
 
-/// Quotes a URL or a host without what may be secret: its user name and password, its query, and
-/// what may be a key.
-fn quoted(url: &str) -> String {
+/// Quotes a URL or a host, without user name, password, query, and words that may be keys.
+fn redacted(url: &str) -> String {
     if !url.is_empty() && !url.contains(['.', ':', '/']) {
         return "[REDACTED]".to_owned();
     }
     let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + 3));
     let rest = rest.rsplit('@').next().unwrap_or_default();
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    format!("{:?}", redaction::text(&[scheme, rest].concat(), None))
+    format!("{:?}", redaction::redact(&[scheme, rest].concat(), None))
 }
 
-/// Rejects servers that cannot be reached safely, or not at all by this build.
+/// Rejects servers that cannot be reached safely or by this build.
 pub(crate) fn check_transport(
     server: &Url,
     source: &str,
@@ -118,37 +117,37 @@ pub(crate) fn check_transport(
     allow_http: bool,
     has_own_tls: bool,
 ) -> Result<(), Error> {
-    let url = quoted(server.as_str());
+    let url = redacted(server.as_str());
     if server.scheme() == "http" && !is_local && !allow_http {
         return Err(Error::invalid_input(format!(
-            "the API server {url} from {source} would receive the key unencrypted; use https, or \
-             permit it with `allow_http`"
+            "cannot use API server {url} from {source}: it would receive the key unencrypted; use \
+             https, or permit http with `allow_http`"
         )));
     }
     let tls = cfg!(any(feature = "rustls-no-provider", feature = "native-tls")) || has_own_tls;
     if server.scheme() == "https" && !tls {
         return Err(Error::invalid_input(format!(
-            "the API server {url} from {source} is https, and this build has no TLS; enable the \
-             feature `rustls` or `native-tls` of rockset-apikeys"
+            "cannot use API server {url} from {source}: this build does not support TLS; enable \
+             the feature `rustls` or `native-tls` of rockset-apikeys"
         )));
     }
     Ok(())
 }
 
-/// Rejects a program that has not installed the cryptography of rustls, without which reqwest
-/// panics.
+/// Rejects a program that has not installed a crypto provider of rustls: reqwest would panic.
 #[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls", feature = "native-tls"))))]
 pub(crate) fn check_crypto_provider() -> Result<(), Error> {
     match rustls::crypto::CryptoProvider::get_default() {
         Some(_) => Ok(()),
         None => Err(Error::invalid_input(
-            "rustls has no cryptography; call `CryptoProvider::install_default` of rustls when the \
-             program starts, or enable the feature `rustls` of rockset-apikeys",
+            "cannot set up TLS: no crypto provider of rustls is installed; call \
+             `CryptoProvider::install_default` at program start, or enable the feature `rustls` of \
+             rockset-apikeys",
         )),
     }
 }
 
-/// Whether the URL's host is this machine.
+/// Returns whether the URL's host is `localhost`, a subdomain of it, or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -158,25 +157,25 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The addresses of `localhost` and the names below it. A resolver may return others.
+/// The addresses of `localhost` and its subdomains. A resolver may return others.
 pub(crate) const LOOPBACK: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
 ];
 
 /// Returns the `User-Agent`.
-pub(crate) fn user_agent(application: Option<&str>) -> Result<HeaderValue, Error> {
-    let Some(name) = application else { return Ok(HeaderValue::from_static(PRODUCT)) };
+pub(crate) fn user_agent(app_name: Option<&str>) -> Result<HeaderValue, Error> {
+    let Some(name) = app_name else { return Ok(HeaderValue::from_static(PRODUCT)) };
     let is_printable = |char: char| char == ' ' || char.is_ascii_graphic();
     if name.trim().is_empty() || !name.chars().all(is_printable) {
         return Err(Error::invalid_input(format!(
-            "the application {:?} is empty or has characters that are not printable ASCII; call \
-             `app_name` with a name such as \"my-app/1.0\"",
-            redaction::text(name, None)
+            "cannot use application name {:?}: it is empty or not printable ASCII; call \
+             `app_name` with another name (for example, \"my-app/1.0\")",
+            redaction::redact(name, None)
         )));
     }
     HeaderValue::from_str(&format!("{name} {PRODUCT}"))
-        .map_err(|error| Error::invalid_input_because("the application is not valid", error))
+        .map_err(|error| Error::invalid_input_because("cannot use the application name", error))
 }
 
 /// Parses a header.
@@ -185,16 +184,17 @@ pub(crate) fn header(
     name: &str,
     value: &str,
 ) -> Result<(HeaderName, HeaderValue), String> {
-    let rejected =
-        |reason| format!("the header {:?} from {source} {reason}", redaction::text(name, None));
+    let message = |cause| {
+        format!("cannot set header {:?} from {source}: {cause}", redaction::redact(name, None))
+    };
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-        return Err(rejected("has a name that is not valid; use one such as \"x-team\""));
+        return Err(message("its name is invalid; use another name (for example, \"x-team\")"));
     };
     if OWN_HEADERS.contains(&header) {
-        return Err(rejected("is set by the client itself; remove it"));
+        return Err(message("the client sets it itself; remove it"));
     }
     let Ok(mut value) = HeaderValue::from_str(value) else {
-        return Err(rejected("has a value that is not printable ASCII; check for a line break"));
+        return Err(message("its value is not printable ASCII; remove line breaks"));
     };
     value.set_sensitive(true);
     Ok((header, value))

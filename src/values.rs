@@ -1,5 +1,5 @@
-//! The crate's own types for values of the contract: a key's value, which stays secret, and a
-//! timestamp, which keeps its text.
+//! The contract's types that the crate implements instead of generating them: a key's value, which
+//! stays secret, and a timestamp, which keeps the server's string.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use jiff::fmt::temporal::Pieces;
-// Renamed, because the reference shows only the last part of a path.
+// Renamed, because rustdoc prints only the last part of a path.
 use jiff::{Error as JiffError, Timestamp as JiffTimestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
@@ -17,8 +17,8 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// The value of an API key: the full key or its identifier.
 ///
-/// A full key has 64 letters and digits. The API returns it when a key is created or revealed, and
-/// otherwise the identifier, its first 6 characters.
+/// A full key consists of 64 letters and digits. The API returns it when a key is created or
+/// revealed, and otherwise the identifier, its first 6 characters.
 ///
 /// ```
 /// use rockset_apikeys::ApiKeyValue;
@@ -31,31 +31,31 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 ///
 /// # How keys stay secret
 ///
-/// `{:?}` shows nothing of the value, and there is no `Display`: only
+/// `Debug` output never contains the value, and there is no `Display`: only
 /// [`expose_secret`](Self::expose_secret) and [`full_key`](Self::full_key) return it. It serializes
-/// as its identifier; wrap it in [`ExposeSecrets`] to serialize the full key. Comparing two values
-/// takes the same time wherever they differ.
+/// as its identifier; wrap it in [`ExposeSecrets`] to serialize the full key. Values are compared
+/// in constant time.
 ///
-/// `Debug`, `Display`, log lines and errors of this crate show neither the client's key nor a key
-/// that was created or revealed. A message in an error response is withheld as a whole (it becomes
-/// `[REDACTED]`) if it contains a piece of the client's key that is longer than the identifier, or a
-/// word that may be half of a key, even if it is escaped for a URL, HTML or JSON. Hexadecimal IDs
-/// (trace IDs, for example) are shown.
+/// `Debug`, `Display`, log lines and errors of this crate contain neither the client's key nor a
+/// key that was created or revealed. A message in an error response is replaced by `[REDACTED]` if
+/// it contains a piece of the client's key that is longer than the identifier, or a word that may
+/// be half of a key, even if it is escaped for a URL, HTML or JSON. Hexadecimal IDs (trace IDs, for
+/// example) are not redacted.
 ///
-/// The memory of a value is wiped when it is dropped, and so is that of the `Authorization` header
-/// with its last copy. Buffers of the HTTP and TLS libraries are out of reach and not wiped, nor
-/// are strings that a program makes from `expose_secret`.
+/// A value's memory is wiped when it is dropped, and the `Authorization` header's memory when its
+/// last copy is dropped. Buffers of the HTTP and TLS libraries are not wiped, nor are strings that
+/// a program copies from `expose_secret`.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub struct ApiKeyValue(Zeroizing<String>);
 
 impl ApiKeyValue {
-    /// Returns the value itself. Every use is a place where the secret can leak.
+    /// Returns the value. Every use may leak the secret.
     pub fn expose_secret(&self) -> &str {
         &self.0
     }
 
-    /// Returns the full key, or `None` if this is an identifier, which authenticates nothing.
+    /// Returns the full key, or `None` for an identifier, which cannot authenticate.
     ///
     /// ```
     /// use rockset_apikeys::ApiKeyValue;
@@ -67,7 +67,7 @@ impl ApiKeyValue {
         (self.identifier() != self.expose_secret()).then(|| self.expose_secret())
     }
 
-    /// Returns the first 6 characters, which identify the key and may be shown.
+    /// Returns the first 6 characters, which identify the key and are not secret.
     pub fn identifier(&self) -> &str {
         let end = self.0.char_indices().nth(6).map_or(self.0.len(), |(index, _)| index);
         self.0.get(..end).unwrap_or_default()
@@ -109,7 +109,7 @@ impl Serialize for ApiKeyValue {
 }
 
 thread_local! {
-    /// Whether full keys are serialized on this thread. A serializer has no place for this.
+    /// Whether full keys are serialized on this thread. A serializer cannot carry this flag.
     static IS_EXPOSED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -136,9 +136,9 @@ impl<T: Serialize> Serialize for ExposeSecrets<T> {
     }
 }
 
-/// Runs a function that serializes full keys.
+/// Runs a function during which full keys are serialized.
 pub(crate) fn exposing<T>(function: impl FnOnce() -> T) -> T {
-    /// Masks keys again, even after a panic.
+    /// Restores masking, even after a panic.
     struct Restore(bool);
 
     impl Drop for Restore {
@@ -151,12 +151,12 @@ pub(crate) fn exposing<T>(function: impl FnOnce() -> T) -> T {
     function()
 }
 
-/// A point in time, as the server wrote it.
+/// A timestamp, as the server sent it.
 ///
-/// The API writes ISO 8601. Other text is kept and does not fail the response; it just has no
-/// [`to_jiff`](Self::to_jiff), and is not sent as an expiry time. Timestamps that a program makes
-/// are valid: they are parsed, or come from a `SystemTime` or from the type of that name in
-/// [jiff](crate::jiff), `jiff::Timestamp`.
+/// The API sends ISO 8601. A malformed timestamp is kept and does not break decoding, but
+/// [`to_jiff`](Self::to_jiff) returns `None`, and it cannot be sent as an expiry time. Timestamps
+/// that a program creates are valid: they are parsed, or converted from a `SystemTime` or a
+/// [`jiff::Timestamp`](crate::jiff::Timestamp).
 ///
 /// ```
 /// use rockset_apikeys::{Timestamp, jiff};
@@ -171,28 +171,28 @@ pub(crate) fn exposing<T>(function: impl FnOnce() -> T) -> T {
 /// # Ok::<(), jiff::Error>(())
 /// ```
 ///
-/// Timestamps of the same instant are equal, however they are written, and are ordered by time.
-/// Those without an instant come last.
+/// Timestamps are compared and ordered by instant, not by their strings. Malformed timestamps come
+/// last.
 #[derive(Clone, Debug)]
 pub struct Timestamp(String);
 
 impl Timestamp {
     /// Returns the instant as a `jiff::Timestamp`.
     ///
-    /// `None` if the server sent something that is not a date and time with an offset, or a time
-    /// within the last 26 hours of the year 9999, for which jiff has no instant.
+    /// `None` if the server sent no date and time with an offset, or a time within the last 26
+    /// hours of the year 9999, which jiff cannot represent.
     pub fn to_jiff(&self) -> Option<JiffTimestamp> {
         self.0.parse().ok()
     }
 
-    /// Returns the text as it was received or is sent.
+    /// Returns the string as it was received or will be sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl From<JiffTimestamp> for Timestamp {
-    /// Writes the instant of a `jiff::Timestamp` as ISO 8601 in UTC.
+    /// Formats the instant as ISO 8601 in UTC.
     fn from(instant: JiffTimestamp) -> Self {
         Self(instant.to_string())
     }
@@ -201,8 +201,7 @@ impl From<JiffTimestamp> for Timestamp {
 impl TryFrom<SystemTime> for Timestamp {
     type Error = JiffError;
 
-    /// Writes the instant of a [`SystemTime`] as ISO 8601 in UTC. Fails for one after the year
-    /// 9999.
+    /// Formats the instant as ISO 8601 in UTC. Fails after the year 9999.
     fn try_from(time: SystemTime) -> Result<Self, Self::Error> {
         JiffTimestamp::try_from(time).map(Self::from)
     }
@@ -211,41 +210,39 @@ impl TryFrom<SystemTime> for Timestamp {
 impl TryFrom<&str> for Timestamp {
     type Error = JiffError;
 
-    /// Parses a date and time of RFC 3339, as [`FromStr`] does.
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        text.parse()
+    /// Parses an RFC 3339 string, as [`FromStr`] does.
+    fn try_from(string: &str) -> Result<Self, Self::Error> {
+        string.parse()
     }
 }
 
 impl FromStr for Timestamp {
     type Err = JiffError;
 
-    /// Parses a date and time of RFC 3339, such as `2030-01-01T00:00:00Z`.
-    ///
-    /// The text is kept.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if !is_rfc_3339(text) {
+    /// Parses an RFC 3339 string (`2030-01-01T00:00:00Z`), which is kept as it is.
+    fn from_str(string: &str) -> Result<Self, Self::Err> {
+        if !is_rfc_3339(string) {
             return Err(JiffError::from_args(format_args!(
-                "{text:?} is not a date and time such as 2030-01-01T00:00:00Z"
+                "{string:?} is not an RFC 3339 date and time; use the form 2030-01-01T00:00:00Z"
             )));
         }
-        // The API has times for which jiff has no instant; their parts are checked alone.
-        Pieces::parse(text).map(|_| Self(text.to_owned()))
+        // Not as an instant: the API accepts times that jiff cannot represent.
+        Pieces::parse(string).map(|_| Self(string.to_owned()))
     }
 }
 
-/// Whether the text has the form that the contract asks for. Jiff reads others, too.
-fn is_rfc_3339(text: &str) -> bool {
+/// Returns whether the string matches the contract's format. Jiff also parses others.
+fn is_rfc_3339(string: &str) -> bool {
     let digits_as_zeros = |char: char| if char.is_ascii_digit() { '0' } else { char };
-    let form: String = text.to_ascii_uppercase().chars().map(digits_as_zeros).collect();
+    let form: String = string.to_ascii_uppercase().chars().map(digits_as_zeros).collect();
     let Some(rest) = form.strip_prefix("0000-00-00T00:00:00") else { return false };
     let offset = match rest.strip_prefix(".0") {
         Some(fraction) => fraction.trim_start_matches('0'),
         None => rest,
     };
-    // Jiff takes a leap second for the second before it, and offsets of more than a day.
-    let is_leap_second = text.get(17..19) == Some("60");
-    let hours = text.len().checked_sub(5).and_then(|start| text.get(start..start + 2));
+    // Jiff turns a leap second into the second before it, and accepts offsets of more than a day.
+    let is_leap_second = string.get(17..19) == Some("60");
+    let hours = string.len().checked_sub(5).and_then(|start| string.get(start..start + 2));
     let is_in_a_day = offset == "Z" || hours.is_some_and(|hours| hours < "24");
     matches!(offset, "Z" | "+00:00" | "-00:00") && is_in_a_day && !is_leap_second
 }
@@ -297,10 +294,10 @@ impl Serialize for Timestamp {
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
-    /// Keeps the text of whatever the server sends: an unexpected value does not fail the response.
+    /// Keeps any value that the server sends: a malformed timestamp does not break decoding.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => Self(text),
+            serde_json::Value::String(string) => Self(string),
             other => Self(other.to_string()),
         })
     }

@@ -318,7 +318,7 @@ mod profile {
                 let config = Config::from_profile("a").unwrap();
                 drop(recording);
                 assert_eq!(config.warning().is_some(), is_wide, "{mode:o}");
-                let text = log.text();
+                let text = log.contents();
                 assert_eq!(text.contains(&format!("mode={mode:o}")), is_wide, "{mode:o}: {text}");
                 assert_eq!(text.contains("WARN"), is_wide, "{mode:o}: {text}");
             }

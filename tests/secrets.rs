@@ -1,7 +1,7 @@
-//! No key leaks: neither the client's own nor one that a server sends.
+//! Redaction: neither the client's key nor a key from a server leaks.
 //!
 //! Each test records the log. `tracing` decides once for all threads whether a log line is enabled,
-//! so these tests run in a process of their own, one at a time.
+//! so these tests run in a separate process, one at a time.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ use rockset_apikeys::{ApiKey, ApiKeyValue, Client, Error, RetryPolicy, reqwest};
 use script::{Script, Step};
 use serde_json::json;
 use support::{OPERATIONS, client_for};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 #[cfg(target_os = "linux")]
 use {memory::Memory, zeroize::Zeroizing};
 
@@ -32,26 +32,26 @@ use {memory::Memory, zeroize::Zeroizing};
 const CLIENT_KEY: &str = "CLIENTcanary+of/the=clients?key";
 const NEW_KEY: &str = "NEWKEYcanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
 
-static TURN: Turn<()> = Turn::const_new(());
+static SERIAL: AsyncMutex<()> = AsyncMutex::const_new(());
 
 /// Formats a call of this operation, its outcome, and the causes of its error.
 async fn formatted(client: &Client, id: &str) -> String {
-    fn show<T: Debug>(call: impl Debug, outcome: Result<T, Error>) -> String {
-        let mut text = format!("{call:?} {outcome:?} {outcome:#?}");
+    fn format_all<T: Debug>(call: impl Debug, outcome: Result<T, Error>) -> String {
+        let mut output = format!("{call:?} {outcome:?} {outcome:#?}");
         if let Err(error) = outcome {
-            text += &format!("{error} {:?}", error.details());
+            output += &format!("{error} {:?}", error.details());
             let mut cause = error.source();
             while let Some(error) = cause {
-                text += &format!("{error} {error:?} {error:#?}");
+                output += &format!("{error} {error:?} {error:#?}");
                 cause = error.source();
             }
         }
-        text
+        output
     }
     macro_rules! run {
         ($call:expr) => {{
             let call = $call;
-            show(call.clone(), call.await)
+            format_all(call.clone(), call.await)
         }};
     }
     match id {
@@ -60,20 +60,25 @@ async fn formatted(client: &Client, id: &str) -> String {
         "get_api_key" => run!(client.get_api_key("n").reveal(true)),
         "update_api_key" => run!(client.update_api_key("n")),
         "delete_api_key" => run!(client.delete_api_key("n")),
-        _ => panic!("there is no operation {id}"),
+        _ => panic!("unknown operation {id}"),
     }
 }
 
 /// Formats the same call of the generated client.
 async fn formatted_generated(client: &Client, id: &str) -> String {
-    fn show<T: Debug, E: Debug + StdError>(call: impl Debug, outcome: Result<T, E>) -> String {
-        let text = format!("{call:?} {outcome:?} {outcome:#?}");
-        outcome.err().map_or(text.clone(), |error| format!("{text} {error} {:?}", error.source()))
+    fn format_all<T: Debug, E: Debug + StdError>(
+        call: impl Debug,
+        outcome: Result<T, E>,
+    ) -> String {
+        let output = format!("{call:?} {outcome:?} {outcome:#?}");
+        outcome
+            .err()
+            .map_or(output.clone(), |error| format!("{output} {error} {:?}", error.source()))
     }
     macro_rules! run {
         ($call:expr) => {{
             let call = $call;
-            show(call.clone(), call.send().await)
+            format_all(call.clone(), call.send().await)
         }};
     }
     let generated = client.generated();
@@ -88,13 +93,13 @@ async fn formatted_generated(client: &Client, id: &str) -> String {
             run!(call.body(UpdateApiKeyRequest::default()))
         }
         "delete_api_key" => run!(generated.delete_api_key().user("self").name("n")),
-        _ => panic!("there is no operation {id}"),
+        _ => panic!("unknown operation {id}"),
     }
 }
 
 #[tokio::test]
-async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
-    let _turn = TURN.lock().await;
+async fn keys_are_neither_formatted_nor_logged_for_any_response() {
+    let _serial = SERIAL.lock().await;
     let log = Log::default();
     let _recording = log.record();
 
@@ -109,12 +114,12 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
     let key = json!({ "name": "n", "key": NEW_KEY, "state": "ACTIVE" });
     let cut =
         format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{{\"data\":{{\"key\":\"{NEW_KEY}");
-    let cut_text = |text: &str| {
-        Step::Send(format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{text}").into())
+    let cut_body = |body: &str| {
+        Step::Send(format!("HTTP/1.1 500 -\r\ncontent-length: 999\r\n\r\n{body}").into())
     };
     let mut steps = vec![
-        cut_text(&format!("bad key: {}", &CLIENT_KEY[..CLIENT_KEY.len() - 2])),
-        cut_text(&format!("created {}", &NEW_KEY[..60])),
+        cut_body(&format!("bad key: {}", &CLIENT_KEY[..CLIENT_KEY.len() - 2])),
+        cut_body(&format!("created {}", &NEW_KEY[..60])),
         Step::response(401, "", CLIENT_KEY.to_ascii_uppercase()),
         Step::response(401, "", CLIENT_KEY.to_ascii_lowercase()),
         Step::response(404, "", format!("GET /x?key%3D{NEW_KEY} id_{NEW_KEY}x")),
@@ -149,46 +154,46 @@ async fn no_key_is_formatted_or_logged_whatever_the_server_sends() {
             .api_key(CLIENT_KEY)
             .attempt_timeout(Duration::from_millis(100))
             .retry_policy(policy)
-            // Would log all traffic; the client turns it off.
+            // Would log all traffic; the client disables it.
             .reqwest_builder(|| reqwest::Client::builder().no_proxy().connection_verbose(true));
         let settings = format!("{builder:?} {builder:#?}");
         let client = builder.build().unwrap();
         for &id in &*OPERATIONS {
-            let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
-            assert!(!text.contains("canary"), "{id}, {step:?}: {text}");
+            let output = formatted(&client, id).await + &formatted_generated(&client, id).await;
+            assert!(!output.contains("canary"), "{id}, {step:?}: {output}");
         }
-        let text = format!("{settings} {client:?} {client:#?}");
-        let text = format!("{text} {:?} {:#?}", client.generated(), client.generated());
-        assert!(!text.contains("canary"), "{text}");
+        let output = format!("{settings} {client:?} {client:#?}");
+        let output = format!("{output} {:?} {:#?}", client.generated(), client.generated());
+        assert!(!output.contains("canary"), "{output}");
         assert!(server.requests()[0].contains(CLIENT_KEY), "the key was sent");
     }
-    let log = log.text();
+    let log = log.contents();
     assert!(log.contains("retrying"), "{log}");
-    assert!(log.contains("starting new connection"), "the HTTP libraries log too: {log}");
+    assert!(log.contains("starting new connection"), "the HTTP libraries also log: {log}");
     assert!(!log.contains("canary"), "{log}");
 }
 
 #[tokio::test]
-async fn a_key_in_the_name_of_a_header_or_a_host_is_not_shown() {
-    let _turn = TURN.lock().await;
+async fn key_in_a_header_name_or_a_host_is_redacted() {
+    let _serial = SERIAL.lock().await;
     let key = "CLIENTcanary0123456789";
     let headers = format!("x-{key}: 1\r\nlocation: https://{key}.example\r\n");
     let server = Script::play([Step::response(302, &headers, "")]).await;
     let client = client_for(&server.url, key);
     for &id in &*OPERATIONS {
-        let text = formatted(&client, id).await + &formatted_generated(&client, id).await;
-        assert!(!text.contains("canary"), "{id}: {text}");
+        let output = formatted(&client, id).await + &formatted_generated(&client, id).await;
+        assert!(!output.contains("canary"), "{id}: {output}");
     }
 }
 
 #[tokio::test]
-async fn no_piece_of_a_key_is_shown_however_the_server_cuts_or_escapes_it() {
-    let _turn = TURN.lock().await;
+async fn cut_and_escaped_keys_are_redacted() {
+    let _serial = SERIAL.lock().await;
     let log = Log::default();
     let _recording = log.record();
 
     let key = "CLIENT+canary/of=the+clients/key";
-    let escape = |text: &str, escape: fn(u8) -> String| text.bytes().map(escape).collect();
+    let escape = |string: &str, escape: fn(u8) -> String| string.bytes().map(escape).collect();
     let escapes: [fn(u8) -> String; 5] = [
         |char| char::from(char).to_string(),
         |char| format!("%{char:02X}"),
@@ -207,17 +212,17 @@ async fn no_piece_of_a_key_is_shown_however_the_server_cuts_or_escapes_it() {
                 Step::response(401, "", format!("<p>{message}</p>")),
                 Step::response(200, "", format!("<p>{message}</p>")),
                 Step::Send(cut.clone().into()),
-                // Within an escape, unless it has no length.
+                // Within an escape, if the characters are escaped.
                 Step::Send(cut[..cut.len() - 1].into()),
             ] {
                 let server = Script::play([step.clone()]).await;
                 let client = client_for(&server.url, key);
-                let text = formatted(&client, "get_api_key").await;
-                let text = text + &formatted_generated(&client, "get_api_key").await;
-                assert!(text.contains("[REDACTED]"), "{step:?}: {text}");
+                let output = formatted(&client, "get_api_key").await;
+                let output = output + &formatted_generated(&client, "get_api_key").await;
+                assert!(output.contains("[REDACTED]"), "{step:?}: {output}");
                 for canary in ["canary", &canary, &canary.replace('\\', "\\\\")] {
-                    assert!(!text.contains(canary), "{step:?}: {text}");
-                    assert!(!log.text().contains(canary), "{step:?}");
+                    assert!(!output.contains(canary), "{step:?}: {output}");
+                    assert!(!log.contents().contains(canary), "{step:?}");
                 }
             }
         }
@@ -225,8 +230,8 @@ async fn no_piece_of_a_key_is_shown_however_the_server_cuts_or_escapes_it() {
 }
 
 #[tokio::test]
-async fn trace_ids_are_shown() {
-    let _turn = TURN.lock().await;
+async fn trace_ids_are_not_redacted() {
+    let _serial = SERIAL.lock().await;
     for id in [
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "4BF92F3577B34DA6A3CE929D0E0E4736",
@@ -235,7 +240,7 @@ async fn trace_ids_are_shown() {
         let body = json!({ "trace_id": id, "error_id": id, "query_id": id }).to_string();
         let server = Script::play([Step::response(500, "", body)]).await;
         let error = client_for(&server.url, NEW_KEY).list_api_keys().await.unwrap_err();
-        assert!(error.to_string().contains(&format!("trace id {id}")), "{error}");
+        assert!(error.to_string().contains(&format!("trace ID {id}")), "{error}");
         let details = error.details().unwrap();
         for shown in [&details.trace_id, &details.error_id, &details.query_id] {
             assert_eq!(shown.as_deref(), Some(id));
@@ -245,8 +250,8 @@ async fn trace_ids_are_shown() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_key_is_wiped_from_memory_when_its_last_copy_is_dropped() {
-    let _turn = TURN.lock().await;
+async fn key_is_wiped_from_memory_when_its_last_copy_is_dropped() {
+    let _serial = SERIAL.lock().await;
     let value = ApiKeyValue::from(memory::secret(1));
     let copy = value.clone();
     let json = Zeroizing::new(format!(r#"{{"name":"n","key":"{}"}}"#, value.expose_secret()));
@@ -262,17 +267,17 @@ async fn a_key_is_wiped_from_memory_when_its_last_copy_is_dropped() {
     assert_eq!(memory.count(1), 2);
     drop(copy);
     drop(client);
-    assert_eq!(memory.count(1), 1, "the call has the header");
+    assert_eq!(memory.count(1), 1, "the call's header");
     drop(call);
     assert_eq!(memory.count(1), 0);
 
-    // A copy that is not wiped would have been found.
+    // Checks that unwiped copies are found.
     drop(unwiped);
     assert_eq!(memory.count(2), 1);
 }
 
 /// Finds keys in the memory of this process. Their letters are computed one by one, so that no
-/// other memory holds them.
+/// other memory contains them.
 #[cfg(target_os = "linux")]
 mod memory {
     use std::fs::{self, File};
@@ -282,7 +287,7 @@ mod memory {
     use zeroize::Zeroize;
 
     const LENGTH: usize = 64;
-    /// An allocator writes to the beginning of memory that is freed.
+    /// An allocator overwrites the beginning of freed memory.
     const TAIL: Range<usize> = 32..LENGTH;
 
     fn letter(key: u32, index: usize) -> u8 {
@@ -290,7 +295,7 @@ mod memory {
         b'A' + u8::try_from((number >> 16) % 26).unwrap()
     }
 
-    /// Makes a key.
+    /// Creates a key.
     pub fn secret(key: u32) -> String {
         let mut secret = String::with_capacity(LENGTH);
         secret.extend((0..LENGTH).map(|index| char::from(letter(key, index))));
@@ -303,7 +308,7 @@ mod memory {
     }
 
     impl Memory {
-        /// Opens the memory that this process can write now.
+        /// Opens the writable memory of this process.
         pub fn of_this_process() -> Self {
             let regions = fs::read_to_string("/proc/self/maps").unwrap();
             let regions = regions.lines().filter(|region| region.contains(" rw")).map(|region| {
@@ -316,12 +321,12 @@ mod memory {
             Self { file: File::open("/proc/self/mem").unwrap(), regions }
         }
 
-        /// Counts the places that hold the end of the key. Allocates nothing, as that could reuse
-        /// the memory of a key.
+        /// Counts the occurrences of the key's end. Allocates nothing, because that could reuse the
+        /// memory of a key.
         pub fn count(&self, key: u32) -> usize {
             let first = letter(key, TAIL.start);
             let is_tail = |bytes: &[u8]| {
-                // Most bytes differ from the first, and a debug build compares ranges slowly.
+                // Compares the first byte first, because debug builds compare ranges slowly.
                 bytes[0] == first && TAIL.zip(bytes).all(|(at, byte)| *byte == letter(key, at))
             };
             let mut count = 0;
@@ -334,7 +339,7 @@ mod memory {
                     if self.file.read_exact_at(bytes, start.try_into().unwrap()).is_ok() {
                         count += bytes.windows(TAIL.len()).filter(|it| is_tail(it)).count();
                     }
-                    // Otherwise its part of a key is found again, here.
+                    // Otherwise, a key is also found in this buffer.
                     bytes.zeroize();
                 }
             }

@@ -1,5 +1,5 @@
-//! What a call reports to a program's telemetry. `tracing` decides once for all threads whether a
-//! span is enabled, so these tests run in a process of their own, one at a time.
+//! Spans and events of calls. `tracing` decides once for all threads whether a span is enabled, so
+//! these tests run in a separate process, one at a time.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ use rockset_apikeys::generated::operations;
 use rockset_apikeys::{Client, RetryPolicy};
 use script::{Script, Step};
 use support::{Contract, OPERATIONS, call, success};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -26,13 +26,13 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-static TURN: Turn<()> = Turn::const_new(());
+static SERIAL: AsyncMutex<()> = AsyncMutex::const_new(());
 
 type Fields = BTreeMap<String, String>;
 
 /// A span or an event: its fields, and the name of its parent span.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct Recorded {
     fields: Fields,
     parent: Option<&'static str>,
     is_closed: bool,
@@ -41,15 +41,15 @@ struct Seen {
 /// Records the crate's spans and events.
 #[derive(Clone, Default)]
 struct Telemetry {
-    spans: Arc<Mutex<Vec<(Id, Seen)>>>,
-    events: Arc<Mutex<Vec<Seen>>>,
+    spans: Arc<Mutex<Vec<(Id, Recorded)>>>,
+    events: Arc<Mutex<Vec<Recorded>>>,
 }
 
 struct Write<'a>(&'a mut Fields);
 
 impl Visit for Write<'_> {
     fn record_u128(&mut self, field: &Field, _: u128) {
-        panic!("{field} has 128 bits, which are text in JSON");
+        panic!("{field} has 128 bits, which JSON loggers write as a string");
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
@@ -62,27 +62,27 @@ impl Visit for Write<'_> {
 }
 
 impl Telemetry {
-    fn of_span(&self, id: &Id, change: impl FnOnce(&mut Seen)) {
+    fn update_span(&self, id: &Id, update: impl FnOnce(&mut Recorded)) {
         let mut spans = self.spans.lock().unwrap();
-        if let Some((_, seen)) = spans.iter_mut().find(|(other, _)| other == id) {
-            change(seen);
+        if let Some((_, span)) = spans.iter_mut().find(|(other, _)| other == id) {
+            update(span);
         }
     }
 
     /// Returns the only span.
-    fn span(&self) -> Seen {
+    fn span(&self) -> Recorded {
         let spans = self.spans.lock().unwrap();
         assert_eq!(spans.len(), 1, "{spans:?}");
         spans[0].1.clone()
     }
 
-    fn events(&self) -> Vec<Seen> {
+    fn events(&self) -> Vec<Recorded> {
         self.events.lock().unwrap().clone()
     }
 
-    fn assert_shows_none_of(&self, texts: &[&str]) {
-        let shown = format!("{:?} {:?}", self.span(), self.events());
-        assert!(texts.iter().all(|text| !shown.contains(text)), "{shown}");
+    fn assert_excludes(&self, strings: &[&str]) {
+        let recorded = format!("{:?} {:?}", self.span(), self.events());
+        assert!(strings.iter().all(|string| !recorded.contains(string)), "{recorded}");
     }
 }
 
@@ -90,26 +90,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Telemetry {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if attributes.metadata().target().starts_with("rockset_apikeys") {
             let parent = context.span(id).and_then(|span| span.parent()).map(|span| span.name());
-            let mut seen = Seen { parent, ..Seen::default() };
-            attributes.record(&mut Write(&mut seen.fields));
-            self.spans.lock().unwrap().push((id.clone(), seen));
+            let mut span = Recorded { parent, ..Recorded::default() };
+            attributes.record(&mut Write(&mut span.fields));
+            self.spans.lock().unwrap().push((id.clone(), span));
         }
     }
 
     fn on_record(&self, id: &Id, record: &Record<'_>, _: Context<'_, S>) {
-        self.of_span(id, |seen| record.record(&mut Write(&mut seen.fields)));
+        self.update_span(id, |span| record.record(&mut Write(&mut span.fields)));
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.of_span(&id, |seen| seen.is_closed = true);
+        self.update_span(&id, |span| span.is_closed = true);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         if event.metadata().target().starts_with("rockset_apikeys") {
             let parent = context.event_span(event).map(|span| span.name());
-            let mut seen = Seen { parent, ..Seen::default() };
-            event.record(&mut Write(&mut seen.fields));
-            self.events.lock().unwrap().push(seen);
+            let mut recorded = Recorded { parent, ..Recorded::default() };
+            event.record(&mut Write(&mut recorded.fields));
+            self.events.lock().unwrap().push(recorded);
         }
     }
 }
@@ -121,8 +121,8 @@ fn client_for(url: &str) -> Client {
     builder.retry_policy(policy.max_attempts(3)).build().unwrap()
 }
 
-/// Calls this operation of a server that plays these steps. Returns the telemetry, and the
-/// server's port.
+/// Calls this operation on a server that plays these steps. Returns the telemetry and the server's
+/// port.
 async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetry, u16) {
     let server = Script::play(steps).await;
     let port = server.url.rsplit_once(':').unwrap().1.parse().unwrap();
@@ -133,8 +133,8 @@ async fn telemetry_of(operation: &str, steps: impl Into<Vec<Step>>) -> (Telemetr
 }
 
 #[tokio::test]
-async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
-    let _turn = TURN.lock().await;
+async fn span_has_http_client_attributes() {
+    let _serial = SERIAL.lock().await;
     let contract = Contract::load();
     for &id in &*OPERATIONS {
         let response = Step::response(200, "x-trace-id: t-1\r\n", success(id).to_string());
@@ -161,8 +161,8 @@ async fn a_call_is_a_span_with_the_attributes_of_an_http_client() {
 }
 
 #[tokio::test]
-async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_name() {
-    let _turn = TURN.lock().await;
+async fn span_of_a_failed_call_has_error_type_and_resend_count() {
+    let _serial = SERIAL.lock().await;
     let invalid = Step::response(200, "", "{\"data\": 5}");
     let cut = Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into());
     for (step, status, error, resends) in [
@@ -182,7 +182,7 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_nam
         assert_eq!(field("otel.status_code"), Some("ERROR"), "{step:?}");
         assert_eq!(field("http.request.resend_count"), resends, "{step:?}");
         assert!(span.is_closed, "{step:?}");
-        telemetry.assert_shows_none_of(&["canary", "my-app"]);
+        telemetry.assert_excludes(&["canary", "my-app"]);
     }
 
     let telemetry = Telemetry::default();
@@ -191,7 +191,7 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_nam
     let call = client_for(&format!("http://{free}")).get_api_key("my-app").user("owner@me.com");
     call.await.unwrap_err();
     assert_eq!(telemetry.span().fields["error.type"], "connect");
-    telemetry.assert_shows_none_of(&["canary", "my-app", "owner@me.com"]);
+    telemetry.assert_excludes(&["canary", "my-app", "owner@me.com"]);
     drop(recording);
 
     let telemetry = Telemetry::default();
@@ -201,16 +201,16 @@ async fn a_span_has_the_failure_kind_and_the_number_of_retries_and_no_key_or_nam
 }
 
 #[tokio::test]
-async fn the_span_of_an_error_has_the_servers_trace_id() {
-    let _turn = TURN.lock().await;
+async fn span_of_an_error_has_the_trace_id() {
+    let _serial = SERIAL.lock().await;
     let response = Step::response(404, "", r#"{"message": "no such key", "trace_id": "t-2"}"#);
     let (telemetry, _) = telemetry_of("get_api_key", [response]).await;
     assert_eq!(telemetry.span().fields["rockset.trace_id"], "t-2");
 }
 
 #[tokio::test]
-async fn the_span_of_a_call_that_is_dropped_does_not_look_like_a_success() {
-    let _turn = TURN.lock().await;
+async fn span_of_a_dropped_call_is_cancelled() {
+    let _serial = SERIAL.lock().await;
     let server = Script::play([Step::Hang(Vec::new())]).await;
     let telemetry = Telemetry::default();
     let _recording = tracing_subscriber::registry().with(telemetry.clone()).set_default();
@@ -228,8 +228,8 @@ async fn the_span_of_a_call_that_is_dropped_does_not_look_like_a_success() {
 }
 
 #[tokio::test]
-async fn each_retry_is_an_event_with_its_operation_reason_and_wait() {
-    let _turn = TURN.lock().await;
+async fn retry_is_logged_with_operation_outcome_and_wait() {
+    let _serial = SERIAL.lock().await;
     let response = Step::response(200, "", success("get_api_key").to_string());
     let steps = [Step::Reset, Step::status(503), response];
     let (telemetry, _) = telemetry_of("get_api_key", steps).await;
@@ -257,8 +257,8 @@ async fn each_retry_is_an_event_with_its_operation_reason_and_wait() {
 }
 
 #[tokio::test]
-async fn a_calls_span_is_a_child_of_the_callers_and_does_not_change_it() {
-    let _turn = TURN.lock().await;
+async fn span_is_a_child_of_the_callers_span() {
+    let _serial = SERIAL.lock().await;
     let server = Script::play([Step::status(404)]).await;
     let telemetry = Telemetry::default();
     let client = client_for(&server.url);
@@ -274,10 +274,10 @@ async fn a_calls_span_is_a_child_of_the_callers_and_does_not_change_it() {
         assert_eq!(telemetry.spans.lock().unwrap().pop().unwrap().1.parent, Some("work"));
     }
 
-    // The caller's span has fields of the same names, and the crate's own spans are filtered out.
+    // The caller's span declares the same fields, and the crate's spans are filtered out.
     let telemetry = Telemetry::default();
-    let ours = tracing_subscriber::filter::filter_fn(|it| it.target() != "rockset_apikeys");
-    let subscriber = tracing_subscriber::registry().with(telemetry.clone()).with(ours);
+    let filter = tracing_subscriber::filter::filter_fn(|it| it.target() != "rockset_apikeys");
+    let subscriber = tracing_subscriber::registry().with(telemetry.clone()).with(filter);
     let _recording = subscriber.set_default();
     let span = tracing::info_span!(
         target: "rockset_apikeys_caller",
@@ -292,14 +292,14 @@ async fn a_calls_span_is_a_child_of_the_callers_and_does_not_change_it() {
 
 #[cfg(feature = "blocking")]
 #[tokio::test]
-async fn a_blocking_calls_span_is_a_child_of_the_callers() {
-    let _turn = TURN.lock().await;
+async fn span_of_a_blocking_call_is_a_child_of_the_callers_span() {
+    let _serial = SERIAL.lock().await;
     let server = Script::play([Step::status(404)]).await;
     let client = client_for(&server.url);
     let telemetry = Telemetry::default();
-    let kept = telemetry.clone();
+    let layer = telemetry.clone();
     let call = move || {
-        let _recording = tracing_subscriber::registry().with(kept).set_default();
+        let _recording = tracing_subscriber::registry().with(layer).set_default();
         let _work = tracing::info_span!("work").entered();
         client.get_api_key("my-app").send_blocking().unwrap_err()
     };

@@ -1,5 +1,5 @@
-//! The company's side of the example: a certificate authority, and a proxy that leads to a server
-//! with a certificate of that authority.
+//! The company's side of the example: a certificate authority, and a proxy to a server with a
+//! certificate of that authority.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Company {
     pub proxy: String,
 }
 
-/// Starts the proxy. It passes every connection on to the server, which is then called `host`.
+/// Starts a proxy that forwards connections to the server, as `host`.
 pub async fn start(host: &str, server: &str) -> Result<Company, Box<dyn Error>> {
     let mut params = CertificateParams::new([])?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -29,11 +29,14 @@ pub async fn start(host: &str, server: &str) -> Result<Company, Box<dyn Error>> 
     let authority = Issuer::new(params, key);
 
     let key = KeyPair::generate()?;
-    let own = CertificateParams::new([host.to_owned()])?.signed_by(&key, &authority)?;
+    let leaf = CertificateParams::new([host.to_owned()])?.signed_by(&key, &authority)?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(vec![own.into()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
+        .with_single_cert(
+            vec![leaf.into()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -43,8 +46,8 @@ pub async fn start(host: &str, server: &str) -> Result<Company, Box<dyn Error>> 
         while let Ok((connection, _)) = listener.accept().await {
             let (acceptor, server) = (acceptor.clone(), server.clone());
             tokio::spawn(async move {
-                if let Err(error) = pass_on(connection, &acceptor, &server).await {
-                    eprintln!("the proxy: {error}");
+                if let Err(error) = forward(connection, &acceptor, &server).await {
+                    eprintln!("proxy: {error}");
                 }
             });
         }
@@ -52,8 +55,8 @@ pub async fn start(host: &str, server: &str) -> Result<Company, Box<dyn Error>> 
     Ok(Company { certificate, proxy })
 }
 
-/// Answers `CONNECT`, ends TLS, and passes the rest on.
-async fn pass_on(
+/// Accepts `CONNECT`, terminates TLS, and forwards the rest.
+async fn forward(
     connection: TcpStream,
     acceptor: &TlsAcceptor,
     server: &str,
@@ -66,7 +69,7 @@ async fn pass_on(
     }
     connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     connection.flush().await?;
-    let mut inside = acceptor.accept(connection).await?;
-    copy_bidirectional(&mut inside, &mut TcpStream::connect(server).await?).await?;
+    let mut decrypted = acceptor.accept(connection).await?;
+    copy_bidirectional(&mut decrypted, &mut TcpStream::connect(server).await?).await?;
     Ok(())
 }

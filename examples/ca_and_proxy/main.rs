@@ -1,4 +1,4 @@
-//! Reaches a server behind a company's proxy, with a certificate of the company's own authority.
+//! Calls a server through a proxy, and trusts a company's certificate authority.
 //!
 //! Run it with `cargo run --example ca_and_proxy`.
 

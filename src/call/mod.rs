@@ -1,5 +1,5 @@
-//! One call: its attempts, until one settles it or its time ends; its span; and the error that it
-//! ends in. `wire` sends requests, and `retry` decides what is retried.
+//! One call: its attempts until a final outcome or the deadline, its span, and its error. `wire`
+//! sends requests, and `retry` decides what is retried.
 
 pub(crate) mod report;
 pub(crate) mod retry;
@@ -24,10 +24,10 @@ use crate::wire::redaction;
 use crate::wire::runtime::Operation;
 use report::CallReport;
 use retry::{Next, Retries, RetryBudget, RetryPolicy};
-use span::Unfinished;
+use span::CancelGuard;
 
-/// The maximum time of a call, 30 years. The clock cannot add much more.
-const MAX_TIME: Duration = Duration::from_secs(946_080_000);
+/// The maximum timeout, 30 years: adding much more overflows an `Instant`.
+const MAX_TIMEOUT: Duration = Duration::from_secs(946_080_000);
 
 /// The settings that all calls of a client share.
 #[derive(Clone)]
@@ -45,25 +45,25 @@ pub struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry_policy: Option<RetryPolicy>,
     pub(crate) headers: HeaderMap,
-    /// Why an argument or a setting of the call is invalid.
+    /// The reason why an argument or a setting is invalid.
     pub(crate) invalid: Option<String>,
 }
 
-/// The key that a call is about and its owner, for the error message.
+/// The key's name and owner, for the error message.
 #[derive(Clone, Copy, Default)]
 pub struct Subject<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) user: Option<&'a str>,
 }
 
-/// A success, and the effort it took.
-pub struct Sent<T> {
+/// A successful call: its response and its metadata.
+pub struct Success<T> {
     pub(crate) response: Box<ResponseValue<T>>,
     attempts: u32,
     start: Instant,
 }
 
-impl<T> Sent<T> {
+impl<T> Success<T> {
     pub(crate) fn report(&self, defaults: &Defaults) -> CallReport {
         let response = (self.response.status, Some(&self.response.headers));
         report(defaults, self.attempts, self.start.elapsed(), Some(response))
@@ -84,19 +84,19 @@ fn report(
 /// The outcome of one attempt.
 pub(crate) type Attempt<T> = Result<ResponseValue<T>, Failure<ErrorBody>>;
 
-/// Makes a call. `send` creates and sends the generated request, once per attempt.
+/// Runs a call. `send` creates and sends the generated request, once per attempt.
 pub(crate) async fn run<T, F>(
     defaults: &Defaults,
     operation: &'static Operation,
     subject: Subject<'_>,
     options: &Options,
     send: impl Fn() -> F,
-) -> Result<Sent<T>, Error>
+) -> Result<Success<T>, Error>
 where
     F: Future<Output = Attempt<T>>,
 {
-    let (start, time) = (Instant::now(), options.timeout.unwrap_or(defaults.timeout));
-    if let Some(reason) = obstacle(options, start, time) {
+    let (start, timeout) = (Instant::now(), options.timeout.unwrap_or(defaults.timeout));
+    if let Some(reason) = rejection(options, start, timeout) {
         return Err(Error::not_sent(operation, reason));
     }
     let running = Running {
@@ -104,30 +104,30 @@ where
         operation,
         subject,
         policy: options.retry_policy.as_ref().unwrap_or(&defaults.retry_policy),
-        span: span::of_call(operation, &defaults.server),
+        span: span::create(operation, &defaults.server),
         start,
-        deadline: start + time.min(MAX_TIME),
+        deadline: start + timeout.min(MAX_TIMEOUT),
     };
-    let unfinished = Unfinished::new(&running.span);
+    let guard = CancelGuard::new(&running.span);
     let outcome = pin!(running.attempts(&send)).instrument(running.span.clone()).await;
-    unfinished.finished();
+    guard.disarm();
     if outcome.as_ref().is_err_and(Error::is_invalid_input) {
         span::invalid_input(&running.span);
     }
     outcome
 }
 
-/// Returns why a call cannot be made.
-fn obstacle(options: &Options, start: Instant, time: Duration) -> Option<&str> {
+/// Returns the reason to reject a call before sending.
+fn rejection(options: &Options, start: Instant, timeout: Duration) -> Option<&str> {
     Some(if let Some(reason) = &options.invalid {
         reason
-    } else if time.is_zero() {
+    } else if timeout.is_zero() {
         "the timeout is zero"
     } else if Handle::try_current().is_err() {
         "not in a tokio runtime; await the call inside one, or enable the `blocking` feature"
-    // Panics in a runtime without timers, as documented; there is no other way to ask.
+    // A runtime without timers can only be detected by this documented panic.
     } else if panic::catch_unwind(|| drop(sleep_until(start))).is_err() {
-        "the tokio runtime has no timers; build it with `enable_all`"
+        "timers are disabled in this tokio runtime; build it with `enable_all`"
     } else {
         return None;
     })
@@ -149,25 +149,25 @@ impl Running<'_> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    async fn attempts<T, F>(&self, send: &impl Fn() -> F) -> Result<Sent<T>, Error>
+    async fn attempts<T, F>(&self, send: &impl Fn() -> F) -> Result<Success<T>, Error>
     where
         F: Future<Output = Attempt<T>>,
     {
         let Defaults { credentials, retry_budget, .. } = self.defaults;
         let mut retries = Retries::new(self.policy, retry_budget, self.operation.kind());
         let mut previous = None;
-        let mut has_new_key = false;
+        let mut is_key_replaced = false;
         if credentials.can_change() {
             credentials.refresh(|| self.left()).await?;
         }
         loop {
-            // The HTTP client has the attempt timeout. Two small boxes cost less than one.
-            let sending = boxed(Box::pin(send()));
+            // The HTTP client enforces the attempt timeout. Two small boxes cost less than one.
+            let sending = box_outcome(Box::pin(send()));
             let failure = match timeout_at(self.deadline, sending).await {
                 Ok(Ok(response)) => {
                     let attempts = retries.succeeded();
                     span::succeeded(&self.span, response.status, &response.headers, attempts);
-                    return Ok(Sent { response, attempts, start: self.start });
+                    return Ok(Success { response, attempts, start: self.start });
                 }
                 Ok(Err(failure)) => failure,
                 Err(elapsed) => {
@@ -175,13 +175,14 @@ impl Running<'_> {
                     Box::new(Failure::Timeout(None, cause))
                 }
             };
-            let failure = self.sent(failure)?;
+            let failure = self.reject_unsent(failure)?;
             let retry_after = failure.headers().and_then(retry_after);
             let is_unauthorized = failure.status() == Some(StatusCode::UNAUTHORIZED);
-            let is_new =
-                is_unauthorized && !has_new_key && credentials.has_another(|| self.left()).await;
-            let wait = if is_new {
-                has_new_key = true;
+            let has_new_key = is_unauthorized
+                && !is_key_replaced
+                && credentials.has_new_key(|| self.left()).await;
+            let wait = if has_new_key {
+                is_key_replaced = true;
                 retries.unauthorized();
                 Duration::ZERO
             } else {
@@ -190,17 +191,20 @@ impl Running<'_> {
                     next => return Err(self.failed(failure, retry_after, &retries, next)),
                 }
             };
-            retrying(self.operation, &failure, wait, retries.attempts());
+            log_retry(self.operation, &failure, wait, retries.attempts());
             previous = Some(failure);
-            if !is_new {
+            if !has_new_key {
                 sleep(wait).await;
                 credentials.refresh(|| self.left()).await?;
             }
         }
     }
 
-    /// Returns the failure of a request that may have been sent.
-    fn sent(&self, failure: Box<Failure<ErrorBody>>) -> Result<Box<Failure<ErrorBody>>, Error> {
+    /// Fails if the request was certainly not sent; otherwise returns its failure.
+    fn reject_unsent(
+        &self,
+        failure: Box<Failure<ErrorBody>>,
+    ) -> Result<Box<Failure<ErrorBody>>, Error> {
         match *failure {
             Failure::InvalidRequest(reason) => Err(Error::not_sent(self.operation, reason)),
             Failure::NotSent(reason, source) => {
@@ -235,19 +239,19 @@ impl Running<'_> {
     }
 }
 
-/// Boxes the outcome of an attempt, which is moved several times.
-async fn boxed<T, E>(sending: impl Future<Output = Result<T, E>>) -> Result<Box<T>, Box<E>> {
+/// Boxes the outcome of an attempt, because it is moved several times.
+async fn box_outcome<T, E>(sending: impl Future<Output = Result<T, E>>) -> Result<Box<T>, Box<E>> {
     match sending.await {
         Ok(response) => Ok(Box::new(response)),
         Err(failure) => Err(Box::new(failure)),
     }
 }
 
-fn retrying(operation: &Operation, failure: &Failure<ErrorBody>, wait: Duration, attempt: u32) {
+fn log_retry(operation: &Operation, failure: &Failure<ErrorBody>, wait: Duration, attempt: u32) {
     let operation = operation.id();
-    // The 128 bits of `as_millis` would be a string in JSON.
+    // Not the u128 of `as_millis`: JSON loggers write it as a string.
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    // Without the server's message.
+    // Not the server's message.
     let outcome: &dyn Display = match failure {
         Failure::ErrorResponse(response) => &response.status,
         _ => failure,
@@ -255,14 +259,14 @@ fn retrying(operation: &Operation, failure: &Failure<ErrorBody>, wait: Duration,
     tracing::warn!(operation, attempt, %outcome, wait_ms, "retrying");
 }
 
-/// Parses how long the response asks to wait: a number of seconds, or until a date.
+/// Parses `Retry-After`: a number of seconds, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that is too large is too long to wait for.
-        return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that overflows is longer than any timeout.
+        return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    // A past date asks for no wait.
+    let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    // A past date means no wait.
     Some(date.duration_since(Timestamp::now()).try_into().unwrap_or_default())
 }

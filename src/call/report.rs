@@ -1,4 +1,4 @@
-//! The report of a call: its last response, and what it took. It holds nothing secret.
+//! The report of a call: metadata of its last response and of its attempts. It contains no secrets.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use reqwest::header::{HeaderMap, SET_COOKIE};
 
 use crate::wire::redaction;
 
-/// The response header that names the request in the server's log.
+/// The response header that identifies the request in the server log.
 const TRACE_ID: &str = "x-trace-id";
 
-/// The outcome of a call without the body: the last response's status and headers, and the effort.
+/// Metadata of a finished call: status, headers, trace ID, attempts and duration.
 ///
-/// It comes with a success from [`Call::with_report`](crate::Call::with_report), and with a failed
-/// call from [`Error::report`](crate::Error::report).
+/// [`Call::with_report`](crate::Call::with_report) returns it for a success, and
+/// [`Error::report`](crate::Error::report) for a failed call.
 ///
 /// ```
 /// # use rockset_apikeys_server::Server;
@@ -24,7 +24,7 @@ const TRACE_ID: &str = "x-trace-id";
 /// let (keys, report) = client.list_api_keys().with_report().await?;
 /// assert_eq!(report.status().map(|status| status.as_u16()), Some(200));
 /// println!(
-///     "{} keys in {:?}, {} attempts, trace id {:?}",
+///     "{} keys in {:?}, {} attempts, trace ID {:?}",
 ///     keys.len(),
 ///     report.elapsed(),
 ///     report.attempts(),
@@ -43,7 +43,7 @@ pub struct CallReport {
 }
 
 impl CallReport {
-    /// Makes the report of a call with this last response, if one arrived. `key` is the client's.
+    /// Creates the report of a call with the last response, if one arrived. `key` is the client's.
     pub(crate) fn new(
         attempts: u32,
         elapsed: Duration,
@@ -57,7 +57,7 @@ impl CallReport {
         Self { status: response.map(|(status, _)| status), headers, trace_id, attempts, elapsed }
     }
 
-    /// Adds the trace id that the body of an error response has.
+    /// Adds the trace ID of an error response's body, unless its headers contained one.
     pub(crate) fn or_trace_id(mut self, id: Option<&str>) -> Self {
         self.trace_id = self.trace_id.or_else(|| id.map(str::to_owned));
         self
@@ -70,15 +70,15 @@ impl CallReport {
 
     /// Returns the headers of the last response.
     ///
-    /// Cookies are left out, and so are headers with the client's key or text that looks like a
-    /// key. Values are marked sensitive, so that `Debug` does not print them.
+    /// Cookies are removed, as are headers that contain the client's key or a string that looks
+    /// like a key. Values are marked sensitive, so that `Debug` does not print them.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// Returns the id that finds the request in the server's log.
+    /// Returns the ID that identifies the request in the server log.
     ///
-    /// The header `x-trace-id` has it, or the body of an error response.
+    /// It comes from the header `x-trace-id` or from the body of an error response.
     pub fn trace_id(&self) -> Option<&str> {
         self.trace_id.as_deref()
     }
@@ -88,13 +88,13 @@ impl CallReport {
         self.attempts
     }
 
-    /// Returns how long the call took, with all attempts and waits.
+    /// Returns the call's duration, including all attempts and waits.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 }
 
-/// Returns the id that finds a request in the server's log.
+/// Returns the trace ID in the headers.
 pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
     headers.get(TRACE_ID)?.to_str().ok()
 }

@@ -1,5 +1,5 @@
-//! Decides whether a failed attempt is retried, and after what wait. It sends nothing and waits for
-//! nothing; `call` carries its decisions out.
+//! Decides whether and when a failed attempt is retried. It does no I/O and never waits; `call`
+//! carries out its decisions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::wire::runtime::{Error as Failure, OperationKind};
 
-/// When failed requests are retried.
+/// Decides when failed requests are retried.
 ///
 /// Set it with [`ClientBuilder::retry_policy`](crate::ClientBuilder::retry_policy).
 ///
@@ -34,79 +34,83 @@ use crate::wire::runtime::{Error as Failure, OperationKind};
 /// # What is retried
 ///
 /// An attempt is retried if no complete response arrived, or one with status 408, 429, 500, 502,
-/// 503 or 504. A create is retried only if the server certainly did nothing: if no connection was
-/// made, after a 429, and after a 503 with `Retry-After`. If the key may have been created, the
+/// 503 or 504. A create is retried only if it was certainly not applied: if the client could not
+/// connect, after a 429, and after a 503 with `Retry-After`. If the key may have been created, the
 /// error is [ambiguous](crate::Error::is_ambiguous): look the key up before retrying. That includes
 /// a conflict after a 503, which a gateway may have sent.
 ///
-/// A certificate that is not trusted, a server without TLS (both with `rustls`), and a proxy that
-/// wants a password are not retried.
+/// Attempts are not retried if the certificate is not trusted, if the server does not use TLS (both
+/// with `rustls`), or if a proxy asks for a password.
 ///
 /// # Waits
 ///
-/// Each wait is random between 0 and a bound, which is 200 ms for the first wait and doubles up to
-/// 10 s. `Retry-After`, in seconds or as a date, makes a wait longer. If a wait would leave less
-/// than 250 ms of the call's [`timeout`](crate::ClientBuilder::timeout), the call fails at once,
-/// and [`Error::retry_after`](crate::Error::retry_after) says how long to wait. Each retry is
-/// logged through `tracing` as a warning.
+/// Each wait is random between 0 and the backoff, which starts at 200 ms and doubles up to 10 s.
+/// `Retry-After`, in seconds or as a date, is added to it. If a wait would leave less than 250 ms
+/// of the call's [`timeout`](crate::ClientBuilder::timeout), the call fails at once, and
+/// [`Error::retry_after`](crate::Error::retry_after) returns the wait that the server asked for.
+/// Each retry is logged through `tracing` as a warning.
 ///
 /// # The retry budget
 ///
-/// A client and its clones share a budget of 10 retries, so that retries do not make an outage
-/// worse. Each success refills 0.1 of a retry, or a whole one if it came after a retry, and time
-/// refills one per minute. While the budget is used up, failed attempts are not retried, and the
-/// error message tells so. In a simulation of 1,000 clients that each make a call per second,
-/// retries during a minute of outage cause 1.17 times the requests without retries.
+/// A client and its clones share a budget of 10 retries, so that retries do not worsen an outage.
+/// Each success refills 0.1 of a retry, or a whole one if it came after a retry, and one is
+/// refilled per minute. While the budget is used up, failed attempts are not retried, and the error
+/// message mentions the budget. In a simulation of 1,000 clients with one call per second each,
+/// retries during an outage of one minute cause 1.17 times the requests without retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct RetryPolicy {
-    attempts: u32,
-    first: Duration,
-    longest: Duration,
+    max_attempts: u32,
+    initial_backoff: Duration,
+    max_backoff: Duration,
 }
 
 impl RetryPolicy {
-    /// Retries nothing.
+    /// Creates a policy that never retries.
     pub fn never() -> Self {
         Self::default().max_attempts(1)
     }
 
     /// Sets the maximum number of attempts, the first included; defaults to 4.
     ///
-    /// At least one attempt is made, even with 0.
+    /// 0 is the same as 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
+        self.max_attempts = attempts;
         self
     }
 
-    /// Sets the bound of the first wait and the highest bound.
+    /// Sets the initial and the maximum backoff; the defaults are 200 ms and 10 s.
     ///
-    /// The bound doubles with every retry. The defaults are 200 milliseconds and 10 seconds.
-    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.first = first.min(longest);
-        self.longest = longest;
+    /// The backoff doubles with every retry. Each wait is random between 0 and the backoff.
+    pub fn backoff(mut self, initial: Duration, max: Duration) -> Self {
+        self.initial_backoff = initial.min(max);
+        self.max_backoff = max;
         self
     }
 
-    /// The bounds of the waits, one for each retry.
-    fn bounds(&self) -> ExponentialBackoff {
+    /// Returns the maximum wait before each retry.
+    fn max_waits(&self) -> ExponentialBackoff {
         ExponentialBuilder::new()
-            .with_min_delay(self.first)
-            .with_max_delay(self.longest)
-            .with_max_times(self.attempts.saturating_sub(1) as usize)
+            .with_min_delay(self.initial_backoff)
+            .with_max_delay(self.max_backoff)
+            .with_max_times(self.max_attempts.saturating_sub(1) as usize)
             .build()
     }
 }
 
 impl Default for RetryPolicy {
-    /// 4 attempts, with waits of up to 200, 400 and 800 milliseconds between them.
+    /// Creates a policy of 4 attempts, with waits of up to 200, 400 and 800 ms.
     fn default() -> Self {
-        Self { attempts: 4, first: Duration::from_millis(200), longest: Duration::from_secs(10) }
+        Self {
+            max_attempts: 4,
+            initial_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(10),
+        }
     }
 }
 
-/// The shortest time in which an attempt can be expected to end. With less time left, the error of
-/// the last attempt says more than a timeout.
+/// The minimum time for a useful attempt. With less time left, the last attempt's error is more
+/// helpful than a timeout.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
 
 /// Returns whether a later attempt may succeed.
@@ -122,7 +126,7 @@ pub(crate) fn is_transient<M>(failure: &Failure<M>) -> bool {
     }
 }
 
-/// Returns whether a failed attempt may have changed something.
+/// Returns whether a failed attempt may have changed state.
 pub(crate) fn is_ambiguous<M>(
     kind: OperationKind,
     failure: &Failure<M>,
@@ -131,7 +135,7 @@ pub(crate) fn is_ambiguous<M>(
     kind != OperationKind::Read && may_be_applied(failure, retry_after)
 }
 
-/// Returns whether the server may have done what the request asked for.
+/// Returns whether the server may have applied the request.
 fn may_be_applied<M>(failure: &Failure<M>, retry_after: Option<Duration>) -> bool {
     match failure {
         Failure::InvalidRequest(_) | Failure::NotSent(..) | Failure::Connect(..) => false,
@@ -146,33 +150,33 @@ fn may_be_applied<M>(failure: &Failure<M>, retry_after: Option<Duration>) -> boo
     }
 }
 
-/// The number of retries that a client and its clones may make while calls fail.
+/// The retry budget, shared by a client and its clones.
 ///
 /// The default permits 10 retries in a row of failures. Each success refills 0.1 of a retry, or a
-/// whole one if it came after a retry; time refills one retry a minute. Errors refill nothing. So
-/// clients keep retrying while most calls succeed, and stop while all fail.
+/// whole one if it came after a retry; one is refilled per minute. Errors refill nothing. So
+/// clients continue to retry while most calls succeed, and stop while all fail.
 #[derive(Clone, Debug)]
 pub(crate) struct RetryBudget(Arc<Budget>);
 
-/// What is used up is counted as the time that refills it. While it is in the past, nothing is.
+/// The state of a retry budget: the moment when it is full again. A past moment means full.
 #[derive(Debug)]
 struct Budget {
     retries: u32,
-    /// The nanoseconds that refill one retry.
+    /// The nanoseconds until one retry is refilled.
     period: u64,
     start: Instant,
-    /// When the budget is full again, in nanoseconds from the start.
+    /// In nanoseconds from the start.
     full_at: AtomicU64,
 }
 
 impl RetryBudget {
-    /// Creates a budget of this many retries, of which time refills one per period.
+    /// Creates a budget of this many retries, one of which is refilled per period.
     ///
     /// With 0 retries, nothing is retried. Otherwise, a period of zero permits every retry.
     fn new(retries: u32, period: Duration) -> Self {
-        // Sums of periods do not overflow.
-        let longest = u64::MAX / 4 / u64::from(retries.max(1));
-        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).min(longest);
+        // So that sums of periods do not overflow.
+        let max = u64::MAX / 4 / u64::from(retries.max(1));
+        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).min(max);
         let full_at = AtomicU64::new(0);
         Self(Arc::new(Budget { retries, period, start: Instant::now(), full_at }))
     }
@@ -192,7 +196,7 @@ impl RetryBudget {
     /// Refills a retry, or a tenth of one.
     fn refill(&self, is_whole: bool) {
         let budget = &*self.0;
-        // Writes nothing before the first retry, which is most of the time.
+        // Avoids the write before the first retry, which is the usual case.
         if budget.full_at.load(Relaxed) == 0 {
             return;
         }
@@ -203,32 +207,32 @@ impl RetryBudget {
 }
 
 impl Default for RetryBudget {
-    /// 10 retries, of which time refills one per minute.
+    /// Creates a budget of 10 retries, one of which is refilled per minute.
     fn default() -> Self {
         Self::new(10, Duration::from_secs(60))
     }
 }
 
-/// What follows a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     RetryAfter(Duration),
     Fail,
-    /// Only the budget forbids a retry.
+    /// Only the retry budget prevents a retry.
     FailWithoutBudget,
 }
 
-/// The attempts of one call so far.
+/// The attempts of one call.
 pub(crate) struct Retries<'a> {
     policy: &'a RetryPolicy,
     budget: &'a RetryBudget,
     kind: OperationKind,
-    /// Made with the first retry.
-    bounds: Option<ExponentialBackoff>,
+    /// Created with the first retry.
+    max_waits: Option<ExponentialBackoff>,
     attempts: u32,
     is_ambiguous: bool,
-    /// Whether an attempt got 503. A create is then retried only with `Retry-After`: a server that
-    /// sends that did nothing, but a gateway that sends it may not know.
+    /// Whether an attempt got 503. With `Retry-After` it means that a server did not apply the
+    /// request, but a gateway may not know.
     was_unavailable: bool,
 }
 
@@ -242,27 +246,26 @@ impl<'a> Retries<'a> {
             policy,
             budget,
             kind,
-            bounds: None,
+            max_waits: None,
             attempts: 0,
             is_ambiguous: false,
             was_unavailable: false,
         }
     }
 
-    /// Counts an attempt that succeeded; returns the number of attempts.
+    /// Counts a successful attempt and returns the number of attempts.
     pub(crate) fn succeeded(&mut self) -> u32 {
         self.attempts += 1;
         self.budget.refill(self.attempts > 1);
         self.attempts
     }
 
-    /// Counts an attempt whose key the server rejected, so that it did nothing. Another key
-    /// follows.
+    /// Counts an attempt whose key the server rejected, before an attempt with a new key.
     pub(crate) fn unauthorized(&mut self) {
         self.attempts += 1;
     }
 
-    /// Counts a failed attempt. `left` is the rest of the call's time.
+    /// Counts a failed attempt. `left` is the time until the call's deadline.
     pub(crate) fn failed<M>(
         &mut self,
         failure: &Failure<M>,
@@ -280,13 +283,12 @@ impl<'a> Retries<'a> {
         if is_unsafe || !is_transient(failure) {
             return Next::Fail;
         }
-        let Some(bound) = self.bounds.get_or_insert_with(|| self.policy.bounds()).next() else {
-            return Next::Fail;
-        };
-        // Clients that failed together do not return together.
-        let pause = bound.as_secs_f64() * fastrand::f64();
-        let pause = Duration::try_from_secs_f64(pause).unwrap_or(bound);
-        let wait = retry_after.unwrap_or_default().saturating_add(pause);
+        let max_waits = self.max_waits.get_or_insert_with(|| self.policy.max_waits());
+        let Some(max) = max_waits.next() else { return Next::Fail };
+        // Jitter: clients that failed together do not retry together.
+        let backoff = max.as_secs_f64() * fastrand::f64();
+        let backoff = Duration::try_from_secs_f64(backoff).unwrap_or(max);
+        let wait = retry_after.unwrap_or_default().saturating_add(backoff);
         if wait.saturating_add(SHORTEST_ATTEMPT) >= left {
             Next::Fail
         } else if self.budget.take() {
@@ -300,7 +302,7 @@ impl<'a> Retries<'a> {
         self.attempts
     }
 
-    /// Whether an attempt may have been applied although the call failed.
+    /// Returns whether an attempt may have been applied although the call failed.
     pub(crate) fn is_ambiguous(&self) -> bool {
         self.is_ambiguous
     }
@@ -308,9 +310,8 @@ impl<'a> Retries<'a> {
 
 #[cfg(test)]
 mod tests {
-    //! Simulates a minute of outage for a thousand clients with the decisions above and a paused
-    //! clock; on real sockets it would take a minute and a thousand connections. The tests in
-    //! `tests/sdk/network.rs` show on real sockets that the decisions are carried out.
+    //! Simulates an outage of one minute for a thousand clients, with a paused clock instead of
+    //! real sockets. `tests/sdk/network.rs` tests on sockets that `call` follows the decisions.
 
     use std::cell::Cell;
     use std::rc::Rc;
@@ -329,19 +330,19 @@ mod tests {
     const OUTAGE: std::ops::Range<u64> = 10_000..70_000;
     const END: u64 = 90_000;
 
-    /// What the server saw, and what the clients saw of it; times in milliseconds.
+    /// Counters of the clients and the server; timestamps in milliseconds.
     #[derive(Default)]
     struct Log {
         calls_in_outage: Cell<u32>,
         requests_in_outage: Cell<u32>,
         last_failure: Cell<u64>,
-        /// The server's current second, and its requests in that second.
+        /// The server's current second, and the requests in that second.
         second: Cell<(u64, u64)>,
     }
 
     impl Log {
-        /// The server fails completely during the outage. Before and after it, it has the capacity
-        /// for one and a half times the requests of clients that never retry.
+        /// The server fails completely during the outage. Otherwise, its capacity is one and a half
+        /// times the requests of clients that never retry.
         fn failure(&self, now: u64) -> Option<Failure<()>> {
             let (second, requests) = self.second.get();
             let requests = if second == now / 1_000 { requests + 1 } else { 1 };
@@ -353,7 +354,7 @@ mod tests {
         }
     }
 
-    /// Each client makes a call every second, one at a time.
+    /// Runs clients with one call per second each, one at a time.
     async fn simulate(with_budget: bool) -> Rc<Log> {
         let (log, start) = (Rc::<Log>::default(), Instant::now());
         let clients = tokio::task::LocalSet::new();
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_random_below_a_bound_that_doubles_up_to_the_longest() {
+    fn waits_are_random_below_a_backoff_that_doubles() {
         let ms = Duration::from_millis;
         let policy = RetryPolicy::default().max_attempts(6).backoff(ms(125), ms(500));
         let waits = |policy: &RetryPolicy| -> Vec<Duration> {
@@ -404,24 +405,24 @@ mod tests {
             };
             std::iter::from_fn(next).collect()
         };
-        let bounds = [ms(125), ms(250), ms(500), ms(500), ms(500)];
-        assert_eq!(policy.bounds().collect::<Vec<_>>(), bounds);
+        let max_waits = [ms(125), ms(250), ms(500), ms(500), ms(500)];
+        assert_eq!(policy.max_waits().collect::<Vec<_>>(), max_waits);
 
         let mut sums = [Duration::ZERO; 5];
         for _ in 0..1_000 {
-            for ((sum, wait), bound) in sums.iter_mut().zip(waits(&policy)).zip(bounds) {
-                assert!(wait < bound, "{wait:?}");
+            for ((sum, wait), max) in sums.iter_mut().zip(waits(&policy)).zip(max_waits) {
+                assert!(wait < max, "{wait:?}");
                 *sum += wait;
             }
         }
-        for (sum, bound) in sums.into_iter().zip(bounds) {
-            let half = bound / 2;
-            assert!((sum / 1_000).abs_diff(half) < half / 5, "{sum:?} is spread below {bound:?}");
+        for (sum, max) in sums.into_iter().zip(max_waits) {
+            let half = max / 2;
+            assert!((sum / 1_000).abs_diff(half) < half / 5, "the mean of {sum:?} is not {half:?}");
         }
     }
 
     #[test]
-    fn no_retry_starts_without_time_to_end_before_the_deadline() {
+    fn retry_is_skipped_if_it_cannot_finish_before_the_deadline() {
         let wait = Duration::from_millis(100);
         let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
         let enough = wait + SHORTEST_ATTEMPT;
@@ -436,58 +437,58 @@ mod tests {
         }
     }
 
-    /// How many retries are left, which takes them.
-    fn left(budget: &RetryBudget) -> usize {
+    /// Takes all remaining retries and returns their number.
+    fn drain(budget: &RetryBudget) -> usize {
         std::iter::from_fn(|| budget.take().then_some(())).count()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_and_successes_refill_the_budget_and_errors_do_not() {
+    async fn time_and_successes_refill_the_retry_budget() {
         let (budget, policy) = (RetryBudget::default(), RetryPolicy::default());
         let retries = || Retries::new(&policy, &budget, OperationKind::Read);
-        assert_eq!((left(&budget), left(&budget)), (10, 0));
+        assert_eq!((drain(&budget), drain(&budget)), (10, 0));
 
         for _ in 0..9 {
             retries().succeeded();
         }
-        assert_eq!(left(&budget), 0, "nine tenths are no retry");
+        assert_eq!(drain(&budget), 0, "nine tenths do not permit a retry");
         retries().succeeded();
-        assert_eq!(left(&budget), 1, "ten tenths are one");
+        assert_eq!(drain(&budget), 1, "ten tenths permit a retry");
 
         let mut retried = retries();
         retried.unauthorized();
         retried.succeeded();
-        assert_eq!(left(&budget), 1, "a success after a retry refills it");
+        assert_eq!(drain(&budget), 1, "a success after a retry refills a whole retry");
 
         let status = StatusCode::UNAUTHORIZED;
         for _ in 0..100 {
             assert_eq!(retries().failed(&response(status), None, Duration::MAX), Next::Fail);
         }
-        assert_eq!(left(&budget), 0);
+        assert_eq!(drain(&budget), 0, "errors refill nothing");
 
         sleep(Duration::from_secs(61)).await;
-        assert_eq!(left(&budget), 1, "a minute refills one");
+        assert_eq!(drain(&budget), 1, "a minute refills one retry");
         sleep(Duration::from_secs(3_600)).await;
-        assert_eq!(left(&budget), 10, "an hour refills no more than all");
+        assert_eq!(drain(&budget), 10, "time does not exceed the maximum");
         for _ in 0..1_000 {
             retries().succeeded();
         }
-        assert_eq!(left(&budget), 10, "successes refill no more than all");
+        assert_eq!(drain(&budget), 10, "successes do not exceed the maximum");
     }
 
     #[test]
-    fn a_budget_has_any_number_of_retries_and_is_shared_by_its_clones() {
+    fn retry_budget_is_shared_by_clones() {
         for retries in [0, 1, 7] {
             let budget = RetryBudget::new(retries, Duration::MAX);
-            let taken = left(&budget.clone());
-            assert_eq!((taken, left(&budget)), (retries as usize, 0));
+            let taken = drain(&budget.clone());
+            assert_eq!((taken, drain(&budget)), (retries as usize, 0));
         }
         assert!(RetryBudget::new(1, Duration::ZERO).take());
-        assert!(!RetryBudget::new(0, Duration::ZERO).take(), "the period does not add a retry");
+        assert!(!RetryBudget::new(0, Duration::ZERO).take(), "a budget of 0 permits no retry");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_clients_do_not_make_an_outage_worse_and_recover_within_seconds() {
+    async fn retry_budget_limits_requests_during_an_outage() {
         fastrand::seed(1);
         let log = simulate(true).await;
         let (calls, requests) = (log.calls_in_outage.get(), log.requests_in_outage.get());
@@ -499,7 +500,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_the_budget_a_thousand_clients_would_make_an_outage_worse() {
+    async fn outage_doubles_requests_without_a_retry_budget() {
         fastrand::seed(1);
         let log = simulate(false).await;
         let (calls, requests) = (log.calls_in_outage.get(), log.requests_in_outage.get());

@@ -1,5 +1,5 @@
-//! The span of a call, with the attributes that OpenTelemetry defines for HTTP clients. It holds no
-//! secret: no keys, headers or bodies, and of the URL only the contract's template.
+//! The span of a call, with the attributes that OpenTelemetry defines for HTTP clients. It contains
+//! no secrets: no keys, headers or bodies, and only the URL's template.
 
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
@@ -11,7 +11,7 @@ use crate::generated::{Error as Failure, ErrorBody};
 use crate::wire::runtime::Operation;
 
 /// Creates the span of a call.
-pub(crate) fn of_call(operation: &Operation, server: &Url) -> Span {
+pub(crate) fn create(operation: &Operation, server: &Url) -> Span {
     tracing::info_span!(
         target: "rockset_apikeys",
         "rockset_apikeys",
@@ -67,20 +67,20 @@ pub(crate) fn invalid_input(span: &Span) {
     span.record("otel.status_code", "ERROR");
 }
 
-/// Completes the span of a call that is dropped before it ends.
-pub(crate) struct Unfinished<'a>(Option<&'a Span>);
+/// Marks the span as cancelled if the call is dropped before it finishes.
+pub(crate) struct CancelGuard<'a>(Option<&'a Span>);
 
-impl<'a> Unfinished<'a> {
+impl<'a> CancelGuard<'a> {
     pub(crate) fn new(span: &'a Span) -> Self {
         Self(Some(span))
     }
 
-    pub(crate) fn finished(mut self) {
+    pub(crate) fn disarm(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for CancelGuard<'_> {
     fn drop(&mut self) {
         if let Some(span) = self.0 {
             span.record("error.type", "cancelled");

@@ -1500,10 +1500,10 @@ pub mod operations {
     pub static ALL: [&Operation; 5usize] =
         [&CREATE_API_KEY, &LIST_API_KEYS, &GET_API_KEY, &UPDATE_API_KEY, &DELETE_API_KEY];
 }
-/// The header that authenticates a request.
+/// The authentication header.
 pub(crate) const AUTHENTICATION_HEADER: ::reqwest::header::HeaderName =
     ::reqwest::header::HeaderName::from_static("authorization");
-/// What stands before the key in this header.
+/// The prefix of the key in the authentication header.
 pub(crate) const AUTHENTICATION_PREFIX: &str = "ApiKey ";
 /// The default of the parameter `user`.
 pub(crate) const DEFAULT_USER: &str = "self";
@@ -1522,12 +1522,12 @@ pub mod enums {
         /// The server rejects requests that use the key, because it was suspended or has expired.
         #[serde(rename = "SUSPENDED")]
         Suspended,
-        /// A value that the contract does not know, as it was received.
+        /// An unknown value, as it was received.
         #[serde(untagged)]
         Unknown(::std::string::String),
     }
     impl KeyState {
-        /// Returns the value as it stands in JSON.
+        /// Returns the JSON value.
         pub fn as_str(&self) -> &str {
             match self {
                 Self::Active => "ACTIVE",
@@ -1552,7 +1552,7 @@ pub mod enums {
     }
     impl ::std::str::FromStr for KeyState {
         type Err = ::std::convert::Infallible;
-        /// Parses the value as it stands in JSON. One that is not known is kept.
+        /// Parses the JSON value, and keeps an unknown one.
         fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
             Ok(Self::from(value))
         }
@@ -1637,12 +1637,12 @@ pub mod enums {
         /// The connection to the client failed.
         #[serde(rename = "CLIENT_CONNECTION_ERROR")]
         ClientConnectionError,
-        /// A value that the contract does not know, as it was received.
+        /// An unknown value, as it was received.
         #[serde(untagged)]
         Unknown(::std::string::String),
     }
     impl ErrorType {
-        /// Returns the value as it stands in JSON.
+        /// Returns the JSON value.
         pub fn as_str(&self) -> &str {
             match self {
                 Self::AuthException => "AUTHEXCEPTION",
@@ -1713,7 +1713,7 @@ pub mod enums {
     }
     impl ::std::str::FromStr for ErrorType {
         type Err = ::std::convert::Infallible;
-        /// Parses the value as it stands in JSON. One that is not known is kept.
+        /// Parses the JSON value, and keeps an unknown one.
         fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
             Ok(Self::from(value))
         }

@@ -1,5 +1,5 @@
-//! Response bodies: reads them within the limit, and turns those that are not the expected value
-//! into the contract's error model, redacted.
+//! Reads response bodies up to the limit, and turns unexpected ones into the contract's error
+//! model, redacted.
 
 use std::error::Error as StdError;
 use std::mem;
@@ -16,29 +16,29 @@ use crate::wire::redaction;
 /// The maximum length of an excerpt, in characters.
 const MAX_EXCERPT: usize = 200;
 
-/// The number of bytes in which an excerpt is looked for.
+/// The maximum number of bytes from which an excerpt is taken.
 const MAX_SOURCE: usize = 1 << 14;
 
 /// The reason why a body is incomplete.
-pub(crate) enum Unread {
+pub(crate) enum ReadError {
     TooLarge(String),
     Failed(reqwest::Error),
 }
 
-/// Reads a body as far as it arrives. Most are one chunk, which is not copied.
+/// Reads a body as far as it arrives. A body of one chunk, the usual case, is not copied.
 pub(crate) async fn read(
     response: &mut reqwest::Response,
     body: &mut Bytes,
     limit: usize,
-) -> Result<(), Unread> {
-    let too_large = || Unread::TooLarge(format!("the body exceeds the limit of {limit} bytes"));
+) -> Result<(), ReadError> {
+    let too_large = || ReadError::TooLarge(format!("the body exceeds the limit of {limit} bytes"));
     let rest = |response: &reqwest::Response| {
         response.content_length().map(|rest| usize::try_from(rest).unwrap_or(usize::MAX))
     };
     if rest(response).is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Failed)? {
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Failed)? {
         if chunk.len() > limit - body.len() {
             return Err(too_large());
         }
@@ -47,7 +47,7 @@ pub(crate) async fn read(
             continue;
         }
         let mut joined = BytesMut::from(mem::take(body));
-        // Once for all chunks of a known length, which is within the limit.
+        // Reserves the rest at once if its length, which is within the limit, is known.
         joined.reserve(chunk.len().max(rest(response).unwrap_or_default()));
         joined.extend_from_slice(&chunk);
         *body = joined.freeze();
@@ -56,8 +56,7 @@ pub(crate) async fn read(
 }
 
 /// Returns the error model and the reason for a success that cannot be decoded. Neither quotes the
-/// body, which may contain a new key, unless it is an HTML page, for example of a proxy that asks
-/// for a login.
+/// body, which may contain a new key, except for an HTML page (a proxy's login page, for example).
 pub(crate) fn undecoded<M: DeserializeOwned + Default>(
     body: &[u8],
     error: &serde_json::Error,
@@ -75,8 +74,8 @@ pub(crate) fn undecoded<M: DeserializeOwned + Default>(
     (page.flatten().map(with_message).unwrap_or_default(), reason.into())
 }
 
-/// Returns the error model in a body: each field that matches, redacted. If there is none, the
-/// message is an excerpt.
+/// Returns the error model in a body: each valid field, redacted. Without a valid field, its
+/// message is an excerpt of the body.
 pub(crate) fn error_model<M>(body: &[u8], is_whole: bool, key: Option<&str>) -> M
 where
     M: DeserializeOwned + Default + Serialize,
@@ -86,17 +85,17 @@ where
     if fields.values().all(Value::is_null) {
         return M::default();
     }
-    // One by one: a field of another type does not invalidate the others.
+    // One by one: an invalid field must not invalidate the others.
     let matching = fields.into_iter().filter(|(name, value)| is_field::<M>(name, value));
     let matching: Map<_, _> =
-        matching.map(|(name, value)| (name, redaction::value(value, key))).collect();
+        matching.map(|(name, value)| (name, redaction::redact_value(value, key))).collect();
     if matching.is_empty() {
         return excerpt();
     }
     M::deserialize(Value::from(matching)).unwrap_or_default()
 }
 
-/// Returns whether the model has this field with this type.
+/// Returns whether the field is valid in the model.
 fn is_field<M: DeserializeOwned + Serialize>(name: &str, value: &Value) -> bool {
     let model = M::deserialize(json!({ name: value })).and_then(serde_json::to_value);
     model.is_ok_and(|model| model.get(name).is_some())
@@ -107,7 +106,7 @@ pub(crate) fn with_message<M: DeserializeOwned + Default>(message: String) -> M 
     M::deserialize(json!({ "message": message })).unwrap_or_default()
 }
 
-/// Returns the beginning of a body on one line, if it is text.
+/// Returns the beginning of a body on one line, unless the body is binary.
 fn excerpt(body: &[u8], is_whole: bool, key: Option<&str>) -> Option<String> {
     let (body, is_whole) = match body.get(..MAX_SOURCE) {
         Some(beginning) => (beginning, false),
@@ -115,15 +114,15 @@ fn excerpt(body: &[u8], is_whole: bool, key: Option<&str>) -> Option<String> {
     };
     let text = String::from_utf8_lossy(body);
     let is_text = !text.chars().any(|char| char.is_control() && !char.is_whitespace());
-    // Broken JSON may contain a key that is not known here.
+    // Truncated JSON may contain a key other than the client's.
     let has_key = text.to_ascii_lowercase().contains("key\"");
     if !is_text || has_key {
         return None;
     }
-    // Redacted before it is cut: a part of a key might not be recognized.
-    let mut text = redaction::text(&text, key);
+    // Redacted before it is truncated: a part of a key might not be recognized.
+    let mut text = redaction::redact(&text, key);
     if !is_whole && text != redaction::PLACEHOLDER {
-        text = redaction::without_cut_word(text);
+        text = redaction::remove_cut_word(text);
     }
     let words: Vec<_> = text.split_whitespace().collect();
     let excerpt: String = words.join(" ").chars().take(MAX_EXCERPT).collect();

@@ -38,7 +38,7 @@ impl Reason {
         // The library's type for this is private. A test fails when its message changes.
         if cause.to_string() == "tunnel error: proxy authorization required" {
             return Some(Self::permanent(
-                ": the proxy rejects the user name and password in its URL, or needs some",
+                ": the proxy requires authentication (check the user name and password in its URL)",
             ));
         }
         #[cfg(feature = "rustls-no-provider")]
@@ -64,9 +64,9 @@ impl Reason {
             Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
                 ": its certificate is for another host (check the name)"
             }
-            Error::InvalidCertificate(_) => ": its certificate is not valid",
+            Error::InvalidCertificate(_) => ": its certificate is invalid",
             Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-                ": the server does not speak TLS (did you mean http://?)"
+                ": the server does not use TLS (did you mean http://?)"
             }
             _ => return None,
         }))

@@ -1,5 +1,5 @@
-//! One request on the wire: its URL, the header that authenticates it, and its complete response.
-//! Every failure becomes the error that the caller gets. Retries and deadlines are not known here.
+//! One request on the wire: its URL, its authentication header, and its complete response. Failures
+//! are created here; retries and deadlines are in `call`.
 
 mod body;
 pub(crate) mod connect;
@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, Id};
 use tokio::time::timeout;
 
-use body::Unread;
+use body::ReadError;
 use connect::Reason;
 use runtime::{Error, Response, ResponseValue};
 
@@ -30,20 +30,20 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Adds headers to an attempt.
 pub(crate) type AttemptHeaders = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
-/// Sends requests. It is the generated client's inner value.
+/// Sends the generated client's requests, as its inner value.
 #[derive(Clone)]
 pub struct Wire {
     /// Used instead of the generated client's own HTTP client, which may follow redirects.
     pub(crate) http: Arc<HttpClients>,
     /// The path of the server's URL, without a trailing slash.
     pub(crate) path: String,
-    /// A URL of the server with a long path, so that a clone has capacity for any other path.
+    /// The server's URL with a long path, so that a clone reserves capacity for any other path.
     pub(crate) roomy_url: Url,
-    /// The header that authenticates.
+    /// The name of the authentication header.
     pub(crate) header: HeaderName,
     pub(crate) authorization: Arc<Authorization>,
     pub(crate) attempt_headers: Option<AttemptHeaders>,
-    /// The headers of one call.
+    /// The headers of a single call.
     pub(crate) headers: HeaderMap,
     pub(crate) max_response_bytes: usize,
 }
@@ -55,8 +55,8 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Returns the URL of an operation. Its template is `{}` for the server's URL and a path with
-    /// `{}` for each segment.
+    /// Returns the URL of an operation. In the template, the first `{}` is the server's URL, and
+    /// the others are path segments.
     pub(crate) fn url(
         &self,
         template: &str,
@@ -78,10 +78,10 @@ impl Wire {
         Ok(url)
     }
 
-    /// Adds the caller's headers and the one that authenticates.
+    /// Adds the caller's headers and the authentication header.
     pub(crate) fn prepare(&self, request: &mut Request) -> Result<(), &'static str> {
         let headers = request.headers_mut();
-        // The generator sends the contract's version. The vendor's clients do not.
+        // The generator adds the contract's version, which the vendor's clients do not send.
         headers.remove("api-version");
         if let Some(add) = &self.attempt_headers {
             let mut added = HeaderMap::new();
@@ -92,7 +92,7 @@ impl Wire {
             headers.extend(self.headers.clone());
         }
         let value = self.authorization.current();
-        let value = value.ok_or("the client has no API key yet; send the request with `run`")?;
+        let value = value.ok_or("no API key has been read yet; send the request with `run`")?;
         headers.insert(&self.header, value);
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Wire {
         M: DeserializeOwned + Default + Serialize,
     {
         let authorization = request.headers().get(&self.header).cloned();
-        // Begun here: the future has no place for the request.
+        // Not in the future, so that it need not store the request.
         let sending = self.http.current().map(|http| http.execute(request));
         async move {
             let sending =
@@ -114,7 +114,7 @@ impl Wire {
             let mut response = sending.await.map_err(|error| self.no_response(error))?;
             let status = response.status();
             if !status.is_success() {
-                // In a box: most responses are successes.
+                // Boxed to keep the future small: most responses are successes.
                 return Err(Box::pin(self.error_response(response, authorization)).await);
             }
             let mut body = Bytes::new();
@@ -123,13 +123,13 @@ impl Wire {
                     let headers = mem::take(response.headers_mut());
                     Ok(Response { status, headers, body, authorization })
                 }
-                Err(Unread::TooLarge(source)) => {
+                Err(ReadError::TooLarge(source)) => {
                     Err(Error::Decode { status, details: M::default(), source: source.into() })
                 }
-                Err(Unread::Failed(error)) if error.is_timeout() => {
+                Err(ReadError::Failed(error)) if error.is_timeout() => {
                     Err(Error::Timeout(Some(status), error.without_url().into()))
                 }
-                Err(Unread::Failed(error)) => {
+                Err(ReadError::Failed(error)) => {
                     Err(Error::Connection(Some(status), error.without_url()))
                 }
             }
@@ -163,8 +163,8 @@ impl Wire {
         let model = match redirect(&response, key) {
             Some(host) => body::with_message(format!("redirects to {host}, which is not followed")),
             None => {
-                // If it breaks off or stalls, its beginning is better than nothing, and the status
-                // is better than a timeout.
+                // If the body is cut off or stalls, its beginning is better than nothing, and the
+                // status is better than a timeout.
                 let mut body = Bytes::new();
                 let reading = body::read(&mut response, &mut body, self.max_response_bytes);
                 let is_whole = matches!(timeout(ERROR_BODY_TIMEOUT, reading).await, Ok(Ok(())));
@@ -181,32 +181,32 @@ impl Wire {
     }
 }
 
-/// Returns the host that the response redirects to. The rest of the target may be a secret.
+/// Returns the host that the response redirects to. The rest of the URL may be secret.
 fn redirect(response: &reqwest::Response, key: Option<&str>) -> Option<String> {
     if !response.status().is_redirection() {
         return None;
     }
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let target = response.url().join(location).ok()?;
-    target.host_str().map(|host| redaction::text(host, key).to_owned())
+    target.host_str().map(|host| redaction::redact(host, key).to_owned())
 }
 
-/// The characters that are encoded: all but the unreserved ones of RFC 3986, as in the vendor's
-/// clients. The generator's encoding leaves the backslash, which URL parsers read as a slash.
+/// The characters to encode: all except the unreserved ones of RFC 3986, as in the vendor's
+/// clients. The generator does not encode the backslash, which URL parsers treat as a slash.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Percent-encodes a path segment.
 struct Encoder<'a>(&'a mut String);
 
 impl Write for Encoder<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend(utf8_percent_encode(text, ENCODED));
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.0.extend(utf8_percent_encode(part, ENCODED));
         Ok(())
     }
 }
 
-/// Rejects a string that cannot be a path segment. URL parsers drop an empty segment and resolve
-/// `.` and `..`, even encoded.
+/// Rejects an invalid path segment. URL parsers drop an empty segment and resolve `.` and `..`,
+/// even encoded.
 pub(crate) fn check_segment(parameter: &str, value: &str) -> Result<(), String> {
     match value {
         "" => Err(format!("the {parameter} is empty")),
@@ -221,12 +221,12 @@ pub(crate) fn check_segment(parameter: &str, value: &str) -> Result<(), String> 
 #[cfg(feature = "httpmock")]
 pub(crate) fn pattern(template: &str, segment: &dyn Display) -> String {
     let mut encoded = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(Encoder(&mut encoded), "{segment}");
     template.replacen("{}", &regex::escape(&encoded), 1)
 }
 
-/// The header value that authenticates, which changes when the client's key does.
+/// The value of the authentication header, which changes with the client's key.
 #[derive(Default)]
 pub(crate) struct Authorization(Mutex<Values>);
 
@@ -257,26 +257,26 @@ impl Authorization {
     }
 
     fn values(&self) -> MutexGuard<'_, Values> {
-        // No panic leaves the values inconsistent.
+        // A panic cannot leave the values inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Creates an HTTP client, with its own connections.
+/// Creates an HTTP client with its own connections.
 type Create = Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>;
 
-/// An HTTP client for each tokio runtime that sent a request lately.
+/// HTTP clients of the tokio runtimes that recently sent a request.
 ///
-/// A runtime drives the connections that were made in it: they end with it, and stall while nothing
-/// runs it.
+/// A runtime drives the connections that were opened in it: they close when it stops, and stall
+/// while it is not polled.
 pub(crate) struct HttpClients {
     create: Create,
-    /// The first one is created before any runtime is known.
+    /// The first client is created before any runtime is known.
     recent: Mutex<Vec<(Option<Id>, reqwest::Client)>>,
 }
 
 impl HttpClients {
-    /// The maximum number of clients. Programs with more runtimes at once are rare.
+    /// The maximum number of clients. More runtimes in one program are rare.
     const MAX: usize = 8;
 
     pub(crate) fn new(create: Create) -> reqwest::Result<(Self, reqwest::Client)> {
@@ -287,7 +287,7 @@ impl HttpClients {
     /// Returns the HTTP client of the current runtime.
     fn current(&self) -> reqwest::Result<reqwest::Client> {
         let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
-        // No panic leaves the list inconsistent.
+        // A panic cannot leave the list inconsistent.
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let [(unused @ None, _)] = &mut recent[..] {
             *unused = runtime;

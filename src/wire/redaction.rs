@@ -1,74 +1,72 @@
-//! Withholds text from outside that may reveal an API key.
+//! Redacts strings from outside that may reveal an API key.
 //!
-//! A string is withheld as a whole if it contains a piece of the client's key that is longer than a
+//! A string is replaced as a whole if it contains a piece of the client's key that is longer than a
 //! key's identifier, a word that may be half of any key, or an escape for URLs, HTML or JSON that
-//! stands for a letter, a digit or a character of the client's key: nobody escapes these but to hide
-//! them. Hexadecimal words in one letter case and words without digits in one letter case are no
-//! keys: trace IDs, hashes and names are such, and a random key is not.
+//! encodes a letter, a digit or a character of the client's key, because these need no escape.
+//! Words in a single letter case are not keys if they are hexadecimal (trace IDs and hashes) or
+//! contain no digits (names): a random key is neither.
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-/// Stands in place of a withheld string.
+/// Replaces a redacted string.
 pub(crate) const PLACEHOLDER: &str = "[REDACTED]";
 
-/// The length of a key's identifier, which is not a secret.
+/// The length of a key's identifier, which is not secret.
 const IDENTIFIER_LENGTH: usize = 6;
 
 /// Half the length of a full key. The other half cannot be guessed.
 const HALF_A_KEY: usize = 32;
 
-/// The maximum length of a string that is searched, in bytes.
-const MAX_TEXT: usize = 1 << 16;
+/// The maximum length of a string that is searched, in bytes. Longer strings are redacted.
+const MAX_LENGTH: usize = 1 << 16;
 
-/// How often a string is unescaped: once for each time that it was escaped, and more for JSON, which
-/// doubles its backslashes each time.
+/// The maximum number of times that a string is unescaped: once per nested escape, and more for
+/// JSON, which doubles its backslashes each time.
 const MAX_UNESCAPES: usize = 8;
 
-/// An escaped character whose code is not known here; no letter and no digit.
+/// An escaped character whose code is unknown here, but which is neither a letter nor a digit.
 const PUNCTUATION: u8 = 0;
 
-/// Returns the key in the value of the header that authenticates.
+/// Returns the key in the value of the authentication header.
 pub(crate) fn key(value: &HeaderValue) -> Option<&str> {
     str::from_utf8(value.as_bytes()).ok()?.splitn(2, ' ').last()
 }
 
-/// Returns the text, or the placeholder if the text may reveal a key. `key` is the client's.
-pub(crate) fn text<'a>(text: &'a str, key: Option<&str>) -> &'a str {
-    if reveals(text, key) { PLACEHOLDER } else { text }
+/// Returns the string, or the placeholder if it may reveal a key. `key` is the client's.
+pub(crate) fn redact<'a>(string: &'a str, key: Option<&str>) -> &'a str {
+    if may_reveal(string, key) { PLACEHOLDER } else { string }
 }
 
-/// Returns the text of a body that was cut off without its last word, which may be the beginning of
-/// a key.
-pub(crate) fn without_cut_word(text: &str) -> &str {
-    // The cut may be within an escape.
+/// Removes the last word of a truncated body if it may be the beginning of a key.
+pub(crate) fn remove_cut_word(text: &str) -> &str {
+    // The body may end within an escape.
     let rest =
         text.trim_end_matches(|char: char| char.is_ascii_alphanumeric() || "%&#;\\".contains(char));
     let word = text.get(rest.len()..).unwrap_or_default();
     if word.len() > IDENTIFIER_LENGTH && !is_hexadecimal(word) { rest } else { text }
 }
 
-/// Withholds strings at any depth of a value. Names of fields count as strings.
-pub(crate) fn value(value: Value, key: Option<&str>) -> Value {
+/// Redacts strings and field names at any depth of a value.
+pub(crate) fn redact_value(value: Value, key: Option<&str>) -> Value {
     match value {
-        Value::String(string) => text(&string, key).into(),
-        Value::Array(items) => items.into_iter().map(|item| self::value(item, key)).collect(),
+        Value::String(string) => redact(&string, key).into(),
+        Value::Array(items) => items.into_iter().map(|item| redact_value(item, key)).collect(),
         Value::Object(fields) => {
             let fields = fields.into_iter();
             fields
-                .map(|(name, field)| (text(&name, key).to_owned(), self::value(field, key)))
+                .map(|(name, field)| (redact(&name, key).to_owned(), redact_value(field, key)))
                 .collect()
         }
         other => other,
     }
 }
 
-/// Returns the headers that reveal no key, with values that `Debug` does not print. A server may
-/// echo its request.
+/// Returns the headers that reveal no key, marked sensitive. A server may echo its request.
 pub(crate) fn headers(headers: &HeaderMap, key: Option<&str>) -> HeaderMap {
     let mut safe = HeaderMap::new();
     for (name, value) in headers {
-        let is_safe = |text: &str| !reveals(text, key);
+        let is_safe = |string: &str| !may_reveal(string, key);
         if is_safe(name.as_str()) && value.to_str().is_ok_and(is_safe) {
             let mut value = value.clone();
             value.set_sensitive(true);
@@ -79,10 +77,10 @@ pub(crate) fn headers(headers: &HeaderMap, key: Option<&str>) -> HeaderMap {
 }
 
 /// Returns whether a string may reveal a key.
-pub(crate) fn reveals(text: &str, key: Option<&str>) -> bool {
-    // A key that is only an identifier is no secret.
+fn may_reveal(text: &str, key: Option<&str>) -> bool {
+    // A key as short as an identifier is not secret.
     let key = key.filter(|key| key.len() > IDENTIFIER_LENGTH).unwrap_or_default().as_bytes();
-    text.len() > MAX_TEXT
+    text.len() > MAX_LENGTH
         || text.split(|char: char| !char.is_ascii_alphanumeric()).any(may_be_a_key)
         || has_piece(text.as_bytes(), key)
         || has_escaped(text.as_bytes(), key)
@@ -100,15 +98,15 @@ fn is_hexadecimal(word: &str) -> bool {
         || word.bytes().all(|char| matches!(char, b'0'..=b'9' | b'A'..=b'F'))
 }
 
-/// Returns whether the text contains a piece of the key that is longer than an identifier, in any
-/// letter case.
+/// Returns whether the string contains a piece of the key that is longer than an identifier,
+/// ignoring letter case.
 fn has_piece(text: &[u8], key: &[u8]) -> bool {
     const LENGTH: usize = IDENTIFIER_LENGTH + 1;
     text.windows(LENGTH)
         .any(|found| key.windows(LENGTH).any(|piece| piece.eq_ignore_ascii_case(found)))
 }
 
-/// Returns whether an escape, or an escape of an escape, stands for a character that nobody escapes.
+/// Returns whether an escape, possibly nested, encodes a character that needs no escape.
 fn has_escaped(text: &[u8], key: &[u8]) -> bool {
     let has_punctuation = !key.iter().all(u8::is_ascii_alphanumeric);
     let is_secret = |char: u8| match char {
@@ -117,9 +115,9 @@ fn has_escaped(text: &[u8], key: &[u8]) -> bool {
     };
     let mut text = text.to_vec();
     for _ in 0..MAX_UNESCAPES {
-        // At each place, because what stands before an escape may seem to begin it.
-        let places = (0..text.len()).filter_map(|at| text.get(at..));
-        if places.filter_map(escape).any(|(char, _)| is_secret(char)) {
+        // At each index, because the character before an escape may look like the start of one.
+        let tails = (0..text.len()).filter_map(|start| text.get(start..));
+        if tails.filter_map(escape).any(|(char, _)| is_secret(char)) {
             return true;
         }
         let unescaped = unescape(&text);
@@ -141,7 +139,7 @@ fn unescape(mut text: &[u8]) -> Vec<u8> {
     unescaped
 }
 
-/// Returns the character of the escape that the text begins with, and the length of the escape.
+/// Returns the character and the length of the escape at the start of the string.
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     Some(match text {
         [b'%', a, b, ..] => (number(&[*a, *b], 16)?, 3),
@@ -161,7 +159,7 @@ fn entity(name: &[u8]) -> Option<u8> {
     Some(match name {
         [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
         [b'#', digits @ ..] => number(digits, 10)?,
-        // Those that may begin or end another escape, and those that are common.
+        // Characters of other escapes, and common ones.
         b"amp" => b'&',
         b"apos" => b'\'',
         b"bsol" => b'\\',
@@ -177,8 +175,8 @@ fn entity(name: &[u8]) -> Option<u8> {
     })
 }
 
-/// Returns the character with this code. A key has none beyond ASCII, so one stands for all of
-/// those.
+/// Returns the character with this code. Keys are ASCII, so one byte represents all other
+/// characters.
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let digits = digits.iter().map(|digit| char::from(*digit).to_digit(radix));
     let number = digits
@@ -197,12 +195,12 @@ mod tests {
 
     use super::*;
 
-    const CLIENTS: Option<&str> = Some("CLIENT+of/the=key");
+    const CLIENT_KEY: Option<&str> = Some("CLIENT+of/the=key");
     const OTHER: &str = "MAKERScanary0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno1";
     const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
     #[test]
-    fn text_with_a_piece_of_the_key_is_withheld() {
+    fn string_with_a_piece_of_the_key_is_redacted() {
         for secret in [
             "bad key CLIENT+of/the=key!",
             "client+OF/the=KEY",
@@ -218,17 +216,17 @@ mod tests {
             "CLIENT%26%2343%3Bof\\&#x2F;the=key",
             "&percnt;43LIENT",
         ] {
-            assert_eq!(text(secret, CLIENTS), PLACEHOLDER, "{secret}");
+            assert_eq!(redact(secret, CLIENT_KEY), PLACEHOLDER, "{secret}");
         }
         for harmless in
             ["CLIENT of/the =key", "50 % of a&b c \\ d", "a%20b &lt;p&gt; &#8217;", "C:\\users"]
         {
-            assert_eq!(text(harmless, CLIENTS), harmless);
+            assert_eq!(redact(harmless, CLIENT_KEY), harmless);
         }
     }
 
     #[test]
-    fn text_with_half_of_an_unknown_key_is_withheld() {
+    fn string_with_half_of_an_unknown_key_is_redacted() {
         let (half, less) = (&OTHER[..32], &OTHER[..31]);
         for secret in [
             format!("key%3D{OTHER}"),
@@ -236,29 +234,29 @@ mod tests {
             format!("\\u004d{}.", &half[1..]),
             format!("{less} {half}"),
         ] {
-            assert_eq!(text(&secret, None), PLACEHOLDER, "{secret}");
+            assert_eq!(redact(&secret, None), PLACEHOLDER, "{secret}");
         }
-        assert_eq!(text(less, None), less);
-        let too_long = "-".repeat(MAX_TEXT + 1);
-        assert_eq!(text(&too_long, None), PLACEHOLDER);
-        assert_eq!(text(&too_long[1..], None), &too_long[1..]);
+        assert_eq!(redact(less, None), less);
+        let too_long = "-".repeat(MAX_LENGTH + 1);
+        assert_eq!(redact(&too_long, None), PLACEHOLDER);
+        assert_eq!(redact(&too_long[1..], None), &too_long[1..]);
     }
 
     #[test]
-    fn identifiers_hashes_and_names_are_not_withheld() {
-        assert_eq!(text("bad key abcdef", Some("abcdef")), "bad key abcdef");
-        assert_eq!(text("bad key abcdefg", Some("abcdefg")), PLACEHOLDER);
+    fn identifiers_hashes_and_names_are_not_redacted() {
+        assert_eq!(redact("bad key abcdef", Some("abcdef")), "bad key abcdef");
+        assert_eq!(redact("bad key abcdefg", Some("abcdefg")), PLACEHOLDER);
         let upper_case = HASH.to_ascii_uppercase();
         let uuid = "0cf3a0b6-7a0f-4a47-9d7e-0d3f4f8f0c52";
         let name = "paymentserviceproductionreadonlyreplica";
         let ids = format!("{name} {upper_case} {uuid} {}", &HASH[..32]);
-        assert_eq!(text(&ids, CLIENTS), ids);
-        assert_eq!(text(&format!("{name}1"), CLIENTS), PLACEHOLDER);
+        assert_eq!(redact(&ids, CLIENT_KEY), ids);
+        assert_eq!(redact(&format!("{name}1"), CLIENT_KEY), PLACEHOLDER);
     }
 
     #[test]
-    fn values_are_withheld_at_any_depth() {
-        let redacted = value(json!({ "a": [{ OTHER: OTHER }], "b": 5 }), CLIENTS);
+    fn values_are_redacted_at_any_depth() {
+        let redacted = redact_value(json!({ "a": [{ OTHER: OTHER }], "b": 5 }), CLIENT_KEY);
         assert_eq!(redacted, json!({ "a": [{ "[REDACTED]": "[REDACTED]" }], "b": 5 }));
     }
 
@@ -273,11 +271,11 @@ mod tests {
             ("under repair", "under repair"),
             ("", ""),
         ] {
-            assert_eq!(without_cut_word(cut), rest);
+            assert_eq!(remove_cut_word(cut), rest);
         }
     }
 
-    /// A way to escape a character.
+    /// Escapes a character.
     type Escape = fn(char) -> String;
 
     const ESCAPES: [Escape; 8] = [
@@ -300,12 +298,12 @@ mod tests {
         },
     ];
 
-    /// Text around a key, also such that could be a part of an escape.
-    fn around() -> impl Strategy<Value = String> {
+    /// Strings around a key, including parts of escapes.
+    fn context() -> impl Strategy<Value = String> {
         prop_oneof![any::<String>(), "[%&#;\\\\ux0-9a-f]{0,9}", Just(PLACEHOLDER.to_owned())]
     }
 
-    /// A key's characters, each escaped in some way, twice or once.
+    /// A key and its characters, each escaped once or twice.
     fn escaped(key: &'static str) -> impl Strategy<Value = (String, Vec<String>)> {
         let inner = prop_oneof![
             prop::collection::vec(0..ESCAPES.len(), 80),
@@ -320,8 +318,8 @@ mod tests {
         })
     }
 
-    /// Returns a part of these characters, and that part of their text, which may begin and end
-    /// within a character.
+    /// Returns a range of the escaped key, which may start and end within an escape, and the
+    /// characters that are complete in it.
     fn part(chars: &[String], from: Index, to: Index) -> (&[String], String) {
         let text = chars.concat();
         let (from, to) = (from.index(text.len() + 1), to.index(text.len() + 1));
@@ -336,7 +334,7 @@ mod tests {
         (chars.get(first..last).unwrap_or_default(), text[from..to].to_owned())
     }
 
-    /// Whether so many consecutive characters are in the text.
+    /// Returns whether the string contains `count` consecutive characters of the key.
     fn contains(text: &str, chars: &[String], count: usize) -> bool {
         let text = text.to_ascii_lowercase();
         let is_contained = |chars: &[String]| text.contains(&chars.concat().to_ascii_lowercase());
@@ -347,40 +345,40 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(400))]
 
         #[test]
-        fn no_piece_of_the_clients_key_gets_through(
+        fn pieces_of_the_clients_key_are_redacted(
             (key, chars) in escaped("[!-~]{7,80}"),
             (from, to) in any::<(Index, Index)>(),
-            (before, after) in (around(), around()),
+            (before, after) in (context(), context()),
         ) {
             let (chars, part) = part(&chars, from, to);
             let message = format!("{before}{part}{after}");
-            let shown = text(&message, Some(&key));
-            prop_assert!(!contains(shown, chars, IDENTIFIER_LENGTH + 1), "{}", shown);
+            let redacted = redact(&message, Some(&key));
+            prop_assert!(!contains(redacted, chars, IDENTIFIER_LENGTH + 1), "{}", redacted);
         }
 
         #[test]
-        fn no_half_of_an_unknown_key_gets_through(
+        fn halves_of_unknown_keys_are_redacted(
             (_, chars) in escaped("[g-zG-Z]{64}"),
             (from, to) in any::<(Index, Index)>(),
-            (before, after) in (around(), around()),
+            (before, after) in (context(), context()),
         ) {
             let (chars, part) = part(&chars, from, to);
             let message = format!("{before}{part}{after}");
-            let shown = text(&message, CLIENTS);
-            prop_assert!(!contains(shown, chars, HALF_A_KEY), "{}", shown);
+            let redacted = redact(&message, CLIENT_KEY);
+            prop_assert!(!contains(redacted, chars, HALF_A_KEY), "{}", redacted);
             let message = format!("{before} {part}");
-            let cut = without_cut_word(text(&message, CLIENTS));
+            let cut = remove_cut_word(redact(&message, CLIENT_KEY));
             prop_assert!(!contains(cut, chars, IDENTIFIER_LENGTH + 1), "{}", cut);
         }
 
         #[test]
-        fn text_without_a_key_is_shown(
+        fn strings_without_a_key_are_not_redacted(
             key in "[!-~]{7,80}",
             words in prop::collection::vec("[a-zA-Z0-9]{1,6}|[0-9a-f]{1,99}|[0-9A-F]{1,99}", 0..9),
         ) {
             let message = words.join(" ");
             prop_assume!(!has_piece(message.as_bytes(), key.as_bytes()));
-            prop_assert_eq!(text(&message, Some(&key)), &*message);
+            prop_assert_eq!(redact(&message, Some(&key)), &*message);
         }
     }
 }

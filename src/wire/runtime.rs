@@ -1,7 +1,7 @@
-//! The types that generated code is written against. It knows this module as `progenitor_client`.
+//! The types that generated code uses. It imports this module as `progenitor_client`.
 //!
-//! The generator's library leaves the body of a response unread, so that its errors quote bodies or
-//! lack the status. Here a [`Response`] is complete, and an [`Error`] is what the caller gets.
+//! The generator's own library leaves response bodies unread, so its errors quote bodies or lack
+//! the status. Here, a [`Response`] is complete, and an [`Error`] is redacted.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -16,7 +16,9 @@ use serde::de::DeserializeOwned;
 use crate::wire::body;
 use crate::wire::connect::Reason;
 
-/// An operation of the contract; [`generated::operations`](crate::generated::operations) lists all.
+/// An operation of the contract.
+///
+/// [`generated::operations`](crate::generated::operations) lists all operations.
 ///
 /// ```
 /// use rockset_apikeys::OperationKind;
@@ -52,32 +54,31 @@ impl Operation {
         self.path
     }
 
-    /// Returns the effect on state.
+    /// Returns the kind, which is what the operation does to state.
     pub fn kind(&self) -> OperationKind {
         self.kind
     }
 }
 
-/// The effect of an operation on state, which decides when a retry is safe.
+/// The kind of an operation, which decides when a retry is safe.
 ///
-/// It follows from the method or from the contract's `x-operation-kind`.
+/// It is derived from the method or from the contract's `x-operation-kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperationKind {
-    /// Changes nothing.
+    /// Reads state.
     Read,
-    /// Creates something. The only kind that is not idempotent: a second attempt may create it
-    /// twice.
+    /// Creates an object.
+    ///
+    /// This is the only kind that is not idempotent: a retry may create a second object.
     Create,
-    /// Changes what exists.
+    /// Updates an existing object.
     Update,
-    /// Deletes what exists.
+    /// Deletes an existing object.
     Delete,
 }
 
-/// A success: the decoded body and the status.
-///
-/// It dereferences to the body.
+/// A successful response with its decoded body, to which it dereferences.
 #[derive(Clone)]
 pub struct ResponseValue<T> {
     value: T,
@@ -138,7 +139,7 @@ pub struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The header that authenticated the request, for redaction.
+    /// The request's authentication header, for redaction.
     pub(crate) authorization: Option<HeaderValue>,
 }
 
@@ -158,18 +159,18 @@ pub enum Error<M> {
     InvalidRequest(String),
     /// The HTTP client cannot be set up or the URL is too long; nothing was sent.
     NotSent(&'static str, reqwest::Error),
-    /// No connection was made to this server.
+    /// The client could not connect to this server.
     Connect(String, Reason, reqwest::Error),
-    /// The time ran out before a complete response arrived; the status is that of its head.
+    /// No complete response arrived in time; the status is from its head, if any.
     Timeout(Option<StatusCode>, Box<dyn StdError + Send + Sync>),
-    /// The connection failed before a complete response arrived; the status is that of its head.
+    /// The connection failed; the status is from the response's head, if any.
     Connection(Option<StatusCode>, reqwest::Error),
-    /// A success whose body is too large or cannot be decoded.
+    /// The body of a success is too large or cannot be decoded.
     #[non_exhaustive]
     Decode {
         /// The status.
         status: StatusCode,
-        /// The beginning of a body that is an HTML page.
+        /// An error model that quotes the body, if that is an HTML page.
         details: M,
         /// The reason, without the body.
         source: Box<dyn StdError + Send + Sync>,
@@ -181,7 +182,7 @@ pub enum Error<M> {
 }
 
 impl<M> Error<M> {
-    /// Returns the status of the response, complete or not.
+    /// Returns the status of the response, even if that is incomplete.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::InvalidRequest(_) | Self::NotSent(..) | Self::Connect(..) => None,
@@ -223,10 +224,10 @@ impl<M> From<InvalidHeaderValue> for Error<M> {
     }
 }
 
-// Generated code imports and implements all of the following. `unsupported` in the generator rejects
-// contracts whose code would use more of it.
+// Generated code imports and implements all of the following. `unsupported` in codegen rejects
+// contracts whose code would need more.
 
-/// The operation that is called.
+/// The called operation.
 #[allow(dead_code)]
 pub struct OperationInfo {
     /// The contract's `operationId`.
@@ -244,11 +245,11 @@ pub trait ClientInfo<Inner> {
     /// Returns the HTTP client that builds requests.
     fn client(&self) -> &reqwest::Client;
 
-    /// Returns what sends requests.
+    /// Returns the inner value, which sends requests.
     fn inner(&self) -> &Inner;
 }
 
-/// The generator's hooks. The client has inherent methods instead.
+/// The generator's hooks, which the client's inherent methods replace.
 #[allow(dead_code)]
 pub trait ClientHooks<Inner> {}
 
@@ -259,7 +260,7 @@ pub enum ByteStream {}
 #[allow(dead_code)]
 pub trait RequestBuilderExt {}
 
-/// The generator's encoding of path segments. A call does not compile: the macro `format!` in
-/// `generated.rs` replaces each.
+/// The generator's encoding of path segments. Calls do not compile: the macro `format!` in
+/// `generated.rs` replaces them.
 #[allow(dead_code)]
 pub(crate) fn encode_path(_: Infallible) {}

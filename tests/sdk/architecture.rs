@@ -1,4 +1,4 @@
-//! The files of the crate use each other as `docs/architecture.md` lists them: only downwards.
+//! Dependencies between files point down the table in `docs/architecture.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,8 +8,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the code of each file below `src`, without comments and tests. The keys are paths without
-/// an ending: `call/retry`, and `call` for `call/mod.rs`.
+/// Returns the code of each file in `src`, without comments and tests. The keys are module paths:
+/// `call/retry`, and `call` for `call/mod.rs`.
 fn files() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut directories = vec![root().join("src")];
@@ -20,8 +20,8 @@ fn files() -> BTreeMap<String, String> {
             if path.is_dir() {
                 directories.push(path);
             } else if let Some(name) = name.strip_suffix(".rs").filter(|name| *name != "lib") {
-                let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]").next().unwrap();
+                let source = fs::read_to_string(&path).unwrap();
+                let code = source.split("#[cfg(test)]").next().unwrap();
                 let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
                 let code = lines.collect::<Vec<_>>().join("\n");
                 // The copy of the generated code belongs to the file that includes it.
@@ -34,7 +34,7 @@ fn files() -> BTreeMap<String, String> {
     files
 }
 
-/// Returns the file that a path names, such as `call::retry::Next`.
+/// Returns the file of a path: `call/retry` for `call::retry::Next`.
 fn file_of<'a>(files: &'a BTreeMap<String, String>, path: &str) -> Option<&'a str> {
     let end = path.find(|char: char| !char.is_alphanumeric() && !"_:".contains(char));
     let names: Vec<_> = path[..end.unwrap_or(path.len())].split("::").collect();
@@ -55,25 +55,25 @@ fn used<'a>(files: &'a BTreeMap<String, String>, file: &str, code: &str) -> Vec<
 #[test]
 fn files_use_only_files_below_them() {
     let files = files();
-    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    let listed: Vec<_> = text
+    let document = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let listed: Vec<_> = document
         .lines()
         .filter_map(|line| line.strip_prefix("| `src/")?.split_once(".rs` |"))
         .map(|(file, _)| file.trim_end_matches("/mod"))
         .collect();
-    let place = |file: &str| {
-        let place = listed.iter().position(|listed| *listed == file);
-        place.unwrap_or_else(|| panic!("docs/architecture.md does not list {file}"))
+    let row = |file: &str| {
+        let row = listed.iter().position(|listed| *listed == file);
+        row.unwrap_or_else(|| panic!("docs/architecture.md does not list {file}"))
     };
     for listed in &listed {
-        assert!(files.contains_key(*listed), "docs/architecture.md lists {listed}");
+        assert!(files.contains_key(*listed), "{listed} in docs/architecture.md does not exist");
     }
-    let mut arrows = 0;
+    let mut dependencies = 0;
     for (file, code) in &files {
         for used in used(&files, file, code) {
-            assert!(place(file) < place(used), "{file} uses {used}, which is listed above it");
-            arrows += 1;
+            assert!(row(file) < row(used), "{file} uses {used}, which is listed above it");
+            dependencies += 1;
         }
     }
-    assert!(arrows > files.len(), "the test finds the uses");
+    assert!(dependencies > files.len(), "the test no longer finds the dependencies");
 }

@@ -1,4 +1,4 @@
-//! Calls without async: made from plain threads, rejected where they would block a runtime.
+//! Calls without async: from plain threads, and rejected if they would block a runtime.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::script::{Script, Step};
 use crate::support::{OPERATIONS, status_of, success};
 
-/// A value that needs a runtime, for a test that is not async.
+/// A value and the runtime that it needs, for tests without async.
 struct WithRuntime<T> {
     value: T,
     _runtime: Runtime,
@@ -28,7 +28,7 @@ fn client_for(url: &str, key: &str) -> Client {
     Client::builder().api_server(url).api_key(key).retry_policy(policy).build().unwrap()
 }
 
-/// Calls the operation with this id.
+/// Calls the operation with this ID.
 fn call(client: &Client, id: &str) -> Result<(), Error> {
     match id {
         "create_api_key" => client.create_api_key("my-app").send_blocking().map(drop),
@@ -36,7 +36,7 @@ fn call(client: &Client, id: &str) -> Result<(), Error> {
         "get_api_key" => client.get_api_key("my-app").send_blocking().map(drop),
         "update_api_key" => client.update_api_key("my-app").send_blocking().map(drop),
         "delete_api_key" => client.delete_api_key("my-app").send_blocking().map(drop),
-        _ => panic!("there is no operation {id}"),
+        _ => panic!("unknown operation {id}"),
     }
 }
 
@@ -64,7 +64,7 @@ fn all_operations_work_without_async() {
 }
 
 #[test]
-fn blocking_calls_have_the_retries_timeouts_and_limits_of_awaited_ones() {
+fn blocking_calls_apply_retries_timeouts_and_limits() {
     for &id in &*OPERATIONS {
         let down = Step::response(503, "retry-after: 0\r\n", "");
         let response = Step::response(200, "", success(id).to_string());
@@ -131,13 +131,14 @@ fn threads_can_share_a_client_for_blocking_calls() {
 }
 
 #[test]
-fn a_blocking_call_in_async_code_is_rejected_and_sends_nothing() {
+fn blocking_call_in_async_code_is_rejected() {
     let script = with_runtime(Script::play([Step::status(404)]));
     let client = client_for(&script.value.url, "k");
     let assert_rejected = |error: Error| {
         assert_eq!((status_of(&error), error.attempts()), (None, 0), "{error:?}");
-        let text = error.to_string();
-        assert!(text.starts_with("get_api_key: ") && text.contains("await the call"), "{text}");
+        let message = error.to_string();
+        assert!(message.starts_with("get_api_key: "), "{message}");
+        assert!(message.contains("await the call"), "{message}");
     };
     let called = client.clone();
     let call = move || called.get_api_key("my-app").send_blocking().unwrap_err();
@@ -162,7 +163,7 @@ fn a_blocking_call_in_async_code_is_rejected_and_sends_nothing() {
 }
 
 #[test]
-fn a_blocking_call_works_where_the_runtime_permits_blocking() {
+fn blocking_call_works_if_the_runtime_permits_blocking() {
     let script = with_runtime(Script::play([Step::status(404)]));
     let client = client_for(&script.value.url, "k");
     let call = move || client.get_api_key("my-app").send_blocking().unwrap_err();
@@ -178,7 +179,7 @@ fn a_blocking_call_works_where_the_runtime_permits_blocking() {
 }
 
 #[test]
-fn a_call_in_futures_executor_or_in_an_unconstrained_future_is_an_error_and_sends_nothing() {
+fn blocking_call_in_other_async_contexts_is_rejected() {
     let server = with_runtime(Script::play([Step::status(500)]));
     let client = client_for(&server.value.url, "k");
     let rejected = |outcome: Result<(), Error>| {
@@ -197,11 +198,11 @@ fn a_call_in_futures_executor_or_in_an_unconstrained_future_is_an_error_and_send
 }
 
 #[test]
-fn a_call_in_the_destructor_of_a_thread_local_value_works_or_is_an_error() {
+fn blocking_call_in_a_thread_local_destructor_never_panics() {
     use std::cell::RefCell;
     use std::sync::mpsc::{Sender, channel};
 
-    /// Makes a call when its thread ends.
+    /// Sends a request when its thread ends.
     struct AtTheEnd(Client, Sender<Result<usize, Error>>);
 
     impl Drop for AtTheEnd {

@@ -1,4 +1,4 @@
-//! What a single call has of its own: its settings, its report, and the kind of its error.
+//! Settings and reports of single calls, and the kinds of their errors.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ fn keys(headers: &str) -> Step {
 }
 
 #[tokio::test]
-async fn a_call_has_a_retry_policy_of_its_own() {
+async fn call_overrides_the_retry_policy() {
     let server = Script::play([Step::status(503)]).await;
     let client = client_for(&server.url, "k");
     assert_eq!(client.list_api_keys().await.unwrap_err().attempts(), 1);
@@ -26,7 +26,7 @@ async fn a_call_has_a_retry_policy_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_header_of_a_call_is_in_its_requests_alone() {
+async fn call_header_is_sent_only_by_its_call() {
     let server = Script::play([keys("")]).await;
     let builder = Client::builder().api_server(&server.url).api_key("k");
     let client = builder.default_header("x-team", "all").build().unwrap();
@@ -52,12 +52,13 @@ async fn a_header_of_a_call_is_in_its_requests_alone() {
     assert!(requests.iter().all(|request| request.contains("x-more: 1\r\n")), "{requests:?}");
 
     for (name, value, reason) in [
-        ("Authorization", "CANARY", "is set by the client itself; remove it"),
-        ("x team", "CANARY", "has a name that is not valid"),
-        ("x-team", "CANARY\n", "has a value that is not printable ASCII"),
+        ("Authorization", "CANARY", "the client sets it itself; remove it"),
+        ("x team", "CANARY", "its name is invalid"),
+        ("x-team", "CANARY\n", "its value is not printable ASCII"),
     ] {
         let error = client.list_api_keys().header(name, value).await.unwrap_err();
-        let beginning = format!("list_api_keys: the header {name:?} from `header` {reason}");
+        let beginning =
+            format!("list_api_keys: cannot set header {name:?} from `header`: {reason}");
         assert!(error.to_string().starts_with(&beginning), "{error}");
         assert!(error.is_invalid_input() && !error.to_string().contains("CANARY"), "{error}");
     }
@@ -65,7 +66,7 @@ async fn a_header_of_a_call_is_in_its_requests_alone() {
 }
 
 #[tokio::test]
-async fn attempt_headers_are_made_for_each_attempt_and_replace_none_of_the_clients() {
+async fn attempt_headers_are_added_to_each_attempt() {
     let server = Script::play([Step::status(503), keys("")]).await;
     let count = std::sync::atomic::AtomicU32::new(1);
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
@@ -94,7 +95,7 @@ async fn attempt_headers_are_made_for_each_attempt_and_replace_none_of_the_clien
 }
 
 #[tokio::test]
-async fn a_report_has_the_last_response_and_the_effort() {
+async fn report_contains_last_response_attempts_and_elapsed_time() {
     let headers = "x-trace-id: 4bf92f35\r\nx-more: 1\r\n";
     let server = Script::play([Step::status(503), keys(headers)]).await;
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
@@ -109,7 +110,7 @@ async fn a_report_has_the_last_response_and_the_effort() {
 }
 
 #[tokio::test]
-async fn an_errors_report_has_the_last_response_too() {
+async fn report_of_an_error_contains_the_last_response() {
     let server = Server::start().await.unwrap();
     let client = client_for(server.url(), server.admin_key().expose_secret());
     let error = client.get_api_key("lost").await.unwrap_err();
@@ -148,7 +149,7 @@ async fn report_omits_secret_headers() {
 }
 
 #[tokio::test]
-async fn every_error_has_a_kind() {
+async fn errors_have_a_kind() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let client = client_for(&format!("http://{closed}"), "k");
     assert_eq!(client.list_api_keys().await.unwrap_err().kind(), ErrorKind::Connect);
@@ -173,7 +174,7 @@ async fn every_error_has_a_kind() {
 }
 
 #[tokio::test]
-async fn calls_can_be_spawned_joined_and_generic() {
+async fn calls_can_be_spawned_joined_and_used_generically() {
     async fn quick<R: Request>(call: Call<R>) -> Result<R::Output, Error> {
         call.timeout(Duration::from_secs(10)).await
     }
@@ -197,7 +198,7 @@ async fn calls_can_be_spawned_joined_and_generic() {
 }
 
 #[tokio::test]
-async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
+async fn expiry_time_accepts_strings_timestamps_and_durations() {
     let body = success("create_api_key").to_string();
     let server = Script::play([Step::response(200, "", body)]).await;
     let client = client_for(&server.url, "k");
@@ -221,17 +222,17 @@ async fn an_expiry_time_is_a_text_a_time_or_a_duration_from_now() {
 
     let count = server.requests().len();
     for (call, reason) in [
-        (client.create_api_key("n").expiry_time("tomorrow"), "\"tomorrow\" is not a date and time"),
+        (client.create_api_key("n").expiry_time("tomorrow"), "\"tomorrow\" is not an RFC 3339"),
         (client.create_api_key("n").expires_in(Duration::MAX), ""),
     ] {
         let error = call.await.unwrap_err();
-        let beginning = format!("create_api_key: the expiry time is not valid: {reason}");
+        let beginning = format!("create_api_key: cannot set the expiry time: {reason}");
         assert!(error.is_invalid_input() && error.to_string().starts_with(&beginning), "{error}");
     }
     for received in [serde_json::json!("yesterday"), serde_json::json!({ "seconds": 1 })] {
         let received: Timestamp = serde_json::from_value(received).unwrap();
         let error = client.update_api_key("n").expiry_time(received).await.unwrap_err();
-        assert!(error.to_string().contains("is not a date and time"), "{error}");
+        assert!(error.to_string().contains("is not an RFC 3339"), "{error}");
     }
     let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
     assert!(client.update_api_key("n").expiry_time(late).await.unwrap_err().is_invalid_input());

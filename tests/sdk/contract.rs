@@ -1,5 +1,5 @@
-//! What the contract says beyond what other checks compare: `cargo xtask regen` compares it with
-//! the facade and the regions, `cargo xtask conformance` with the vendor's page and clients.
+//! Checks of the contract that are not in `cargo xtask regen` (facade and regions) or in `cargo
+//! xtask conformance` (the vendor's page and clients).
 
 use rockset_apikeys::OperationKind;
 use rockset_apikeys::generated::operations;
@@ -9,9 +9,9 @@ use crate::support::Contract;
 use crate::support::contract::entries;
 
 #[test]
-fn everything_is_described() {
+fn contract_describes_all_nodes() {
     fn described(node: &Value) -> bool {
-        node["description"].as_str().is_some_and(|text| !text.trim().is_empty())
+        node["description"].as_str().is_some_and(|description| !description.trim().is_empty())
     }
     let contract = Contract::load();
     for operation in contract.operations() {
@@ -33,16 +33,17 @@ fn everything_is_described() {
             assert!(described(schema), "{name}.{property}");
         }
         let values: Vec<_> = schema["enum"].as_array().into_iter().flatten().collect();
-        let texts = entries(&schema["x-enumDescriptions"]);
-        let described: Vec<_> =
-            texts.filter(|(_, text)| !text.as_str().unwrap().is_empty()).collect();
+        let descriptions = entries(&schema["x-enumDescriptions"]);
+        let described: Vec<_> = descriptions
+            .filter(|(_, description)| !description.as_str().unwrap().is_empty())
+            .collect();
         assert!(values.iter().all(|value| described.iter().any(|(it, _)| it == value)), "{name}");
-        assert_eq!(values.len(), described.len(), "{name} describes values that it does not have");
+        assert_eq!(values.len(), described.len(), "{name} describes unknown values");
     }
 }
 
 #[test]
-fn the_table_lists_exactly_the_contracts_operations() {
+fn table_lists_the_contracts_operations() {
     let contract = Contract::load();
     let of_contract = contract.operations();
     assert_eq!(operations::ALL.len(), of_contract.len());

@@ -1,4 +1,4 @@
-//! How failures reach the caller.
+//! Errors that callers get for failed calls.
 
 use std::error::Error as _;
 
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::script::{Script, Step};
 use crate::support::{Contract, OPERATIONS, call, client_for, message, status_of};
 
-/// Calls this operation of a server that sends this response. Returns the error.
+/// Calls this operation on a server that sends this response. Returns the error.
 async fn error_of(id: &str, status: u16, media: &str, body: &str) -> Error {
     let headers = format!("content-type: {media}\r\n");
     let server = Script::play([Step::response(status, &headers, body)]).await;
@@ -21,10 +21,10 @@ async fn error_of_json(id: &str, status: u16, body: &Value) -> Error {
 }
 
 #[tokio::test]
-async fn every_documented_status_of_every_operation_is_an_error_with_all_details() {
+async fn documented_error_statuses_keep_all_details() {
     let contract = Contract::load();
     let body = json!({
-        "message": "the server's words", "type": "QUERY_ERROR", "line": 3, "column": 7,
+        "message": "the server's message", "type": "QUERY_ERROR", "line": 3, "column": 7,
         "trace_id": "trace", "error_id": "error", "query_id": "query",
         "virtual_instance_rrn": "instance",
     });
@@ -42,7 +42,7 @@ async fn every_documented_status_of_every_operation_is_an_error_with_all_details
 }
 
 #[tokio::test]
-async fn each_predicate_is_true_for_its_statuses_only() {
+async fn predicates_match_only_their_statuses() {
     type Predicate = (&'static str, fn(&Error) -> bool, &'static [u16]);
     const PREDICATES: [Predicate; 7] = [
         ("not_found", Error::is_not_found, &[404]),
@@ -58,20 +58,20 @@ async fn each_predicate_is_true_for_its_statuses_only() {
     for status in documented.into_iter().chain(others).filter(|status| *status != 200) {
         let error = error_of_json("get_api_key", status, &json!({})).await;
         assert_eq!(error.kind(), ErrorKind::Response(StatusCode::from_u16(status).unwrap()));
-        for (name, holds, statuses) in PREDICATES {
-            assert_eq!(holds(&error), statuses.contains(&status), "is_{name} of {status}");
+        for (name, predicate, statuses) in PREDICATES {
+            assert_eq!(predicate(&error), statuses.contains(&status), "is_{name} of {status}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_unknown_error_type_keeps_its_value() {
+async fn unknown_error_type_is_kept() {
     let error = error_of_json("get_api_key", 400, &json!({ "type": "NEW_IN_2030" })).await;
     assert_eq!(error.details().unwrap().type_, Some(ErrorType::Unknown("NEW_IN_2030".to_owned())));
 }
 
 #[tokio::test]
-async fn an_error_keeps_its_status_for_any_body_and_text_becomes_the_message() {
+async fn error_has_status_and_excerpt_for_unexpected_bodies() {
     for (status, media, body, expected) in [
         (503, "text/html", "<html>\n  down\n</html>", Some("<html> down </html>")),
         (502, "application/json", "", None),
@@ -81,7 +81,7 @@ async fn an_error_keeps_its_status_for_any_body_and_text_becomes_the_message() {
         (413, "application/json", r#"{"message": "too large"}"#, Some("too large")),
         (404, "image/png", "\u{89}PNG\0\0", None),
         (200, "text/html", "<html>a login page</html>", Some("<html>a login page</html>")),
-        (200, "text/plain", "some text that may hold a key", None),
+        (200, "text/plain", "a body that may contain a key", None),
         (500, "text/plain", r#"{"data": {"key": "a secret of another kind"#, None),
         (
             500,
@@ -105,9 +105,9 @@ async fn an_error_keeps_its_status_for_any_body_and_text_becomes_the_message() {
             let error = error_of(id, status, media, body).await;
             assert_eq!(status_of(&error), Some(status), "{id}: {body}");
             assert_eq!(message(&error), expected, "{id}: {body}");
-            let text = error.to_string();
-            assert!(text.contains(&status.to_string()) && text.contains(id), "{text}");
-            assert!(!text.contains('\n') && text.chars().count() < 400, "{text}");
+            let display = error.to_string();
+            assert!(display.contains(&status.to_string()) && display.contains(id), "{display}");
+            assert!(!display.contains('\n') && display.chars().count() < 400, "{display}");
         }
     }
     let long = error_of("get_api_key", 503, "text/plain", &"word ".repeat(20_000)).await;
@@ -115,8 +115,8 @@ async fn an_error_keeps_its_status_for_any_body_and_text_becomes_the_message() {
 }
 
 #[tokio::test]
-async fn a_response_that_is_cut_off_keeps_its_status() {
-    for (head, status, text) in [
+async fn cut_off_response_keeps_its_status() {
+    for (head, status, expected) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":",
             Some(200),
@@ -134,7 +134,7 @@ async fn a_response_that_is_cut_off_keeps_its_status() {
         let server = Script::play([Step::Send(head.into())]).await;
         let error = client_for(&server.url, "k").list_api_keys().await.unwrap_err();
         assert_eq!(status_of(&error), status, "{error}");
-        assert_eq!(error.to_string(), format!("list_api_keys: {text}"));
+        assert_eq!(error.to_string(), format!("list_api_keys: {expected}"));
         assert_eq!(error.is_retryable(), status != Some(403), "{error}");
         assert_eq!(error.source().is_some(), message(&error).is_none() && status != Some(403));
         assert!(!error.is_connect(), "{error}");
@@ -142,7 +142,7 @@ async fn a_response_that_is_cut_off_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_fails_without_waiting_for_its_end() {
+async fn oversized_body_fails_before_its_end() {
     for (status, head) in [(200, "connection: close"), (503, "transfer-encoding: chunked")] {
         let head = format!("HTTP/1.1 {status} -\r\n{head}\r\n\r\n5000000\r\n");
         let server = Script::play([Step::Flood(head.into())]).await;
@@ -164,12 +164,12 @@ async fn a_body_over_the_limit_fails_without_waiting_for_its_end() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_echoes_is_redacted() {
+async fn echoed_key_is_redacted() {
     let key = "ECHOED-0123456789";
     let bodies = [
         json!({ "message": format!("bad key {key}!"), "trace_id": key, "type": key }).to_string(),
         format!("<p>your header was ApiKey {key}</p>"),
-        // Across the end of the excerpt.
+        // Extends beyond the excerpt.
         format!("{}{key}", "x".repeat(190)),
     ];
     for body in bodies {
@@ -180,14 +180,14 @@ async fn a_key_that_the_server_echoes_is_redacted() {
             let message = details.message.as_ref().unwrap();
             // The excerpt may end within the placeholder.
             assert!(message.contains("[REDACT"), "{message}");
-            let text = format!("{error} {error:?} {details:?}");
-            assert!(!text.contains("ECHOED"), "{text}");
+            let output = format!("{error} {error:?} {details:?}");
+            assert!(!output.contains("ECHOED"), "{output}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_error_and_is_not_followed() {
+async fn redirect_is_an_error() {
     let elsewhere = Script::play([Step::response(200, "", r#"{"data": []}"#)]).await;
     let location = format!("location: {}/elsewhere\r\n", elsewhere.url);
     let server = Script::play([Step::response(307, &location, "")]).await;
@@ -200,12 +200,12 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn display_is_one_line_with_the_operation_and_the_servers_message() {
+async fn display_is_one_line_with_operation_and_message() {
     let body = json!({ "message": "no such\nkey", "type": "NOTFOUND", "trace_id": "4bf9" });
     let error = error_of_json("get_api_key", 404, &body).await;
     assert_eq!(
         error.to_string(),
-        "get_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND, trace id 4bf9)"
+        "get_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND, trace ID 4bf9)"
     );
     let error = error_of_json("list_api_keys", 500, &json!({})).await;
     assert_eq!(error.to_string(), "list_api_keys: 500 Internal Server Error");
@@ -214,19 +214,19 @@ async fn display_is_one_line_with_the_operation_and_the_servers_message() {
     let error = client_for(&server.url, "k").delete_api_key("my-app").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "delete_api_key \"my-app\": 204 No Content, which the contract does not document; it may \
-         have been deleted"
+        "delete_api_key \"my-app\": 204 No Content, which the contract does not document; the \
+         delete may have succeeded"
     );
 
     let server = Script::play([Step::status(404)]).await;
     let client = client_for(&server.url, "k");
     let error = client.get_api_key("a\nb").user("admin@me.com").await.unwrap_err();
-    let text = error.to_string();
-    assert!(text.starts_with(r#"get_api_key "a\nb" of user "admin@me.com": 404"#), "{text}");
+    let display = error.to_string();
+    assert!(display.starts_with(r#"get_api_key "a\nb" of user "admin@me.com": 404"#), "{display}");
 }
 
 #[tokio::test]
-async fn a_failed_connection_is_a_connect_error_with_its_cause() {
+async fn failed_connection_is_a_connect_error_with_its_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -245,10 +245,10 @@ async fn a_failed_connection_is_a_connect_error_with_its_cause() {
 }
 
 #[tokio::test]
-async fn debug_is_the_text_and_then_the_causes_one_per_line() {
+async fn debug_prints_message_and_causes() {
     let error = error_of_json("get_api_key", 404, &json!({ "message": "no such\nkey" })).await;
-    let text = "get_api_key \"my-app\": 404 Not Found: no such key";
-    assert_eq!((format!("{error:?}"), format!("{error:#?}")), (text.to_owned(), text.to_owned()));
+    let message = "get_api_key \"my-app\": 404 Not Found: no such key";
+    assert_eq!(format!("{error:?} {error:#?}"), format!("{message} {message}"));
 
     let error = Client::builder().api_key("k").api_server("http://127.0.0.1:99999").build();
     let error = error.unwrap_err();
@@ -258,15 +258,15 @@ async fn debug_is_the_text_and_then_the_causes_one_per_line() {
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = client_for(&server, "k").list_api_keys().await.unwrap_err();
-    let text = format!("{error:?}");
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines[..3], [&*error.to_string(), "", "Caused by:"], "{text}");
-    assert!(lines[3..].iter().all(|line| line.starts_with("    ")), "{text}");
-    assert!(lines[4..].last().unwrap().contains("refused"), "{text}");
+    let debug = format!("{error:?}");
+    let lines: Vec<_> = debug.lines().collect();
+    assert_eq!(lines[..3], [&*error.to_string(), "", "Caused by:"], "{debug}");
+    assert!(lines[3..].iter().all(|line| line.starts_with("    ")), "{debug}");
+    assert!(lines[4..].last().unwrap().contains("refused"), "{debug}");
 }
 
 #[tokio::test]
-async fn an_invalid_success_is_not_quoted() {
+async fn error_does_not_quote_an_invalid_success() {
     let secret = "SECRET-SECRET";
     for body in [
         json!({ "data": secret }),
@@ -276,7 +276,7 @@ async fn an_invalid_success_is_not_quoted() {
     ] {
         let error = error_of_json("get_api_key", 200, &body).await;
         assert!(error.source().is_some());
-        let text = format!("{error} {error:?} {error:#?} {}", error.source().unwrap());
-        assert!(!text.contains(secret), "{text}");
+        let output = format!("{error} {error:?} {error:#?} {}", error.source().unwrap());
+        assert!(!output.contains(secret), "{output}");
     }
 }

@@ -1,4 +1,4 @@
-//! Records the log, so that a test can read it.
+//! Records the log for tests.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -12,14 +12,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Records what this thread logs until the guard is dropped.
+    /// Records this thread's log until the guard is dropped.
     pub fn record(&self) -> DefaultGuard {
         let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE);
         let subscriber = subscriber.without_time().with_ansi(false);
         subscriber.with_writer(self.clone()).finish().set_default()
     }
 
-    pub fn text(&self) -> String {
+    pub fn contents(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }

@@ -1,5 +1,4 @@
-//! What the crate guarantees, checked through its public interface. Each module is named after what
-//! it checks.
+//! Tests of the crate through its public interface.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The generated mocks, used as a program's tests use them.
+//! Generated mocks, as tests of a program use them.
 
 use rockset_apikeys::mock::{MockServer, MockServerExt};
 use rockset_apikeys::types::{
@@ -30,7 +30,7 @@ fn key(name: &str) -> ApiKey {
 }
 
 #[tokio::test]
-async fn each_operation_has_a_mock_that_takes_the_contracts_types() {
+async fn each_operation_has_a_typed_mock() {
     let server = MockServer::start_async().await;
     let client = client_for(&server.base_url(), "k");
 
@@ -91,7 +91,7 @@ async fn each_operation_has_a_mock_that_takes_the_contracts_types() {
 }
 
 #[tokio::test]
-async fn names_and_users_match_exactly_what_the_client_sends() {
+async fn mocks_match_names_and_users_exactly() {
     let server = MockServer::start_async().await;
     let client = client_for(&server.base_url(), "k");
     for wanted in SPECIAL_NAMES {
@@ -113,7 +113,7 @@ async fn names_and_users_match_exactly_what_the_client_sends() {
         by_user.delete();
     }
 
-    // The path of this key ends like that of a list.
+    // This key's path ends like the path of a list.
     let list = server.list_api_keys(|_, then| {
         then.ok(&ListApiKeysResponse { data: Vec::new() });
     });
@@ -122,7 +122,7 @@ async fn names_and_users_match_exactly_what_the_client_sends() {
 }
 
 #[tokio::test]
-async fn a_mocked_error_arrives_with_its_type_and_message() {
+async fn mocked_error_has_its_type_and_message() {
     let server = MockServer::start_async().await;
     let client = client_for(&server.base_url(), "k");
     let error = ErrorModel {
@@ -141,10 +141,10 @@ async fn a_mocked_error_arrives_with_its_type_and_message() {
     assert_eq!(details.message.as_deref(), Some("gone"));
 }
 
-/// Fails unless the error says that no mock matches, and no program takes it for an outcome.
+/// Fails unless the error names the unmatched request and all predicates return false.
 fn assert_unmatched(error: &Error, request: &str) {
     assert!(error.to_string().ends_with(&format!("no mock matches {request}")), "{error}");
-    for is_true in [
+    for predicate in [
         Error::is_invalid_input,
         Error::is_not_found,
         Error::is_conflict,
@@ -153,20 +153,20 @@ fn assert_unmatched(error: &Error, request: &str) {
         Error::is_retryable,
         Error::is_ambiguous,
     ] {
-        assert!(!is_true(error), "{error}");
+        assert!(!predicate(error), "{error}");
     }
     assert_eq!(error.attempts(), 1);
 }
 
-/// A client that retries what is safe to retry.
-fn retrying_client_of(server: &MockServer) -> Client {
+/// Builds a client with the default retry policy.
+fn retrying_client_for(server: &MockServer) -> Client {
     Client::builder().api_server(server.base_url()).api_key("k").build().unwrap()
 }
 
 #[tokio::test]
-async fn a_request_that_no_mock_matches_is_an_error_of_its_own() {
+async fn unmatched_request_is_an_error_that_names_it() {
     let server = MockServer::start_async().await;
-    let client = retrying_client_of(&server);
+    let client = retrying_client_for(&server);
     let contract = Contract::load();
     for id in OPERATIONS.iter() {
         let error = call(&client, id).await.unwrap_err();
@@ -194,12 +194,12 @@ async fn a_request_that_no_mock_matches_is_an_error_of_its_own() {
 }
 
 #[test]
-fn of_several_mocks_that_match_the_first_one_responds() {
+fn first_matching_mock_responds() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = MockServer::start();
     let client = client_for(&server.base_url(), "k");
     let get = || runtime.block_on(client.get_api_key("n").into_future());
-    // One of httpmock's own, after typed ones.
+    // An untyped mock, after typed ones.
     server.list_api_keys(|_, then| {
         then.ok(&ListApiKeysResponse { data: Vec::new() });
     });

@@ -1,5 +1,4 @@
-//! What the client does when the network or the server fails: what it retries, how long it waits,
-//! and which error it returns.
+//! Failures of the network and the server: retries, waits, timeouts and the resulting errors.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,13 +18,13 @@ const LIST: &str = "list_api_keys";
 const UPDATE: &str = "update_api_key";
 const DELETE: &str = "delete_api_key";
 
-/// Configures a client that waits between attempts only as long as the server asks.
+/// Configures a client that waits between attempts only for `Retry-After`.
 fn without_backoff(url: &str) -> ClientBuilder {
     let policy = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
     Client::builder().api_server(url).api_key("k").retry_policy(policy)
 }
 
-/// Calls an operation of a server that plays these steps. Returns the outcome, and the number of
+/// Calls an operation on a server that plays these steps. Returns the outcome and the number of
 /// requests.
 async fn outcome(steps: impl Into<Vec<Step>>, id: &'static str) -> (Result<(), Error>, usize) {
     let steps = steps.into();
@@ -44,8 +43,8 @@ fn changes_state(id: &str) -> bool {
     operations.find(|it| it.id() == id).unwrap().kind() != OperationKind::Read
 }
 
-/// Every transient failure of an attempt: its name, what the server does, and whether the request
-/// was certainly not applied.
+/// Transient failures of an attempt: the name, the server's step, and whether the request was
+/// certainly not applied.
 fn transient_failures() -> Vec<(&'static str, Step, bool)> {
     let html = "<html><body>down</body></html>";
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
@@ -77,9 +76,9 @@ fn transient_failures() -> Vec<(&'static str, Step, bool)> {
 }
 
 #[tokio::test]
-async fn transient_failures_are_retried_when_that_is_safe() {
+async fn transient_failures_are_retried_if_safe() {
     for (failure, step, is_not_applied) in transient_failures() {
-        // At once, since some wait for a timeout.
+        // Concurrently, because some wait for a timeout.
         let calls = OPERATIONS.iter().map(|&id| {
             let response = Step::response(200, "", success(id).to_string());
             (id, tokio::spawn(outcome([step.clone(), response], id)))
@@ -91,7 +90,7 @@ async fn transient_failures_are_retried_when_that_is_safe() {
                 let error = outcome.expect_err(&name);
                 assert_eq!((requests, error.attempts()), (1, 1), "{name}");
                 assert!(error.is_ambiguous() && !error.is_retryable(), "{name}: {error:?}");
-                assert!(error.to_string().contains("it may have been created"), "{name}: {error}");
+                assert!(error.to_string().contains("create may have succeeded"), "{name}: {error}");
             } else {
                 outcome.unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 assert_eq!(requests, 2, "{name}");
@@ -109,14 +108,15 @@ async fn permanent_failures_are_not_retried() {
             assert_eq!((requests, error.attempts()), (1, 1), "{id}, {status}");
             assert_eq!(status_of(&error), Some(status), "{id}, {status}");
             assert!(!error.is_retryable(), "{id}, {status}");
-            let is_unclear = matches!(status, 201 | 204 | 505 | 520);
-            assert_eq!(error.is_ambiguous(), changes_state(id) && is_unclear, "{id}, {status}");
+            let is_inconclusive = matches!(status, 201 | 204 | 505 | 520);
+            let is_ambiguous = changes_state(id) && is_inconclusive;
+            assert_eq!(error.is_ambiguous(), is_ambiguous, "{id}, {status}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_success_with_an_invalid_body_is_ambiguous_and_not_retried() {
+async fn success_with_an_invalid_body_is_ambiguous() {
     for body in ["", "{}", "<html>", r#"{"data": 5}"#] {
         for &id in &*OPERATIONS {
             let (outcome, requests) = outcome([Step::response(200, "", body)], id).await;
@@ -128,7 +128,7 @@ async fn a_success_with_an_invalid_body_is_ambiguous_and_not_retried() {
 }
 
 #[tokio::test]
-async fn the_error_after_the_last_attempt_has_the_number_of_attempts() {
+async fn error_counts_attempts() {
     let server = Script::play([Step::response(503, "", r#"{"message": "overloaded"}"#)]).await;
     for (policy, attempts) in [
         (RetryPolicy::default(), 4),
@@ -142,17 +142,17 @@ async fn the_error_after_the_last_attempt_has_the_number_of_attempts() {
         let error = client.list_api_keys().await.unwrap_err();
         assert_eq!(error.attempts(), attempts);
         assert_eq!(server.requests().len() - before, attempts as usize);
-        let made = match attempts {
+        let suffix = match attempts {
             1 => String::new(),
-            _ => format!("; {attempts} attempts were made"),
+            _ => format!(", after {attempts} attempts"),
         };
-        let text = format!("list_api_keys: 503 Service Unavailable: overloaded{made}");
-        assert_eq!(error.to_string(), text);
+        let message = format!("list_api_keys: 503 Service Unavailable: overloaded{suffix}");
+        assert_eq!(error.to_string(), message);
     }
 }
 
 #[tokio::test]
-async fn a_failed_connection_is_retried_and_not_ambiguous_even_for_a_create() {
+async fn failed_connection_is_retried_and_not_ambiguous() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -165,7 +165,7 @@ async fn a_failed_connection_is_retried_and_not_ambiguous_even_for_a_create() {
 
 #[cfg(feature = "rustls-no-provider")]
 #[tokio::test]
-async fn a_proxy_that_wants_a_password_is_asked_once() {
+async fn proxy_without_credentials_is_not_retried() {
     let proxy = Script::play([Step::response(407, "", "")]).await;
     let builder = Client::builder().api_server("https://keys.example.com").api_key("k");
     let url = reqwest::Proxy::all(&proxy.url).unwrap();
@@ -179,7 +179,7 @@ async fn a_proxy_that_wants_a_password_is_asked_once() {
 
 #[cfg(feature = "rustls-no-provider")]
 #[tokio::test]
-async fn a_server_without_tls_is_tried_once_and_the_error_asks_whether_http_was_meant() {
+async fn server_without_tls_is_not_retried() {
     let server = httpmock::MockServer::start_async().await;
     let builder = Client::builder().api_server(server.base_url().replace("http", "https"));
     let error = builder.api_key("k").build().unwrap().list_api_keys().await.unwrap_err();
@@ -189,17 +189,17 @@ async fn a_server_without_tls_is_tried_once_and_the_error_asks_whether_http_was_
 }
 
 #[tokio::test]
-async fn an_unknown_host_is_named() {
+async fn error_names_an_unknown_host() {
     let builder = Client::builder().api_server("http://keys.invalid").allow_http(true);
     let client = builder.api_key("k").retry_policy(RetryPolicy::never()).build().unwrap();
     let error = client.list_api_keys().await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable(), "{error:?}");
-    let text = "list_api_keys: cannot connect to http://keys.invalid: unknown host";
-    assert!(error.to_string().starts_with(text), "{error}");
+    let beginning = "list_api_keys: cannot connect to http://keys.invalid: unknown host";
+    assert!(error.to_string().starts_with(beginning), "{error}");
 }
 
 #[tokio::test]
-async fn a_name_that_no_url_can_carry_is_rejected_before_sending() {
+async fn name_too_long_for_a_url_is_rejected_before_sending() {
     let server = Script::play([Step::status(500)]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let error = client.delete_api_key("n".repeat(70_000)).await.unwrap_err();
@@ -210,13 +210,13 @@ async fn a_name_that_no_url_can_carry_is_rejected_before_sending() {
     assert!(error.to_string().contains("too long") && error.to_string().len() < 200, "{error}");
     assert!(server.requests().is_empty());
 
-    // A long name that a URL can carry does not make the text long.
+    // A long but valid name is truncated in the message.
     let error = client.get_api_key("n".repeat(10_000)).await.unwrap_err();
     assert!(error.to_string().len() < 300, "{error}");
 }
 
 #[tokio::test]
-async fn no_retry_starts_without_time_to_end_so_that_the_error_says_what_happened() {
+async fn retry_is_skipped_if_it_cannot_finish_in_time() {
     let busy = Step::response(429, "retry-after: 1\r\n", "");
     let server = Script::play([busy, Step::Hang(Vec::new())]).await;
     let client = without_backoff(&server.url).build().unwrap();
@@ -227,7 +227,7 @@ async fn no_retry_starts_without_time_to_end_so_that_the_error_says_what_happene
 }
 
 #[tokio::test]
-async fn a_timeout_after_a_retry_has_the_error_before_it_as_its_source() {
+async fn timeout_after_a_retry_has_the_earlier_error_as_source() {
     let unavailable = Step::response(503, "", r#"{"message": "overloaded"}"#);
     let server = Script::play([unavailable, Step::Hang(Vec::new())]).await;
     let client = without_backoff(&server.url).build().unwrap();
@@ -238,15 +238,15 @@ async fn a_timeout_after_a_retry_has_the_error_before_it_as_its_source() {
 }
 
 #[tokio::test]
-async fn a_create_that_conflicts_after_a_503_may_have_created_the_key_itself() {
+async fn create_conflict_after_503_is_ambiguous() {
     let unavailable = Step::response(503, "retry-after: 0\r\n", "");
     let conflict = Step::response(409, "", r#"{"message": "exists"}"#);
     let (outcome, requests) = outcome([unavailable, conflict.clone()], CREATE).await;
     let error = outcome.unwrap_err();
     assert_eq!(requests, 2);
     assert!(error.is_conflict() && error.is_ambiguous(), "{error:?}");
-    let text = "2 attempts were made; an earlier attempt may have created it; look it up";
-    assert!(error.to_string().ends_with(text), "{error}");
+    let end = ", after 2 attempts; an earlier attempt may have succeeded; look up its result";
+    assert!(error.to_string().ends_with(end), "{error}");
 
     for first in [None, Some(Step::status(429))] {
         let steps: Vec<_> = first.into_iter().chain([conflict.clone()]).collect();
@@ -256,7 +256,7 @@ async fn a_create_that_conflicts_after_a_503_may_have_created_the_key_itself() {
 }
 
 #[tokio::test]
-async fn a_retry_sends_the_same_request() {
+async fn retry_sends_the_same_request() {
     for &id in &*OPERATIONS {
         let steps = [Step::status(429), Step::response(200, "", success(id).to_string())];
         let server = Script::play(steps).await;
@@ -268,33 +268,32 @@ async fn a_retry_sends_the_same_request() {
 }
 
 #[tokio::test]
-async fn a_retried_delete_that_gets_404_says_that_an_earlier_attempt_may_have_deleted_the_key() {
+async fn retried_delete_with_404_is_ambiguous() {
     let missing = Step::response(404, "", r#"{"message": "no such key", "type": "NOTFOUND"}"#);
-    for (first, requests, text) in [
+    for (first, attempts, message) in [
         (None, 1, "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND)"),
         (
             Some(Step::Reset),
             2,
-            "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND); 2 attempts were \
-             made; an earlier attempt may already have deleted it",
+            "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND), after 2 attempts; \
+             an earlier attempt may have succeeded",
         ),
         (
             Some(Step::status(429)),
             2,
-            "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND); 2 attempts were \
-             made",
+            "delete_api_key \"my-app\": 404 Not Found: no such key (NOTFOUND), after 2 attempts",
         ),
     ] {
         let steps: Vec<_> = first.into_iter().chain([missing.clone()]).collect();
-        let (outcome, made) = outcome(steps.clone(), DELETE).await;
+        let (outcome, requests) = outcome(steps.clone(), DELETE).await;
         let error = outcome.unwrap_err();
-        assert_eq!(error.to_string(), text);
-        assert_eq!(made, requests);
+        assert_eq!(error.to_string(), message);
+        assert_eq!(requests, attempts);
         assert!(error.is_not_found());
-        assert_eq!(error.is_ambiguous(), text.contains("may already have"));
+        assert_eq!(error.is_ambiguous(), message.contains("may have succeeded"));
     }
     let (outcome, _) = outcome([Step::Reset, missing], UPDATE).await;
-    assert!(outcome.unwrap_err().to_string().ends_with("it may have been updated"));
+    assert!(outcome.unwrap_err().to_string().ends_with("the update may have succeeded"));
 }
 
 /// Formats an HTTP date, which has no fractions of a second.
@@ -304,7 +303,7 @@ fn http_date(at: SystemTime) -> String {
 }
 
 #[tokio::test]
-async fn the_client_waits_as_long_as_retry_after_asks() {
+async fn client_waits_for_retry_after() {
     let values: [(fn() -> String, Duration); 5] = [
         (|| "1".to_owned(), Duration::from_secs(1)),
         (|| http_date(SystemTime::now() + Duration::from_secs(2)), Duration::from_secs(1)),
@@ -333,7 +332,7 @@ async fn the_client_waits_as_long_as_retry_after_asks() {
 }
 
 #[tokio::test]
-async fn a_retry_after_past_the_deadline_fails_the_call_at_once_and_is_in_the_error() {
+async fn retry_after_past_the_deadline_fails_at_once() {
     let in_a_year = http_date(SystemTime::now() + Duration::from_secs(365 * 86_400));
     for (value, at_least) in [
         ("3600", Duration::from_secs(3600)),
@@ -358,7 +357,7 @@ async fn a_retry_after_past_the_deadline_fails_the_call_at_once_and_is_in_the_er
 }
 
 #[tokio::test]
-async fn every_timeout_ends_a_call_that_gets_no_complete_response() {
+async fn each_timeout_ends_an_incomplete_call() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
     let short = Duration::from_millis(300);
     type Set = fn(ClientBuilder, Duration) -> ClientBuilder;
@@ -381,7 +380,7 @@ async fn every_timeout_ends_a_call_that_gets_no_complete_response() {
             let error = call.await.unwrap_err();
             assert!(start.elapsed() >= short && start.elapsed() < short * 30, "{name}, {step:?}");
             assert!(error.is_timeout() && error.is_retryable(), "{name}, {step:?}: {error:?}");
-            // There is no time left for a second attempt.
+            // No time is left for a second attempt.
             assert_eq!(error.attempts(), 1, "{name}, {step:?}");
             server.one_done().await;
         }
@@ -390,8 +389,8 @@ async fn every_timeout_ends_a_call_that_gets_no_complete_response() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn making_a_connection_may_take_5_seconds_unless_set() {
-    // Nobody accepts connections, and one fills the queue: another is not made.
+async fn connect_timeout_defaults_to_5_seconds() {
+    // Connections are not accepted, and one fills the queue, so another cannot be established.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(0).unwrap();
@@ -400,7 +399,7 @@ async fn making_a_connection_may_take_5_seconds_unless_set() {
     let builder = || without_backoff(&format!("http://{address}"));
     for (builder, seconds) in [(builder(), 5), (builder().connect_timeout(7 * SECOND), 7)] {
         let client = builder.retry_policy(RetryPolicy::never()).build().unwrap();
-        // The clock now jumps to the next timeout.
+        // A paused clock jumps to the next timeout.
         tokio::time::pause();
         let start = tokio::time::Instant::now();
         let error = client.list_api_keys().await.unwrap_err();
@@ -411,7 +410,7 @@ async fn making_a_connection_may_take_5_seconds_unless_set() {
 }
 
 #[tokio::test]
-async fn an_attempt_may_take_20_seconds_and_a_call_60_unless_set() {
+async fn attempt_and_call_timeouts_default_to_20_and_60_seconds() {
     type Set = fn(ClientBuilder) -> ClientBuilder;
     let settings: [(Set, Duration); 2] = [
         (|builder| builder.retry_policy(RetryPolicy::never()), 20 * SECOND),
@@ -425,12 +424,12 @@ async fn an_attempt_may_take_20_seconds_and_a_call_60_unless_set() {
         while server.requests().is_empty() {
             tokio::task::yield_now().await;
         }
-        // The clock now jumps to the next timeout.
+        // A paused clock jumps to the next timeout.
         tokio::time::pause();
         let sent = tokio::time::Instant::now();
         let error = call.await.unwrap().unwrap_err();
         assert!(error.is_timeout() && error.attempts() == 1, "{error:?}");
-        // It began between the two moments, and the clock counts milliseconds.
+        // The call began between `before` and `sent`, and timers are rounded to milliseconds.
         let rounded = Duration::from_millis(2);
         assert!(sent.elapsed() < timeout + rounded, "{:?}", sent.elapsed());
         assert!(before.elapsed() >= timeout, "{:?}", before.elapsed());
@@ -439,7 +438,7 @@ async fn an_attempt_may_take_20_seconds_and_a_call_60_unless_set() {
 }
 
 #[tokio::test]
-async fn no_attempt_starts_after_the_deadline() {
+async fn attempts_do_not_start_after_the_deadline() {
     let server = Script::play([Step::response(503, "retry-after: 3600\r\n", "")]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let error = client.list_api_keys().await.unwrap_err();
@@ -447,19 +446,19 @@ async fn no_attempt_starts_after_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_call_with_a_timeout_of_zero_sends_nothing() {
+async fn call_with_zero_timeout_is_rejected_before_sending() {
     let server = Script::play([Step::status(503)]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let error = client.list_api_keys().timeout(Duration::ZERO).await.unwrap_err();
     assert_eq!(error.to_string(), "list_api_keys: the timeout is zero; nothing was sent");
     assert_eq!(error.attempts(), 0);
-    // A later call reaches the server, so an earlier request would have arrived too.
+    // A later call reaches the server, so an earlier request would also have arrived.
     client.list_api_keys().await.unwrap_err();
     assert_eq!(server.requests().len(), 4);
 }
 
 #[tokio::test]
-async fn a_timeout_of_zero_is_rejected_and_the_maximum_is_accepted() {
+async fn client_rejects_zero_timeouts_and_accepts_the_maximum() {
     let timeouts: [fn(ClientBuilder, Duration) -> ClientBuilder; 3] =
         [ClientBuilder::connect_timeout, ClientBuilder::attempt_timeout, ClientBuilder::timeout];
     let server = Script::play([Step::response(200, "", success(LIST).to_string())]).await;
@@ -472,7 +471,7 @@ async fn a_timeout_of_zero_is_rejected_and_the_maximum_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_closes_its_connection_and_is_not_retried() {
+async fn dropped_call_closes_its_connection() {
     let server = Script::play([Step::Hang(Vec::new())]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let mut call = client.list_api_keys().into_future();
@@ -483,7 +482,7 @@ async fn a_dropped_call_closes_its_connection_and_is_not_retried() {
     drop(call);
     server.one_done().await;
 
-    // Dropped while it waits. A later call waits as long, and only that one is retried.
+    // A call is dropped while it waits. Only a later call, which waits as long, is retried.
     let wait = Step::response(429, "retry-after: 1\r\n", "");
     let response = Step::response(200, "", success(LIST).to_string());
     let server = Script::play([wait.clone(), wait, response]).await;
@@ -499,7 +498,7 @@ async fn a_dropped_call_closes_its_connection_and_is_not_retried() {
 }
 
 #[tokio::test]
-async fn a_client_whose_calls_all_fail_uses_up_its_retry_budget() {
+async fn failing_calls_use_up_the_retry_budget() {
     let server = Script::play([Step::status(503)]).await;
     let client = without_backoff(&server.url).build().unwrap();
     const CALLS: usize = 100;
@@ -513,7 +512,7 @@ async fn a_client_whose_calls_all_fail_uses_up_its_retry_budget() {
 }
 
 #[tokio::test]
-async fn a_retry_that_fails_in_another_way_does_not_refill_the_budget() {
+async fn other_failures_do_not_refill_the_retry_budget() {
     let invalid = Step::response(200, "", "{}");
     for last in [Step::status(505), Step::status(204), invalid] {
         let steps: Vec<_> = (0..100).flat_map(|_| [Step::status(503), last.clone()]).collect();
@@ -528,8 +527,8 @@ async fn a_retry_that_fails_in_another_way_does_not_refill_the_budget() {
 }
 
 #[tokio::test]
-async fn the_status_of_an_error_survives_a_body_that_stalls() {
-    for (step, text) in [
+async fn error_keeps_its_status_if_the_body_stalls() {
+    for (step, message) in [
         (Step::Hang(b"HTTP/1.1 404 -\r\ncontent-length: 99\r\n\r\n".into()), "404 Not Found"),
         (
             Step::Drip(b"HTTP/1.1 404 -\r\ncontent-length: 9999\r\n\r\ngone for good".into()),
@@ -540,13 +539,13 @@ async fn the_status_of_an_error_survives_a_body_that_stalls() {
         let client = without_backoff(&server.url).build().unwrap();
         let call = client.create_api_key("n").timeout(Duration::from_secs(30));
         let error = call.await.unwrap_err();
-        assert_eq!(error.to_string(), format!("create_api_key \"n\": {text}"));
+        assert_eq!(error.to_string(), format!("create_api_key \"n\": {message}"));
         assert!(!error.is_ambiguous() && !error.is_timeout(), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn successful_retries_refill_the_budget() {
+async fn successful_retries_refill_the_retry_budget() {
     let response = Step::response(200, "", success(LIST).to_string());
     let steps: Vec<_> = (0..100).flat_map(|_| [Step::status(503), response.clone()]).collect();
     let server = Script::play(steps).await;
@@ -558,17 +557,17 @@ async fn successful_retries_refill_the_budget() {
 }
 
 #[tokio::test]
-async fn a_success_refills_a_tenth_of_a_retry_and_an_error_response_nothing() {
+async fn success_refills_a_tenth_of_a_retry() {
     let success = Step::response(200, "", success(LIST).to_string());
-    for (settled, last) in [(success, [2, 1]), (Step::status(404), [1, 1])] {
+    for (other, last) in [(success, [2, 1]), (Step::status(404), [1, 1])] {
         let fail = |count| std::iter::repeat_n(Step::status(503), count);
-        let settle = |count| std::iter::repeat_n(settled.clone(), count);
-        let steps = fail(21).chain(settle(9)).chain(fail(1)).chain(settle(1)).chain(fail(3));
+        let others = |count| std::iter::repeat_n(other.clone(), count);
+        let steps = fail(21).chain(others(9)).chain(fail(1)).chain(others(1)).chain(fail(3));
         let server = Script::play(steps.collect::<Vec<_>>()).await;
         let policy = RetryPolicy::default().max_attempts(2).backoff(Duration::ZERO, Duration::ZERO);
         let client = without_backoff(&server.url).retry_policy(policy).build().unwrap();
         let mut requests = Vec::new();
-        // The budget is used up by ten calls. Nine tenths are not enough for a retry, ten are.
+        // Ten calls use up the budget. Nine tenths do not permit a retry, ten tenths do.
         for _ in 0..11 + 9 + 1 + 1 + 2 {
             let before = server.requests().len();
             if let Err(error) = client.list_api_keys().await {
@@ -579,12 +578,12 @@ async fn a_success_refills_a_tenth_of_a_retry_and_an_error_response_nothing() {
             requests.push(server.requests().len() - before);
         }
         let expected = [&[2; 10][..], &[1], &[1; 9], &[1], &[1], &last].concat();
-        assert_eq!(requests, expected, "{settled:?}");
+        assert_eq!(requests, expected, "{other:?}");
     }
 }
 
 #[tokio::test]
-async fn a_connection_closed_after_a_response_fails_no_later_call() {
+async fn connection_closed_after_a_response_is_not_reused() {
     let server = Script::play([Step::response(200, "", success(CREATE).to_string())]).await;
     let client = without_backoff(&server.url).build().unwrap();
     for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! What holds for any input, checked with random ones.
+//! Properties of all inputs, checked with random inputs.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::script::{Script, Step};
 use crate::support::{OPERATIONS, call, client_for, status_of, success};
 
 /// A client and its server, shared by all cases of a test.
-struct Stage {
+struct Fixture {
     runtime: Runtime,
     server: Script,
     client: Client,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let server = runtime.block_on(Script::play([Step::Reset]));
@@ -29,22 +29,22 @@ impl Stage {
 }
 
 thread_local! {
-    static STAGE: Stage = Stage::new();
+    static FIXTURE: Fixture = Fixture::new();
 }
 
-/// Makes a call that gets this response. Returns the outcome and the requests.
+/// Runs a call that gets this response. Returns the outcome and the requests.
 fn outcome_of<T>(
     response: Step,
     call: impl AsyncFnOnce(&Client) -> Result<T, Error>,
 ) -> (Result<T, Error>, Vec<String>) {
-    STAGE.with(|stage| {
-        stage.server.play_again(response);
-        let outcome = stage.runtime.block_on(call(&stage.client));
-        (outcome, stage.server.requests())
+    FIXTURE.with(|fixture| {
+        fixture.server.play_again(response);
+        let outcome = fixture.runtime.block_on(call(&fixture.client));
+        (outcome, fixture.server.requests())
     })
 }
 
-/// Names, ordinary and malicious.
+/// Ordinary and malicious names.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -53,7 +53,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Texts that are timestamps, or nearly.
+/// Timestamps and similar strings.
 fn near_timestamp() -> impl Strategy<Value = String> {
     prop_oneof![
         "[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])?(\\[UTC\\])?",
@@ -62,7 +62,7 @@ fn near_timestamp() -> impl Strategy<Value = String> {
     ]
 }
 
-/// An instant, as text with this offset in hours.
+/// Formats an instant with this offset in hours.
 fn timestamp(instant: jiff::Timestamp, hours: i8) -> String {
     let offset = jiff::tz::Offset::constant(hours);
     format!("{:.9}", instant.display_with_offset(offset))
@@ -108,12 +108,12 @@ proptest! {
     #![proptest_config(Config::with_cases(400))]
 
     #[test]
-    fn names_and_users_arrive_unchanged_or_are_rejected(name in name(), user in name()) {
+    fn names_and_users_are_sent_unchanged_or_rejected(name in name(), user in name()) {
         let response = Step::response(200, "", success("get_api_key").to_string());
         let (outcome, requests) = outcome_of(response.clone(), async |client| {
             client.get_api_key(&name).user(&user).await
         });
-        let can_be_sent = |text: &str| !matches!(text, "" | "." | "..");
+        let can_be_sent = |segment: &str| !matches!(segment, "" | "." | "..");
         if can_be_sent(&name) && can_be_sent(&user) {
             outcome.unwrap();
             let wanted = ["v1", "orgs", "self", "users", &user, "apikeys", &name];
@@ -137,17 +137,17 @@ proptest! {
     }
 
     #[test]
-    fn a_timestamp_that_can_be_sent_is_a_date_time_of_the_contract(text in near_timestamp()) {
+    fn parsed_timestamps_match_the_contracts_format(string in near_timestamp()) {
         let schema = json!({ "type": "string", "format": "date-time" });
         let options = jsonschema::draft4::options().should_validate_formats(true);
-        if let Ok(time) = text.parse::<Timestamp>() {
-            prop_assert_eq!(time.as_str(), &text);
-            prop_assert!(options.build(&schema).unwrap().is_valid(&json!(text)));
+        if let Ok(time) = string.parse::<Timestamp>() {
+            prop_assert_eq!(time.as_str(), &string);
+            prop_assert!(options.build(&schema).unwrap().is_valid(&json!(string)));
         }
     }
 
     #[test]
-    fn timestamps_keep_their_text_and_are_ordered_by_time_whatever_their_offsets(
+    fn timestamps_keep_their_string_and_are_ordered_by_instant(
         seconds in prop::array::uniform2(-62_135_596_800..253_402_000_000_i64),
         nanoseconds in 0..1_000_000_000,
         hours in prop::array::uniform2(-12..=12_i8),
@@ -157,12 +157,12 @@ proptest! {
             let second = seconds[if is_same { 0 } else { index }];
             jiff::Timestamp::new(second, nanoseconds).unwrap()
         };
-        let texts = [0, 1].map(|index| timestamp(instant(index), hours[index]));
-        // An offset can move a date before the year 0, which has no text.
-        prop_assume!(texts.iter().all(|text| !text.starts_with('-')));
-        let times = texts.clone().map(|text| text.parse::<Timestamp>().unwrap());
+        let strings = [0, 1].map(|index| timestamp(instant(index), hours[index]));
+        // An offset can move a date before the year 0, which RFC 3339 cannot represent.
+        prop_assume!(strings.iter().all(|string| !string.starts_with('-')));
+        let times = strings.clone().map(|string| string.parse::<Timestamp>().unwrap());
         for index in [0, 1] {
-            prop_assert_eq!(times[index].as_str(), &texts[index]);
+            prop_assert_eq!(times[index].as_str(), &strings[index]);
             prop_assert_eq!(times[index].to_jiff(), Some(instant(index)));
         }
         prop_assert_eq!(times[0].cmp(&times[1]), instant(0).cmp(&instant(1)));
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn any_json_gives_a_value_or_an_error_with_its_status(
+    fn random_json_is_decoded_or_an_error_with_its_status(
         body in json(),
         in_envelope: bool,
         status in prop_oneof![Just(200), 201..=599_u16],
@@ -189,14 +189,14 @@ proptest! {
     }
 
     #[test]
-    fn any_error_body_keeps_the_status(body: Vec<u8>, status in 400..=599_u16) {
+    fn random_error_bodies_keep_the_status(body: Vec<u8>, status in 400..=599_u16) {
         let response = Step::response(status, "", &body);
         let (outcome, _) = outcome_of(response, async |client| client.list_api_keys().await);
         prop_assert_eq!(status_of(&outcome.unwrap_err()), Some(status));
     }
 
     #[test]
-    fn an_error_keeps_its_status_and_the_valid_fields_of_its_model(
+    fn random_error_models_keep_valid_fields(
         message: String,
         line: i32,
         others in prop::collection::btree_map(

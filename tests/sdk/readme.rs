@@ -1,24 +1,24 @@
-//! README shows code that is compiled and run: each piece of Rust in it is part of an example.
+//! The Rust code in README and in the documents is part of an example, so that it compiles.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
-fn each_piece_of_rust_in_the_documents_is_part_of_an_example() {
+fn documented_rust_code_is_part_of_an_example() {
     let examples: Vec<String> =
         examples().iter().map(|file| without_indent(&fs::read_to_string(file).unwrap())).collect();
     let documents = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/conformance.md"];
-    let mut pieces = 0;
+    let mut blocks = 0;
     for document in documents {
-        let text = fs::read_to_string(root().join(document)).unwrap();
-        for piece in text.split("```rust\n").skip(1) {
-            let piece = without_indent(piece.split("```").next().unwrap());
-            let is_shown = examples.iter().any(|example| example.contains(&piece));
-            assert!(is_shown, "{document} has code that is in no example:\n{piece}");
-            pieces += 1;
+        let content = fs::read_to_string(root().join(document)).unwrap();
+        for block in content.split("```rust\n").skip(1) {
+            let code = without_indent(block.split("```").next().unwrap());
+            let is_in_example = examples.iter().any(|example| example.contains(&code));
+            assert!(is_in_example, "{document} contains code that no example contains:\n{code}");
+            blocks += 1;
         }
     }
-    assert!(pieces >= 3, "README has lost its code, or this test its way to find it");
+    assert!(blocks >= 3, "README contains no code, or this test no longer finds it");
 }
 
 #[test]
@@ -38,13 +38,13 @@ fn root() -> &'static Path {
 
 /// Returns the files of the examples.
 fn examples() -> Vec<PathBuf> {
-    let mut folders = vec![root().join("examples")];
+    let mut directories = vec![root().join("examples")];
     let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                directories.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
             }
@@ -53,8 +53,7 @@ fn examples() -> Vec<PathBuf> {
     files
 }
 
-/// Returns the text with each line as if it stood at the beginning: a piece of a function is shown
-/// without the function's indentation.
-fn without_indent(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", line.trim_start())).collect()
+/// Removes all indentation, because documents do not indent the lines of a function.
+fn without_indent(code: &str) -> String {
+    code.lines().map(|line| format!("{}\n", line.trim_start())).collect()
 }

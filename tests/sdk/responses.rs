@@ -1,4 +1,4 @@
-//! Which bodies of a success the client can decode. All other responses are in `errors`.
+//! Decoding of successes. All other responses are in `errors`.
 
 use std::error::Error as _;
 
@@ -13,7 +13,7 @@ async fn get(headers: &str, body: impl AsRef<[u8]>) -> Result<ApiKey, Error> {
 }
 
 #[tokio::test]
-async fn unexpected_values_do_not_fail_a_response() {
+async fn unexpected_values_do_not_break_decoding() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for (name, headers, fields) in [
         ("nothing unexpected", "content-type: application/json\r\n", ""),
@@ -37,7 +37,7 @@ async fn unexpected_values_do_not_fail_a_response() {
 }
 
 #[tokio::test]
-async fn a_success_with_an_invalid_body_is_an_error_with_its_cause() {
+async fn success_with_an_invalid_body_is_an_error_with_a_cause() {
     let deep = |open: &str, close: &str| {
         format!(r#"{{"data": {}1{}}}"#, open.repeat(100_000), close.repeat(100_000))
     };
@@ -52,7 +52,7 @@ async fn a_success_with_an_invalid_body_is_an_error_with_its_cause() {
             "the body ends too early at line",
         ),
         ("HTML", "<html>".into(), syntax),
-        ("trailing text", (in_key(r#""role": "r""#) + "}").into(), syntax),
+        ("a trailing brace", (in_key(r#""role": "r""#) + "}").into(), syntax),
         ("a byte order mark", ("\u{feff}".to_owned() + &in_key(r#""role": "r""#)).into(), syntax),
         ("another schema", "[]".into(), schema),
         ("no data", "{}".into(), schema),
@@ -72,18 +72,18 @@ async fn a_success_with_an_invalid_body_is_an_error_with_its_cause() {
         ("a time out of range", in_key(r#""created_at": 1e999"#).into(), syntax),
         ("a string with half a surrogate pair", in_key(r#""role": "\ud800""#).into(), syntax),
         (
-            "no UTF-8",
+            "invalid UTF-8",
             [&b"{\"data\": {\"key\": \"k\", \"name\": \"\xff"[..], b"\"}}"].concat(),
             syntax,
         ),
-        ("no text", vec![0; 64], syntax),
+        ("binary", vec![0; 64], syntax),
     ];
     for (name, body, cause) in rows {
         let error = get("content-type: application/json\r\n", body).await.expect_err(name);
         assert_eq!(status_of(&error), Some(200), "{name}");
         let page = if name == "HTML" { ": <html>" } else { "" };
-        let text = format!("get_api_key \"n\": 200 OK, but the response body is invalid{page}");
-        assert_eq!(error.to_string(), text, "{name}");
+        let message = format!("get_api_key \"n\": 200 OK, but the response body is invalid{page}");
+        assert_eq!(error.to_string(), message, "{name}");
         let source = error.source().unwrap().to_string();
         assert!(source.starts_with(cause), "{name}: {source}");
         assert!(!error.is_retryable() && !error.is_ambiguous(), "{name}");

@@ -1,4 +1,4 @@
-//! Generated requests: what the generated client guarantees, and what `run` adds.
+//! Guarantees of the generated client and of `Client::run`.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ fn keys() -> Step {
 }
 
 #[tokio::test]
-async fn run_retries_when_that_is_safe_and_returns_the_whole_response() {
+async fn run_retries_safely_and_returns_the_response() {
     let server = Script::play([Step::status(503), Step::Reset, keys()]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("dev@me.com");
@@ -31,7 +31,7 @@ async fn run_retries_when_that_is_safe_and_returns_the_whole_response() {
 }
 
 #[tokio::test]
-async fn run_works_in_a_task_of_its_own() {
+async fn run_works_in_a_spawned_task() {
     let server = Script::play([keys()]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let task = tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn run_works_in_a_task_of_its_own() {
 }
 
 #[tokio::test]
-async fn run_does_not_retry_a_create_that_may_have_been_applied() {
+async fn run_does_not_retry_an_ambiguous_create() {
     let server = Script::play([Step::Reset]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let body = CreateApiKeyRequest::builder().name("n");
@@ -54,13 +54,13 @@ async fn run_does_not_retry_a_create_that_may_have_been_applied() {
     let error = client.run(&operations::CREATE_API_KEY, send).await.unwrap_err();
     assert_eq!((error.attempts(), server.requests().len()), (1, 1));
     assert!(error.is_ambiguous() && !error.is_retryable(), "{error:?}");
-    let text = "create_api_key: the connection failed; it may have been created; look it up before \
-                retrying";
-    assert_eq!(error.to_string(), text);
+    let message = "create_api_key: the connection failed; the create may have succeeded; look up \
+                   its result before retrying";
+    assert_eq!(error.to_string(), message);
 }
 
 #[tokio::test]
-async fn run_has_the_clients_timeout_retry_budget_and_errors() {
+async fn run_applies_the_clients_timeout_and_retry_budget() {
     let server = Script::play([Step::Hang(Vec::new())]).await;
     let client = without_backoff(&server.url).timeout(Duration::from_millis(50)).build().unwrap();
     let request = client.generated().list_api_keys().user("self");
@@ -68,7 +68,7 @@ async fn run_has_the_clients_timeout_retry_budget_and_errors() {
     let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
     assert!(error.is_timeout() && error.source().is_some(), "{error:?}");
 
-    // Also if the closure does more than send the request.
+    // The timeout also applies if the closure does more than send the request.
     let send = || async {
         std::future::pending::<()>().await;
         request.clone().send().await
@@ -89,11 +89,11 @@ async fn run_has_the_clients_timeout_retry_budget_and_errors() {
 }
 
 #[tokio::test]
-async fn run_rejects_an_invalid_request_and_sends_nothing() {
+async fn run_rejects_invalid_requests_before_sending() {
     let server = Script::play([keys()]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let generated = client.generated();
-    for (request, text) in [
+    for (request, message) in [
         (generated.list_api_keys(), "list_api_keys: user was not initialized; nothing was sent"),
         (
             generated.list_api_keys().user(".."),
@@ -104,13 +104,13 @@ async fn run_rejects_an_invalid_request_and_sends_nothing() {
         let send = || request.clone().send();
         let error = client.run(&operations::LIST_API_KEYS, send).await.unwrap_err();
         assert!(error.is_invalid_input() && error.attempts() == 0, "{error:?}");
-        assert_eq!(error.to_string(), text);
+        assert_eq!(error.to_string(), message);
     }
     assert_eq!(server.requests().len(), 0);
 }
 
 #[tokio::test]
-async fn the_generated_client_has_limits_and_timeouts_and_neither_retries_nor_redirects() {
+async fn generated_client_has_limits_without_retries_or_redirects() {
     let server = Script::play([Step::status(503)]).await;
     let client = without_backoff(&server.url).build().unwrap();
     let request = client.generated().list_api_keys().user("self");

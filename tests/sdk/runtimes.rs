@@ -1,4 +1,4 @@
-//! One client in several tokio runtimes, and outside of any.
+//! One client in several tokio runtimes, and outside a runtime.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,20 +12,20 @@ use tokio::runtime::{Builder, Runtime};
 use crate::script::{Script, Step};
 use crate::support::{OPERATIONS, client_for};
 
-/// Starts a server in a runtime of its own, which outlives those of the clients.
+/// Starts a server in a separate runtime, which outlives the clients' runtimes.
 fn server() -> (Runtime, Server) {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Server::start()).unwrap();
     (runtime, server)
 }
 
-/// Makes a client that retries nothing, so that no failure is hidden.
+/// Builds a client that never retries, so that no failure is hidden.
 fn client(server: &Server) -> Client {
     client_for(server.url(), server.admin_key().expose_secret())
 }
 
 #[test]
-fn a_client_works_in_runtimes_that_come_and_go() {
+fn client_works_in_short_lived_runtimes() {
     let (_runtime, server) = server();
     let client = client(&server);
     thread::scope(|scope| {
@@ -45,7 +45,7 @@ fn a_client_works_in_runtimes_that_come_and_go() {
 
 #[cfg(feature = "blocking")]
 #[test]
-fn a_runtime_that_nothing_runs_does_not_hold_up_a_blocking_call() {
+fn idle_runtime_does_not_stall_a_blocking_call() {
     let (_runtime, server) = server();
     let client = client(&server);
     let own = Builder::new_current_thread().enable_all().build().unwrap();
@@ -56,7 +56,7 @@ fn a_runtime_that_nothing_runs_does_not_hold_up_a_blocking_call() {
 }
 
 #[test]
-fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
+fn call_outside_a_runtime_is_rejected_before_sending() {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Script::play([Step::status(500)]));
     let client = Client::builder().api_server(&server.url).api_key("k");
@@ -74,7 +74,7 @@ fn a_call_outside_a_runtime_is_an_error_and_sends_nothing() {
 }
 
 #[test]
-fn a_call_in_a_runtime_without_timers_is_an_error_and_sends_nothing() {
+fn call_without_timers_is_rejected_before_sending() {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Script::play([Step::status(500)]));
     let client = client_for(&server.url, "k");
@@ -82,7 +82,7 @@ fn a_call_in_a_runtime_without_timers_is_an_error_and_sends_nothing() {
     for &id in &*OPERATIONS {
         let error = without_timers.block_on(crate::support::call(&client, id)).unwrap_err();
         assert!(error.is_invalid_input() && error.attempts() == 0, "{id}: {error:?}");
-        assert!(error.to_string().contains("has no timers"), "{error}");
+        assert!(error.to_string().contains("timers are disabled"), "{error}");
     }
     assert!(server.requests().is_empty());
 }

@@ -1,4 +1,4 @@
-//! The JSON Schemas of the types, which the feature `schemars` derives.
+//! JSON Schemas that the feature `schemars` derives.
 
 use rockset_apikeys::types::{CreateApiKeyRequest, ErrorModel};
 use rockset_apikeys::{ApiKey, KeyState};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::Contract;
 
 #[test]
-fn the_crates_own_types_are_named_in_derived_schemas_and_have_the_contracts_formats() {
+fn derived_schemas_name_own_types_with_contract_formats() {
     let contract = Contract::load();
     let derived = schema_for!(ApiKey).to_value();
     for (field, name) in [("key", "ApiKeyValue"), ("created_at", "Timestamp")] {
@@ -21,7 +21,7 @@ fn the_crates_own_types_are_named_in_derived_schemas_and_have_the_contracts_form
 }
 
 #[test]
-fn the_json_schemas_of_the_types_have_the_contracts_fields() {
+fn derived_schemas_have_the_contracts_fields() {
     let contract = Contract::load();
     let derived: [(&str, Value); 3] = [
         ("ApiKey", schema_for!(ApiKey).to_value()),

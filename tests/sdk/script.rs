@@ -1,5 +1,5 @@
-//! A server that plays a script, byte by byte. It does what a mock server cannot: it resets
-//! connections, cuts responses off, and sends responses without end.
+//! A server that plays a script, byte by byte. Unlike a mock server, it can reset connections, cut
+//! off responses, and send endless responses.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// What the server does with one request. The connection is closed afterwards.
+/// The server's reaction to one request. The connection is closed afterwards.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Resets the connection.
     Reset,
-    /// Sends these bytes, then nothing until the client leaves.
+    /// Sends these bytes, then nothing until the client disconnects.
     Hang(Vec<u8>),
-    /// Sends these bytes, then one at a time until the client leaves.
+    /// Sends these bytes, then spaces one at a time until the client disconnects.
     Drip(Vec<u8>),
-    /// Sends these bytes, then as many as the client takes.
+    /// Sends these bytes, then spaces as fast as possible until the client disconnects.
     Flood(Vec<u8>),
 }
 
 impl Step {
-    /// Makes a response of a status, headers, each of which ends with a line break, and a body.
+    /// Creates a response. Each of the headers ends with a line break.
     pub fn response(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let length = body.len();
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl Script {
-    /// Plays these steps, one per request, and the last one for all further requests.
+    /// Plays these steps, one per request, and the last step for all further requests.
     pub async fn play(steps: impl Into<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -75,18 +75,18 @@ impl Script {
         script
     }
 
-    /// Starts again with another step and no requests.
+    /// Restarts with another step, and clears the requests.
     pub fn play_again(&self, step: Step) {
         *self.state.lock().unwrap() = State { steps: vec![step], requests: Vec::new() };
     }
 
-    /// Returns the requests so far, as they were received.
+    /// Returns the received requests.
     pub fn requests(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state.requests.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect()
     }
 
-    /// Waits until the server is done with a request, or the client has left.
+    /// Waits until the server has finished a request.
     pub async fn one_done(&self) {
         self.done.notified().await;
     }
@@ -101,7 +101,7 @@ async fn perform(step: &Step, connection: &mut TcpStream) {
         Step::Reset => connection.set_zero_linger().unwrap(),
         Step::Hang(bytes) => {
             let _ = connection.write_all(bytes).await;
-            // Ends when the client closes the connection; it has nothing more to send.
+            // Returns when the client closes the connection, because it sends nothing more.
             let _ = connection.read(&mut [0]).await;
         }
         Step::Drip(bytes) => {
@@ -120,7 +120,7 @@ async fn perform(step: &Step, connection: &mut TcpStream) {
     }
 }
 
-/// Reads a request with its body; `None` if the client leaves before its end.
+/// Reads a request with its body, or returns `None` if the client disconnects before its end.
 async fn read_request(connection: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,4 +1,4 @@
-//! The HTTP settings of a client, and the safety settings that always win.
+//! HTTP settings of a client, and the safety settings that take precedence.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn keys() -> Step {
     Step::response(200, "", success("list_api_keys").to_string())
 }
 
-/// Makes a call with these settings. Returns the request in lower case.
+/// Sends a request with these settings. Returns the request in lower case.
 async fn request(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> String {
     let server = Script::play([keys()]).await;
     let client = configure(builder(&server.url)).build().unwrap();
@@ -28,59 +28,62 @@ async fn request(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Stri
 }
 
 #[tokio::test]
-async fn the_user_agent_is_the_application_and_this_crate() {
-    let text = request(|builder| builder).await;
-    assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
-    let text = request(|builder| builder.app_name("key-rotation/2.1")).await;
-    assert!(text.contains(&format!("user-agent: key-rotation/2.1 {PRODUCT}\r\n")), "{text}");
-    for application in ["", " ", "two\nlines", "ü"] {
-        let error = builder("http://127.0.0.1:1").app_name(application).build().unwrap_err();
-        let text = format!("the application {application:?} is empty or has characters");
-        assert!(error.to_string().starts_with(&text), "{error}");
+async fn user_agent_contains_app_name_and_crate_version() {
+    let sent = request(|builder| builder).await;
+    assert!(sent.contains(&format!("user-agent: {PRODUCT}\r\n")), "{sent}");
+    let sent = request(|builder| builder.app_name("key-rotation/2.1")).await;
+    assert!(sent.contains(&format!("user-agent: key-rotation/2.1 {PRODUCT}\r\n")), "{sent}");
+    for name in ["", " ", "two\nlines", "ü"] {
+        let error = builder("http://127.0.0.1:1").app_name(name).build().unwrap_err();
+        let beginning = format!("cannot use application name {name:?}: it is empty or not");
+        assert!(error.to_string().starts_with(&beginning), "{error}");
     }
 }
 
 #[test]
-fn debug_output_says_where_a_setting_comes_from() {
-    let text = format!("{:?}", builder("127.0.0.1:1"));
-    assert!(text.contains("http://127.0.0.1:1/ from `api_server`"), "{text}");
-    assert!(text.contains("Credentials(\"`api_key`\")") && !text.contains("clients-key"), "{text}");
-    let text = format!("{:?}", builder("ftp://127.0.0.1").api_key(""));
-    assert!(text.contains("from `api_server` is neither http nor https"), "{text}");
-    assert!(text.contains("from `api_key` is empty"), "{text}");
+fn debug_output_contains_the_source_of_settings() {
+    let output = format!("{:?}", builder("127.0.0.1:1"));
+    assert!(output.contains("http://127.0.0.1:1/ from `api_server`"), "{output}");
+    assert!(
+        output.contains("Credentials(\"`api_key`\")") && !output.contains("clients-key"),
+        "{output}"
+    );
+    let output = format!("{:?}", builder("ftp://127.0.0.1").api_key(""));
+    assert!(output.contains("from `api_server`: its scheme is neither http nor https"), "{output}");
+    assert!(output.contains("from `api_key`: it is empty"), "{output}");
 }
 
 #[tokio::test]
-async fn default_headers_are_sent_and_never_shown() {
+async fn default_headers_are_sent_and_never_printed() {
     let configure = |builder: ClientBuilder| {
         let builder = builder.default_header("X-Team", "keys").default_header("x-gate", "CANARY");
         assert!(!format!("{builder:?}").contains("CANARY"));
         builder
     };
     let client = configure(builder("http://127.0.0.1:1")).build().unwrap();
-    let text = format!("{client:?} {:?}", client.generated());
-    assert!(text.contains("x-gate") && !text.contains("CANARY"), "{text}");
-    let text = request(configure).await;
-    assert!(text.contains("x-team: keys\r\n") && text.contains("x-gate: canary\r\n"), "{text}");
-    assert!(text.contains("authorization: apikey clients-key\r\n"), "{text}");
+    let output = format!("{client:?} {:?}", client.generated());
+    assert!(output.contains("x-gate") && !output.contains("CANARY"), "{output}");
+    let sent = request(configure).await;
+    assert!(sent.contains("x-team: keys\r\n") && sent.contains("x-gate: canary\r\n"), "{sent}");
+    assert!(sent.contains("authorization: apikey clients-key\r\n"), "{sent}");
 
     for (name, value, reason) in [
-        ("Authorization", "ApiKey CANARY", "is set by the client itself"),
-        ("content-length", "1", "is set by the client itself"),
-        ("host", "CANARY", "is set by the client itself"),
-        ("user-agent", "CANARY", "is set by the client itself"),
-        ("two words", "CANARY", "has a name that is not valid"),
-        ("", "CANARY", "has a name that is not valid"),
-        ("x-lines", "CANARY\r\nx-more: 1", "not printable ASCII"),
+        ("Authorization", "ApiKey CANARY", "the client sets it itself"),
+        ("content-length", "1", "the client sets it itself"),
+        ("host", "CANARY", "the client sets it itself"),
+        ("user-agent", "CANARY", "the client sets it itself"),
+        ("two words", "CANARY", "its name is invalid"),
+        ("", "CANARY", "its name is invalid"),
+        ("x-lines", "CANARY\r\nx-more: 1", "its value is not printable ASCII"),
     ] {
         let error = builder("http://127.0.0.1:1").default_header(name, value).build().unwrap_err();
-        let text = error.to_string();
-        let beginning = format!("the header {name:?} from `default_header` ");
-        assert!(text.starts_with(&beginning) && text.contains(reason), "{name}: {text}");
-        assert!(!text.contains("CANARY"), "{name}: {text}");
+        let message = error.to_string();
+        let beginning = format!("cannot set header {name:?} from `default_header`: {reason}");
+        assert!(message.starts_with(&beginning), "{name}: {message}");
+        assert!(!message.contains("CANARY"), "{name}: {message}");
     }
-    let text = request(|builder| builder.default_header("a", "1").default_header("A", "2")).await;
-    assert!(text.contains("a: 2\r\n") && !text.contains("a: 1\r\n"), "{text}");
+    let sent = request(|builder| builder.default_header("a", "1").default_header("A", "2")).await;
+    assert!(sent.contains("a: 2\r\n") && !sent.contains("a: 1\r\n"), "{sent}");
 }
 
 #[tokio::test]
@@ -99,7 +102,7 @@ async fn requests_go_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn names_below_localhost_are_this_machine_whatever_dns_says() {
+async fn localhost_subdomains_resolve_to_loopback_without_dns() {
     let server = Script::play([keys()]).await;
     let named = server.url.replace("http://127.0.0.1", "keys.localhost");
     let elsewhere = "192.0.2.1:0".parse().unwrap();
@@ -110,8 +113,8 @@ async fn names_below_localhost_are_this_machine_whatever_dns_says() {
 }
 
 #[tokio::test]
-async fn base_http_settings_apply_and_safety_settings_always_win() {
-    let text = request(|builder| {
+async fn safety_settings_override_reqwest_settings() {
+    let sent = request(|builder| {
         let headers = HeaderMap::from_iter([
             (AUTHORIZATION, HeaderValue::from_static("Bearer other")),
             (USER_AGENT, HeaderValue::from_static("other")),
@@ -123,10 +126,10 @@ async fn base_http_settings_apply_and_safety_settings_always_win() {
         })
     })
     .await;
-    assert!(text.contains("x-own: 1\r\n"), "{text}");
-    assert!(text.contains("authorization: apikey clients-key\r\n"), "{text}");
-    assert!(text.contains(&format!("user-agent: {PRODUCT}\r\n")), "{text}");
-    assert!(!text.contains("other"), "{text}");
+    assert!(sent.contains("x-own: 1\r\n"), "{sent}");
+    assert!(sent.contains("authorization: apikey clients-key\r\n"), "{sent}");
+    assert!(sent.contains(&format!("user-agent: {PRODUCT}\r\n")), "{sent}");
+    assert!(!sent.contains("other"), "{sent}");
 
     let unsafe_settings = || {
         reqwest::Client::builder().redirect(Policy::limited(5)).timeout(Duration::from_secs(3600))
@@ -174,7 +177,7 @@ mod tls {
         let untrusting = builder(&url).build().unwrap();
         let error = untrusting.list_api_keys().await.unwrap_err();
         assert!(error.is_connect(), "{error:?}");
-        // No retry changes a certificate.
+        // A retry cannot change the certificate.
         #[cfg(not(feature = "native-tls"))]
         {
             assert!(error.attempts() == 1 && !error.is_retryable(), "{error:?}");
@@ -207,7 +210,7 @@ mod tls {
         (certificate.pem(), Issuer::new(parameters, key))
     }
 
-    /// Responds to every request over TLS with a list of keys.
+    /// Starts a server that responds to every request over TLS with a list of keys.
     async fn serve_https((_, issuer): &(String, Issuer<'static, KeyPair>)) -> String {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -244,10 +247,10 @@ mod tls {
 
 #[cfg(all(feature = "rustls-no-provider", not(any(feature = "rustls", feature = "native-tls"))))]
 #[test]
-fn without_a_crypto_provider_of_the_program_no_client_is_built() {
+fn client_requires_an_installed_crypto_provider() {
     let build = || builder("http://127.0.0.1:1").build().map_err(|error| error.to_string());
     let error = build().unwrap_err();
-    assert!(error.starts_with("rustls has no cryptography; call"), "{error}");
+    assert!(error.starts_with("cannot set up TLS: no crypto provider"), "{error}");
     tokio_rustls::rustls::crypto::ring::default_provider().install_default().unwrap();
     build().unwrap();
 }

@@ -1,5 +1,5 @@
-//! What several tests share: a client, calls, and the contract. Requests and responses are checked
-//! against the contract, not against the code that is generated from it.
+//! Helpers that several tests share: a client, calls, and the contract. Requests and responses are
+//! checked against the contract, not against the generated code.
 
 use std::sync::LazyLock;
 
@@ -12,11 +12,11 @@ pub mod contract;
 pub use contract::Contract;
 use contract::Operation;
 
-/// The ids of the contract's operations.
+/// The IDs of the contract's operations.
 pub static OPERATIONS: LazyLock<Vec<&str>> =
     LazyLock::new(|| operations::ALL.iter().map(|operation| operation.id()).collect());
 
-/// Builds a client that retries nothing.
+/// Builds a client that never retries.
 pub fn client_for(server: &str, key: &str) -> Client {
     let builder = Client::builder().api_server(server).api_key(key);
     builder.retry_policy(RetryPolicy::never()).build().expect("a client")
@@ -30,11 +30,11 @@ pub async fn call(client: &Client, id: &str) -> Result<(), Error> {
         "get_api_key" => client.get_api_key("my-app").await.map(drop),
         "update_api_key" => client.update_api_key("my-app").state(KeyState::Active).await.map(drop),
         "delete_api_key" => client.delete_api_key("my-app").await.map(drop),
-        _ => panic!("there is no operation {id}"),
+        _ => panic!("unknown operation {id}"),
     }
 }
 
-/// Returns the body of a success of an operation.
+/// Returns the response body of a successful call.
 pub fn success(id: &str) -> Value {
     let key = json!({ "name": "my-app", "key": "abcdef" });
     json!({ "data": if id == "list_api_keys" { json!([key]) } else { key } })
@@ -54,19 +54,19 @@ pub fn message(error: &Error) -> Option<&str> {
 }
 
 impl Contract {
-    /// Returns the operation with this id.
+    /// Returns the operation with this ID.
     pub fn operation(&self, id: &str) -> Operation<'_> {
         let mut found = self.operations().into_iter().filter(|operation| operation.id == id);
-        found.next().unwrap_or_else(|| panic!("the contract has no operation {id}"))
+        found.next().unwrap_or_else(|| panic!("the contract lacks the operation {id}"))
     }
 
-    /// Returns the statuses that the operation with this id documents.
+    /// Returns the documented statuses of the operation with this ID.
     pub fn statuses(&self, id: &str) -> Vec<u16> {
         let operation = self.operation(id);
         self.responses(&operation).into_iter().map(|(status, _)| status).collect()
     }
 
-    /// Fails if the operation does not document the body for this status.
+    /// Fails if the body does not match the operation's documented response.
     pub fn assert_response(&self, id: &str, status: u16, body: &Value) {
         let operation = self.operation(id);
         let mut responses = self.responses(&operation).into_iter();
@@ -82,15 +82,15 @@ impl Contract {
         let operation = self.operation(id);
         let schema = &operation.node["requestBody"]["content"]["application/json"]["schema"];
         if schema.is_null() {
-            assert_eq!(body, b"", "{id} takes no body");
+            assert_eq!(body, b"", "{id} accepts no body");
             return;
         }
         let body = serde_json::from_slice(body).expect("a body of JSON");
         self.assert_valid(&format!("{id}'s request"), schema, &body);
     }
 
-    pub fn assert_valid(&self, what: &str, schema: &Value, value: &Value) {
+    pub fn assert_valid(&self, name: &str, schema: &Value, value: &Value) {
         let mismatches = self.mismatches(schema, value).expect("a valid schema");
-        assert!(mismatches.is_empty(), "{what} does not match the contract: {mismatches:?}");
+        assert!(mismatches.is_empty(), "{name} does not match the contract: {mismatches:?}");
     }
 }

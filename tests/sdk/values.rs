@@ -1,4 +1,4 @@
-//! The types that replace the generator's own.
+//! Types that replace the generator's own.
 
 use rockset_apikeys::types::ErrorModel;
 use rockset_apikeys::{
@@ -23,7 +23,7 @@ fn full_key_is_not_formatted_or_serialized() {
     let masked = json!({ "name": "n", "key": value.identifier() });
     assert_eq!(serde_json::to_value(&key).unwrap(), masked);
     assert_eq!(serde_json::to_value(ExposeSecrets(&key)).unwrap()["key"], SECRET);
-    assert_eq!(serde_json::to_value(&key).unwrap(), masked, "only within");
+    assert_eq!(serde_json::to_value(&key).unwrap(), masked, "masked again");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn nested_keys_are_exposed_and_masked_again_after_a_panic() {
 }
 
 #[test]
-fn keys_are_comparable_and_an_identifier_is_no_secret() {
+fn keys_are_comparable_and_an_identifier_is_not_a_full_key() {
     let value = ApiKeyValue::from(SECRET);
     assert_eq!((value.full_key(), value.clone()), (Some(SECRET), ApiKeyValue::from(SECRET)));
     assert_eq!(ApiKeyValue::from(value.identifier()).full_key(), None);
@@ -58,7 +58,7 @@ fn keys_are_comparable_and_an_identifier_is_no_secret() {
 }
 
 #[test]
-fn the_identifier_is_the_first_six_characters() {
+fn identifier_is_the_first_six_characters() {
     for (value, identifier) in [
         ("abcdefgh", "abcdef"),
         ("abcdef", "abcdef"),
@@ -71,7 +71,7 @@ fn the_identifier_is_the_first_six_characters() {
 }
 
 #[test]
-fn unknown_states_and_error_types_keep_their_value() {
+fn unknown_states_and_error_types_are_kept() {
     let key: ApiKey =
         serde_json::from_value(json!({ "name": "n", "key": "k", "state": "FROZEN" })).unwrap();
     assert_eq!(key.state, Some(KeyState::Unknown("FROZEN".to_owned())));
@@ -81,7 +81,7 @@ fn unknown_states_and_error_types_keep_their_value() {
 }
 
 #[test]
-fn every_value_of_the_contracts_enums_has_a_variant() {
+fn contract_enum_values_have_variants() {
     let contract = Contract::load();
     let values = |name: &str| -> Vec<String> {
         let values = &contract.0["components"]["schemas"][name]["enum"];
@@ -102,19 +102,19 @@ fn every_value_of_the_contracts_enums_has_a_variant() {
 }
 
 #[test]
-fn a_timestamp_has_an_instant_and_keeps_its_text() {
-    for text in ["2024-02-29T12:00:00Z", "2024-02-29T13:00:00.000+01:00"] {
-        let time: Timestamp = serde_json::from_value(json!(text)).unwrap();
+fn timestamp_converts_to_jiff_and_keeps_its_string() {
+    for string in ["2024-02-29T12:00:00Z", "2024-02-29T13:00:00.000+01:00"] {
+        let time: Timestamp = serde_json::from_value(json!(string)).unwrap();
         assert_eq!(time.to_jiff().unwrap().as_second(), 1_709_208_000);
-        assert_eq!(serde_json::to_value(&time).unwrap(), json!(text));
-        assert_eq!((time.as_str(), time.to_string()), (text, text.to_owned()));
+        assert_eq!(serde_json::to_value(&time).unwrap(), json!(string));
+        assert_eq!((time.as_str(), time.to_string()), (string, string.to_owned()));
     }
 }
 
 #[test]
-fn a_timestamp_in_the_last_day_of_9999_can_be_sent() {
-    for text in ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59+05:30"] {
-        assert_eq!(text.parse::<Timestamp>().unwrap().as_str(), text);
+fn timestamp_in_the_last_day_of_9999_is_valid() {
+    for valid in ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59+05:30"] {
+        assert_eq!(valid.parse::<Timestamp>().unwrap().as_str(), valid);
     }
     for invalid in ["9999-12-31", "9999-12-31T23:59:59", "9999-12-32T00:00:00Z"] {
         assert!(invalid.parse::<Timestamp>().is_err(), "{invalid}");
@@ -122,7 +122,7 @@ fn a_timestamp_in_the_last_day_of_9999_can_be_sent() {
 }
 
 #[test]
-fn a_timestamp_that_the_contract_forbids_cannot_be_sent() {
+fn timestamp_outside_the_contracts_format_is_invalid() {
     for invalid in [
         "2030-01-01",
         "2030-01-01 00:00:00Z",
@@ -148,8 +148,8 @@ fn a_timestamp_that_the_contract_forbids_cannot_be_sent() {
 }
 
 #[test]
-fn timestamps_are_compared_by_time() {
-    let received = |text: &str| -> Timestamp { serde_json::from_value(json!(text)).unwrap() };
+fn timestamps_are_compared_by_instant() {
+    let received = |string: &str| -> Timestamp { serde_json::from_value(json!(string)).unwrap() };
     let (utc, paris) = (received("2030-01-01T00:00:00.0Z"), received("2030-01-01T01:00:00+01:00"));
     assert_eq!(utc, paris);
     assert_eq!(std::collections::HashSet::from([utc.clone(), paris]).len(), 1);
@@ -158,7 +158,7 @@ fn timestamps_are_compared_by_time() {
 }
 
 #[test]
-fn an_invalid_timestamp_does_not_fail_the_key() {
+fn malformed_timestamp_does_not_break_decoding() {
     for invalid in
         [json!("yesterday"), json!(""), json!(1_709_208_000), json!({ "s": 1 }), json!(null)]
     {
@@ -177,7 +177,7 @@ fn unknown_fields_are_ignored() {
 }
 
 #[test]
-fn clients_errors_values_and_running_calls_can_move_to_other_threads() {
+fn public_types_are_send_and_sync() {
     fn assert_send_sync<T: Send + Sync>() {}
     fn assert_send<T: Send>(_: impl FnOnce() -> T) {}
     assert_send_sync::<Client>();

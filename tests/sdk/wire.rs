@@ -1,4 +1,4 @@
-//! What each operation sends, compared with the contract.
+//! Requests of each operation, checked against the contract.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use crate::support::{Contract, OPERATIONS, client_for};
 
 const KEY: &str = "the-clients-key";
 
-/// A server that sends the same response to every request and keeps the last request.
+/// A server that sends the same response to every request and records the last request.
 struct Recorder {
     server: MockServer,
     last: Arc<Mutex<Option<HttpMockRequest>>>,
@@ -49,17 +49,17 @@ impl Recorder {
         let contract = Contract::load();
         let operation = contract.operation(id);
         assert_eq!(request.method_str(), operation.method, "{id}");
-        // Some versions of the mock server return the path and query, some the whole URL.
+        // Some versions of the mock server return the path and query, others the whole URL.
         let uri = request.uri_str().trim_start_matches(&self.server.base_url()).to_owned();
         assert_eq!(uri, target, "{id}");
         let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
-        let is_there = contract.operations_at(path).iter().any(|it| it.id == id);
-        assert!(is_there, "{id}: {path} does not match {}", operation.path);
+        let matches = contract.operations_at(path).iter().any(|it| it.id == id);
+        assert!(matches, "{id}: {path} does not match {}", operation.path);
         for parameter in query.split('&').filter(|it| !it.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap();
             let known = contract.parameters(&operation).into_iter();
             let mut known = known.filter(|it| it["in"] == "query" && it["name"] == name);
-            let known = known.next().unwrap_or_else(|| panic!("{id} has no parameter {name}"));
+            let known = known.next().unwrap_or_else(|| panic!("{id} lacks the parameter {name}"));
             let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
             contract.assert_valid(name, &known["schema"], &value);
         }
@@ -77,7 +77,7 @@ impl Recorder {
 }
 
 #[tokio::test]
-async fn create_sends_the_name_and_only_what_is_set() {
+async fn create_sends_only_the_fields_that_are_set() {
     let recorder = Recorder::start(false).await;
     let client = recorder.client();
     let path = "/v1/orgs/self/users/self/apikeys";
@@ -152,7 +152,7 @@ async fn delete_sends_no_body() {
     recorder.assert_last("delete_api_key", path, "");
 }
 
-/// Calls an operation with all its inputs set. Returns the inputs.
+/// Calls an operation with all inputs set. Returns the inputs.
 async fn call_with_all_inputs(client: &Client, id: &str) -> Result<Value, Error> {
     let expiry: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     Ok(match id {
@@ -184,12 +184,12 @@ async fn call_with_all_inputs(client: &Client, id: &str) -> Result<Value, Error>
             client.delete_api_key("my app/ü").user("dev@me.com").await?;
             json!({ "name": "my app/ü", "user": "dev@me.com" })
         }
-        _ => panic!("{id} is new: call it here with all its inputs"),
+        _ => panic!("unknown operation {id}: add a call with all its inputs"),
     })
 }
 
 #[tokio::test]
-async fn each_input_arrives_where_the_contract_says() {
+async fn inputs_are_sent_as_the_contract_defines() {
     let contract = Contract::load();
     for &id in &*OPERATIONS {
         let recorder = Recorder::start(id == "list_api_keys").await;
@@ -215,7 +215,7 @@ async fn each_input_arrives_where_the_contract_says() {
             let value = match parameter["in"].as_str() {
                 Some("path") => in_path(name),
                 Some("query") => in_query(name),
-                place => panic!("look for {name} in {place:?} here"),
+                location => panic!("cannot find {name} in {location:?}: add that location"),
             };
             arrived.insert(name.to_owned(), value.unwrap_or_default());
         }
@@ -228,7 +228,7 @@ async fn each_input_arrives_where_the_contract_says() {
 }
 
 #[tokio::test]
-async fn any_name_is_sent_as_one_path_segment() {
+async fn names_are_sent_as_one_path_segment() {
     let recorder = Recorder::start(false).await;
     let client = recorder.client();
     for (name, segment) in [
@@ -253,7 +253,7 @@ async fn any_name_is_sent_as_one_path_segment() {
 }
 
 #[tokio::test]
-async fn the_path_of_the_api_server_is_a_prefix() {
+async fn api_server_path_is_a_prefix() {
     let recorder = Recorder::start(true).await;
     for server in ["/prefix", "/prefix/"] {
         let client = client_for(&recorder.server.url(server), KEY);
@@ -265,7 +265,7 @@ async fn the_path_of_the_api_server_is_a_prefix() {
 }
 
 #[tokio::test]
-async fn the_generated_client_authenticates_too() {
+async fn generated_client_authenticates() {
     let recorder = Recorder::start(true).await;
     let client = recorder.client();
     let response = client.generated().list_api_keys().user("self").send().await.unwrap();
@@ -274,7 +274,7 @@ async fn the_generated_client_authenticates_too() {
 }
 
 #[tokio::test]
-async fn calls_outlive_their_client_and_can_run_in_other_tasks() {
+async fn calls_outlive_their_client_and_run_in_other_tasks() {
     fn assert_shareable<T: Clone + Send + Sync + 'static>(_: &T) {}
     let recorder = Recorder::start(false).await;
     let client = recorder.client();

@@ -299,7 +299,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "components.schemas.ErrorModel.properties.type.allOf.0",
             "`#/components/schemas/Typo` does not exist",
         ),
-        ("operationId: list_api_keys", "x: y", "/apikeys.get", "there is no operationId"),
+        ("operationId: list_api_keys", "x: y", "/apikeys.get", "`operationId` is missing"),
         (
             "operationId: list_api_keys",
             "operationId: get_api_key",
@@ -307,8 +307,13 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "`get_api_key` is not unique",
         ),
         ("/apikeys/{name}:", "/apikeys/{nam}:", "{nam}.get.parameters", "[\"nam\", \"user\"]"),
-        ("type: integer", "type: intger", "headers.RetryAfter.schema", "there is no type `intger`"),
-        ("required: [name, key]", "required: [nam, key]", "ApiKey.required", "no property `nam`"),
+        (
+            "type: integer",
+            "type: intger",
+            "headers.RetryAfter.schema",
+            "type `intger` does not exist",
+        ),
+        ("required: [name, key]", "required: [nam, key]", "ApiKey.required", "property `nam` does"),
         ("in: path", "in: way", "components.parameters.User", "unknown variant `way`"),
         (
             "x-operation-kind: create",
@@ -320,17 +325,17 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "      x-operation-kind: update\n",
             "",
             "/apikeys/{name}.post",
-            "`x-operation-kind` is missing; say whether the operation is a `create`",
+            "`x-operation-kind` is missing; set it to `create`",
         ),
         ("'400':", "'201':", "/self/apikeys.post.responses", "success statuses [200, 201]"),
-        ("x-default: self", "x-default: 5", "parameters.User.x-default", "is not a text"),
+        ("x-default: self", "x-default: 5", "parameters.User.x-default", "is not a string"),
         ("x-scheme: ApiKey", "x-scheme: ''", "securitySchemes.apikeys.x-scheme", "not a word"),
         ("in: header", "in: query", "securitySchemes.apikeys", "not of type `apiKey` in `header`"),
         (
             "schema: { $ref: '#/components/schemas/ErrorModel' }",
             "schema: { $ref: '#/components/schemas/ApiKey' }",
             "paths",
-            "error responses have the schemas [\"ApiKey\", \"ErrorModel\"]",
+            "error responses use the schemas [\"ApiKey\", \"ErrorModel\"]",
         ),
         (
             "AUTHEXCEPTION: AuthException",
@@ -348,7 +353,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "AUTHEXCEPTION: AuthException",
             "AUTH: AuthException",
             "ErrorType.x-enumNames",
-            "the enum has no value `AUTH`",
+            "the enum lacks the value `AUTH`",
         ),
         (
             "    post:\n",
@@ -359,7 +364,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
         ("operationId: create_api_key", "operationId: 2fa", ".operationId", "name of a method"),
         ("operationId: create_api_key", "operationId: new", ".operationId", "name of a method"),
         ("'415':", "default:", "responses.default", "list the statuses"),
-        ("  - apikeys: []", "  - apikey: []", "security", "there is no scheme `apikey`"),
+        ("  - apikeys: []", "  - apikey: []", "security", "scheme `apikey` does not exist"),
         (
             "operationId: list_api_keys\n",
             "operationId: list_api_keys\n      security: []\n",
@@ -377,7 +382,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "    ErrorModel:\n",
             "    ErrorModel:\n      required: [message]\n",
             "components.schemas.ErrorModel.required",
-            "an error response can lack any field",
+            "any field may be missing from an error response",
         ),
         (
             "type: boolean\n",
@@ -395,7 +400,7 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
             "ACTIVE: ",
             "ACTIVE:\n          x: ",
             "KeyState.x-enumDescriptions",
-            "is not a map from wire values to texts",
+            "is not a map from wire values to strings",
         ),
     ] {
         let project = Project::new();

@@ -1,4 +1,4 @@
-//! Reads the contract and checks it, so that an error names its place in the contract.
+//! Parses and checks the contract, so that errors name a location in the contract.
 
 use std::collections::HashSet;
 
@@ -9,25 +9,29 @@ use crate::prepare::METHODS;
 
 const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
 
-/// Reads the contract and finds mistakes that would otherwise surface far from their cause: as a
-/// panic of the generator, or as generated code that does not compile.
+/// Parses and checks the contract.
+///
+/// Mistakes would otherwise surface far from their cause: as a generator panic, or as generated
+/// code that does not compile.
 pub fn read(text: &str) -> Result<Value, String> {
     let document: Value = yaml_serde::from_str(text).map_err(|error| match error.location() {
-        Some(place) => format!("line {}, column {}: {error}", place.line(), place.column()),
+        Some(location) => {
+            format!("line {}, column {}: {error}", location.line(), location.column())
+        }
         None => error.to_string(),
     })?;
     let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
     if !version.starts_with("3.0.") {
-        return Err(format!("openapi: the generator reads version 3.0, not {version:?}"));
+        return Err(format!("openapi: the generator supports version 3.0, not {version:?}"));
     }
     check_node(&document, &document, &mut Vec::new())?;
     check_operations(&document)?;
     Ok(document)
 }
 
-/// Checks the nodes below this one and then the node: references resolve, required properties
-/// exist, and nodes have the shape that OpenAPI defines.
-fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result<(), String> {
+/// Checks a node and its children: references resolve, required properties exist, and nodes match
+/// OpenAPI's schema.
+fn check_node(node: &Value, document: &Value, location: &mut Vec<String>) -> Result<(), String> {
     let children: Vec<(String, &Value)> = match node {
         Value::Mapping(entries) => {
             let name = |key: &Value| key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
@@ -38,37 +42,40 @@ fn check_node(node: &Value, document: &Value, place: &mut Vec<String>) -> Result
         }
         _ => Vec::new(),
     };
-    let has_names = place.last().is_some_and(|last| last == "properties");
+    let has_names = location.last().is_some_and(|last| last == "properties");
     for (key, child) in children {
         let is_data = matches!(key.as_str(), "default" | "enum" | "example" | "examples");
         if !has_names && (is_data || key.starts_with("x-")) {
             continue;
         }
-        place.push(key);
-        check_node(child, document, place)?;
-        place.pop();
+        location.push(key);
+        check_node(child, document, location)?;
+        location.pop();
     }
     if let Some(reference) = node.get("$ref").and_then(Value::as_str)
         && resolve(reference, document).is_none()
     {
-        return Err(format!("{}: `{reference}` does not exist", place.join(".")));
+        return Err(format!("{}: `{reference}` does not exist", location.join(".")));
     }
     if let (Some(properties), Some(Value::Sequence(required))) =
         (node.get("properties"), node.get("required"))
         && let Some(missing) = required.iter().find(|name| properties.get(name).is_none())
     {
         let missing = missing.as_str().unwrap_or_default();
-        return Err(format!("{}.required: there is no property `{missing}`", place.join(".")));
+        return Err(format!(
+            "{}.required: property `{missing}` does not exist",
+            location.join(".")
+        ));
     }
-    match misfit(node, place) {
-        Some(cause) => Err(format!("{}: {cause}", place.join("."))),
+    match shape_error(node, location) {
+        Some(cause) => Err(format!("{}: {cause}", location.join("."))),
         None => Ok(()),
     }
 }
 
-/// Returns why the node does not have the shape that OpenAPI defines for its place.
-fn misfit(node: &Value, place: &[String]) -> Option<String> {
-    let steps: Vec<&str> = place.iter().map(String::as_str).collect();
+/// Returns how the node differs from the shape that OpenAPI defines for its location.
+fn shape_error(node: &Value, location: &[String]) -> Option<String> {
+    let steps: Vec<&str> = location.iter().map(String::as_str).collect();
     let node = node.clone();
     let error = match steps.as_slice() {
         ["components", "responses", _] | ["paths", _, _, "responses", _] => {
@@ -79,13 +86,13 @@ fn misfit(node: &Value, place: &[String]) -> Option<String> {
         | ["paths", _, _, "parameters", _] => from_value::<ReferenceOr<Parameter>>(node).err(),
         ["paths", _, method] if METHODS.contains(method) => from_value::<Operation>(node).err(),
         [.., "schemas" | "properties", _] | [.., "schema" | "items"] => {
-            // openapiv3 reads a schema of an unknown type as one without a type.
+            // openapiv3 ignores unknown types.
             let unknown = node.get("type").and_then(Value::as_str);
             if let Some(unknown) = unknown.filter(|name| !TYPES.contains(name)) {
-                return Some(format!("there is no type `{unknown}`"));
+                return Some(format!("type `{unknown}` does not exist"));
             }
-            let is_text = node.get("type").and_then(Value::as_str) == Some("string");
-            if node.get("enum").is_some() && !is_text {
+            let is_string = node.get("type").and_then(Value::as_str) == Some("string");
+            if node.get("enum").is_some() && !is_string {
                 return Some("the client supports `enum` only with `type: string`".to_owned());
             }
             from_value::<ReferenceOr<Schema>>(node).err()
@@ -100,7 +107,7 @@ fn resolve<'a>(reference: &str, document: &'a Value) -> Option<&'a Value> {
     steps.try_fold(document, |node, step| node.get(step))
 }
 
-/// Checks that every operation has a unique id and the path parameters of its path.
+/// Checks that every operation has a unique ID and declares the parameters of its path.
 fn check_operations(document: &Value) -> Result<(), String> {
     let declared = |node: &Value| -> Vec<String> {
         let parameters = node.get("parameters").and_then(Value::as_sequence);
@@ -122,20 +129,20 @@ fn check_operations(document: &Value) -> Result<(), String> {
             let Some(method) = method.as_str().filter(|method| METHODS.contains(method)) else {
                 continue;
             };
-            let place = format!("paths.{path}.{method}");
+            let location = format!("paths.{path}.{method}");
             let Some(id) = operation.get("operationId").and_then(Value::as_str) else {
-                return Err(format!("{place}: there is no operationId"));
+                return Err(format!("{location}: `operationId` is missing"));
             };
             if !ids.insert(id) {
-                return Err(format!("{place}.operationId: `{id}` is not unique"));
+                return Err(format!("{location}.operationId: `{id}` is not unique"));
             }
             let mut found = [declared(item), declared(operation)].concat();
             found.sort_unstable();
-            // An operation can override a parameter of its path.
+            // An operation can override a parameter of its path item.
             found.dedup();
             if found != wanted {
                 return Err(format!(
-                    "{place}.parameters: the path has {wanted:?}, the parameters declare {found:?}"
+                    "{location}.parameters: declare {found:?} instead of the path's {wanted:?}"
                 ));
             }
         }

@@ -1,9 +1,9 @@
-//! Generates Rust from the contract: reads and checks it, passes it to progenitor with the settings
-//! below, and adds open enums and the table of operations.
+//! Generates Rust from the contract: checks it, passes it to progenitor with the settings below,
+//! and adds open enums and the table of operations.
 //!
-//! `build.rs` and `cargo xtask regen` call it, so a build and the checked-in copy cannot differ.
-//! Generated code is not edited. It runs with the client's own types in place of
-//! `progenitor_client`, and with the client's own `format!`: see `src/generated.rs` of the client.
+//! `build.rs` and `cargo xtask regen` call this crate, so a build and the checked-in copy cannot
+//! differ. Generated code is not edited. The client replaces `progenitor_client` and `format!` in
+//! it: see `src/generated.rs`.
 
 mod check;
 pub mod names;
@@ -24,20 +24,20 @@ use yaml_serde::Value;
 
 use open_enum::OpenEnum;
 
-/// Schemas that become types of the crate where the contract has them.
+/// Schemas that the client implements as its own types.
 pub const OWN_TYPES: [&str; 2] = ["ApiKeyValue", "Timestamp"];
 
-/// Rust source made from a contract.
+/// Rust source generated from a contract.
 pub struct Code {
     /// The client.
     pub client: String,
-    /// Mocks of a server of the contract, for tests with httpmock.
+    /// Typed mocks of the API, for tests with httpmock.
     pub mock: String,
 }
 
-/// Generates the code for the contract in this file.
+/// Generates the code of the contract in this file.
 ///
-/// An error is one line: the file, the place in it, and the cause.
+/// Errors are one line: the file, the location in it, and the cause.
 pub fn code(contract: &Path) -> Result<Code, String> {
     let text = std::fs::read_to_string(contract).map_err(|error| error.to_string());
     text.and_then(|text| generate(&text))
@@ -67,7 +67,7 @@ fn generate(text: &str) -> Result<Code, String> {
         }
     })?;
     let mock = without_panic(|| Generator::new(&settings).httpmock(&spec, "crate"))?;
-    // The crate's server rejects requests that no mock matches; httpmock's responds with 404.
+    // The client's mock server names an unmatched request in its response; httpmock's sends 404.
     let mock = source(mock)?.replace("::httpmock::MockServer", "MockServer");
     Ok(Code { client, mock })
 }
@@ -96,8 +96,8 @@ fn settings(enums: &[OpenEnum]) -> Result<GenerationSettings, String> {
     Ok(settings)
 }
 
-/// Generates the client twice: the first time to learn the names of all types, nested and inline
-/// ones included, the second time with attributes on them.
+/// Generates the client twice: first to learn the names of all types, including nested and inline
+/// ones, then with attributes on them.
 fn client(mut settings: GenerationSettings, spec: &OpenAPI) -> Result<TokenStream, String> {
     let mut generator = Generator::new(&settings);
     without_panic(|| generator.generate_tokens(spec))?;
@@ -106,7 +106,7 @@ fn client(mut settings: GenerationSettings, spec: &OpenAPI) -> Result<TokenStrea
         let mut patch = TypePatch::default();
         patch.with_attr(r#"#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]"#);
         if name == "ApiKey" {
-            // A response may gain a field.
+            // Responses may gain fields.
             patch.with_attr("#[non_exhaustive]");
         }
         settings.with_patch(name, &patch);
@@ -114,7 +114,7 @@ fn client(mut settings: GenerationSettings, spec: &OpenAPI) -> Result<TokenStrea
     without_panic(|| Generator::new(&settings).generate_tokens(spec))
 }
 
-/// Turns the generator's panics into errors: it panics on some unsupported contracts.
+/// Turns panics of the generator into errors: some unsupported contracts make it panic.
 fn without_panic<T, E: ToString>(generate: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
@@ -123,15 +123,15 @@ fn without_panic<T, E: ToString>(generate: impl FnOnce() -> Result<T, E>) -> Res
     let outcome = outcome.map_err(|cause| {
         let cause = cause
             .downcast::<String>()
-            .map(|text| *text)
-            .or_else(|cause| cause.downcast::<&str>().map(|text| text.to_string()));
-        format!("the generator does not support it: {}", cause.unwrap_or_default())
+            .map(|message| *message)
+            .or_else(|cause| cause.downcast::<&str>().map(|message| message.to_string()));
+        format!("the generator does not support this contract: {}", cause.unwrap_or_default())
     })?;
     outcome.map_err(|error| error.to_string())
 }
 
-/// Prints code, with one line comment per line of documentation: rustfmt would indent the block
-/// comments of the printer, and rustdoc would then show them as code.
+/// Formats code, with a line comment per line of documentation: rustfmt would indent the
+/// formatter's block comments, and rustdoc would then render them as code.
 fn source(code: TokenStream) -> Result<String, String> {
     let file =
         syn::parse2(code).map_err(|error| format!("the generated code is invalid: {error}"))?;

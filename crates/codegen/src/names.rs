@@ -1,9 +1,9 @@
-//! How names of the contract become names of Rust. `cargo xtask regen` uses them, too, so that its
-//! report names what is generated.
+//! Conversion of the contract's names to Rust names. `cargo xtask regen` also uses it, so that its
+//! report names the generated items.
 
-/// `created_at` as `CreatedAt`, and `QUERY_ERROR` as `QueryError`.
-pub fn pascal_case(text: &str) -> String {
-    let words = text.split(|char: char| !char.is_ascii_alphanumeric());
+/// Returns `CreatedAt` for `created_at`, and `QueryError` for `QUERY_ERROR`.
+pub fn pascal_case(name: &str) -> String {
+    let words = name.split(|char: char| !char.is_ascii_alphanumeric());
     let words = words.map(|word| {
         let (first, rest) = word.split_at(word.len().min(1));
         let is_upper = !word.chars().any(|char| char.is_ascii_lowercase());
@@ -13,7 +13,7 @@ pub fn pascal_case(text: &str) -> String {
     words.collect()
 }
 
-/// `getApiKey` and `get_api_key` as `GET_API_KEY`.
+/// Returns `GET_API_KEY` for `getApiKey` and `get_api_key`.
 pub fn shouting_case(id: &str) -> String {
     let mut name = String::new();
     for char in id.chars() {
@@ -30,8 +30,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_properties_and_wire_values_become_names_of_types() {
-        for (text, name) in [
+    fn pascal_case_converts_properties_and_wire_values() {
+        for (wire, name) in [
             ("created_at", "CreatedAt"),
             ("columnTypes", "ColumnTypes"),
             ("QUERY_ERROR", "QueryError"),
@@ -39,12 +39,12 @@ mod tests {
             ("read-only", "ReadOnly"),
             ("v2", "V2"),
         ] {
-            assert_eq!(pascal_case(text), name);
+            assert_eq!(pascal_case(wire), name);
         }
     }
 
     #[test]
-    fn ids_of_operations_become_names_of_rows() {
+    fn shouting_case_converts_operation_ids() {
         for (id, name) in [("get_api_key", "GET_API_KEY"), ("getApiKey", "GET_API_KEY")] {
             assert_eq!(shouting_case(id), name);
         }

@@ -1,5 +1,5 @@
-//! The contract's enums, made here because the generator's own are closed: one unknown value would
-//! fail the whole response.
+//! The contract's enums, with a variant for unknown values. The generator's own enums are closed:
+//! an unknown value would break decoding of the whole response.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use openapiv3::{OpenAPI, Schema, SchemaKind, Type};
 use quote::{ToTokens, format_ident, quote};
 
 use crate::names::pascal_case;
-use crate::prepare::PLACE;
+use crate::prepare::LOCATION;
 
-/// Overrides of the variants' names, which are derived from the wire values otherwise.
+/// Names of the variants, which are derived from the wire values otherwise.
 const NAMES: &str = "x-enumNames";
-/// Descriptions of the wire values, as Redoc reads them.
+/// Descriptions of the wire values, in Redoc's format.
 const DESCRIPTIONS: &str = "x-enumDescriptions";
 
-/// An enum of the contract. It becomes a Rust enum with one more variant, for unknown values.
+/// An enum of the contract, generated with an additional variant `Unknown`.
 pub struct OpenEnum {
     pub name: String,
     description: String,
@@ -28,7 +28,7 @@ struct Variant {
 }
 
 impl OpenEnum {
-    /// Finds all named enums of the contract.
+    /// Returns all named enums of the contract.
     pub fn all(spec: &OpenAPI) -> Result<Vec<Self>, String> {
         let schemas = spec.components.iter().flat_map(|components| &components.schemas);
         let enums =
@@ -42,15 +42,16 @@ impl OpenEnum {
         if string.enumeration.is_empty() {
             return Ok(None);
         }
-        let moved_from = schema.schema_data.extensions.get(PLACE).and_then(|it| it.as_str());
-        let place = moved_from.map_or_else(|| format!("components.schemas.{name}"), str::to_owned);
+        let moved_from = schema.schema_data.extensions.get(LOCATION).and_then(|it| it.as_str());
+        let location =
+            moved_from.map_or_else(|| format!("components.schemas.{name}"), str::to_owned);
         let is_type = name.starts_with(|char: char| char.is_ascii_uppercase());
         if !is_type || syn::parse_str::<syn::Ident>(name).is_err() {
-            return Err(format!("{place}: `{name}` cannot be the name of an enum in Rust"));
+            return Err(format!("{location}: `{name}` cannot be the name of an enum in Rust"));
         }
         let values: Vec<_> = string.enumeration.iter().flatten().cloned().collect();
-        let names = texts(schema, NAMES, &values, &place)?;
-        let descriptions = texts(schema, DESCRIPTIONS, &values, &place)?;
+        let names = extension(schema, NAMES, &values, &location)?;
+        let descriptions = extension(schema, DESCRIPTIONS, &values, &location)?;
         let mut variants = Vec::<Variant>::new();
         for wire in values {
             let name = names.get(&wire).cloned().unwrap_or_else(|| pascal_case(&wire));
@@ -58,8 +59,8 @@ impl OpenEnum {
             if is_taken || syn::parse_str::<syn::Ident>(&name).is_err() {
                 let reason = if is_taken { "is taken" } else { "is not a Rust name" };
                 return Err(format!(
-                    "{place}.enum: `{name}`, the variant of `{wire}`, {reason}; give it another \
-                     name in `{NAMES}`"
+                    "{location}.enum: `{name}`, the variant of `{wire}`, {reason}; set another name \
+                     in `{NAMES}`"
                 ));
             }
             let description = descriptions.get(&wire).cloned();
@@ -70,7 +71,7 @@ impl OpenEnum {
         Ok(Some(Self { name: name.to_owned(), description, variants }))
     }
 
-    /// The code of the enum.
+    /// Returns the code of the enum.
     pub fn definition(&self) -> impl ToTokens {
         let (name, description) = (format_ident!("{}", self.name), &self.description);
         let wires: Vec<_> = self.variants.iter().map(|it| &it.wire).collect();
@@ -91,13 +92,13 @@ impl OpenEnum {
                     #[serde(rename = #wires)]
                     #variants,
                 )*
-                /// A value that the contract does not know, as it was received.
+                /// An unknown value, as it was received.
                 #[serde(untagged)]
                 Unknown(::std::string::String),
             }
 
             impl #name {
-                /// Returns the value as it stands in JSON.
+                /// Returns the JSON value.
                 pub fn as_str(&self) -> &str {
                     match self {
                         #(Self::#variants => #wires,)*
@@ -124,7 +125,7 @@ impl OpenEnum {
             impl ::std::str::FromStr for #name {
                 type Err = ::std::convert::Infallible;
 
-                /// Parses the value as it stands in JSON. One that is not known is kept.
+                /// Parses the JSON value, and keeps an unknown one.
                 fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
                     Ok(Self::from(value))
                 }
@@ -133,25 +134,25 @@ impl OpenEnum {
     }
 }
 
-/// Reads an extension that maps wire values to texts.
-fn texts(
+/// Returns an extension that maps wire values to strings.
+fn extension(
     schema: &Schema,
     extension: &str,
     values: &[String],
-    place: &str,
+    location: &str,
 ) -> Result<BTreeMap<String, String>, String> {
     let Some(map) = schema.schema_data.extensions.get(extension) else {
         return Ok(BTreeMap::new());
     };
     let entries = map.as_object().into_iter().flatten();
-    let texts: BTreeMap<_, _> = entries
-        .filter_map(|(value, text)| Some((value.clone(), text.as_str()?.to_owned())))
+    let strings: BTreeMap<_, _> = entries
+        .filter_map(|(value, string)| Some((value.clone(), string.as_str()?.to_owned())))
         .collect();
-    if map.as_object().map(|map| map.len()) != Some(texts.len()) {
-        return Err(format!("{place}.{extension}: is not a map from wire values to texts"));
+    if map.as_object().map(|map| map.len()) != Some(strings.len()) {
+        return Err(format!("{location}.{extension}: is not a map from wire values to strings"));
     }
-    match texts.keys().find(|value| !values.contains(value)) {
-        Some(value) => Err(format!("{place}.{extension}: the enum has no value `{value}`")),
-        None => Ok(texts),
+    match strings.keys().find(|value| !values.contains(value)) {
+        Some(value) => Err(format!("{location}.{extension}: the enum lacks the value `{value}`")),
+        None => Ok(strings),
     }
 }

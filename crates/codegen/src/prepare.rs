@@ -1,30 +1,29 @@
-//! Simplifies the contract before the generator reads it, so that its types are those that a client
-//! needs: plain text where the contract only limits a text, and named enums everywhere.
+//! Simplifies the contract for the generator, so that it creates the types that a client needs:
+//! plain strings where the contract only limits a string, and named enums everywhere.
 
 use yaml_serde::{Mapping, Value};
 
 use crate::names::pascal_case;
 
-/// The words that limit a text. The server checks these; a Rust type for each would only make
-/// values harder to pass.
-const TEXT_LIMITS: [&str; 3] = ["pattern", "minLength", "maxLength"];
+/// The keywords that limit a string. The server checks them; a Rust type for each limit would only
+/// make values harder to pass.
+const STRING_LIMITS: [&str; 3] = ["pattern", "minLength", "maxLength"];
 
-/// The keys of a path item that are operations.
+/// The keys of operations in a path item.
 pub const METHODS: [&str; 8] =
     ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Where a schema stands in the contract, for errors about one that was moved.
-pub const PLACE: &str = "x-place";
+/// The original location of a schema that was moved, for error messages.
+pub const LOCATION: &str = "x-location";
 
-/// Changes the document in place. Schemas of these names become types of the crate.
+/// Simplifies the document, except for the schemas in `own_types`.
 pub fn prepare(document: &mut Value, own_types: &[&str]) -> Result<(), String> {
     name_inline_enums(document)?;
-    inline_texts(document, own_types);
+    inline_strings(document, own_types);
     Ok(())
 }
 
-/// Moves inline enums to named schemas. The generator's own enums are closed: one unknown value
-/// would fail the whole response; named ones are made by `open_enum`.
+/// Moves inline enums to named schemas, for which `open_enum` generates the code.
 fn name_inline_enums(document: &mut Value) -> Result<(), String> {
     let mut enums = Enums::default();
     for (section, suffix) in [("schemas", ""), ("parameters", "Parameter"), ("responses", "Body")] {
@@ -38,23 +37,23 @@ fn name_inline_enums(document: &mut Value) -> Result<(), String> {
         }
     }
     for (path, item) in entries(document.get_mut("paths")) {
-        let place = format!("paths.{path}");
+        let location = format!("paths.{path}");
         if let Some(parameters) = item.get_mut("parameters") {
-            enums.in_node(parameters, "Path", &format!("{place}.parameters"));
+            enums.in_node(parameters, "Path", &format!("{location}.parameters"));
         }
         for (method, operation) in entries(Some(item)) {
             let id = operation.get("operationId").and_then(Value::as_str);
             if let Some(id) = id.map(pascal_case) {
-                enums.in_node(operation, &id, &format!("{place}.{method}"));
+                enums.in_node(operation, &id, &format!("{location}.{method}"));
             }
         }
     }
     let Some(schemas) = schemas(document) else { return Ok(()) };
-    for (name, place, node) in enums.0 {
+    for (name, location, node) in enums.0 {
         if schemas.contains_key(name.as_str()) {
             return Err(format!(
-                "{place}: the enum becomes the type `{name}`, and another schema does, too; give \
-                 it a named schema"
+                "{location}: the enum and another schema both become the type `{name}`; move the \
+                 enum to a named schema"
             ));
         }
         schemas.insert(name.into(), node);
@@ -62,42 +61,42 @@ fn name_inline_enums(document: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The enums that were found: the name of each, its place, and its schema.
+/// Inline enums: the name, location and schema of each.
 #[derive(Default)]
 struct Enums(Vec<(String, String, Value)>);
 
 impl Enums {
-    /// Takes the enums out of a node. Names and keys of properties and parameters become part of
-    /// the enum's name.
-    fn in_node(&mut self, node: &mut Value, name: &str, place: &str) {
+    /// Moves the enums out of a node. Names of properties and parameters become part of the enum's
+    /// name.
+    fn in_node(&mut self, node: &mut Value, name: &str, location: &str) {
         if let Value::Sequence(items) = node {
             for (index, item) in items.iter_mut().enumerate() {
                 let own = item.get("name").and_then(Value::as_str).map(pascal_case);
                 let name = format!("{name}{}", own.unwrap_or_default());
-                self.below(item, &name, &format!("{place}.{index}"));
+                self.below(item, &name, &format!("{location}.{index}"));
             }
             return;
         }
         for (key, child) in entries(Some(node)) {
-            let place = format!("{place}.{key}");
+            let location = format!("{location}.{key}");
             match key.as_str() {
                 "properties" => {
                     for (property, child) in entries(Some(child)) {
                         let name = format!("{name}{}", pascal_case(&property));
-                        self.below(child, &name, &format!("{place}.{property}"));
+                        self.below(child, &name, &format!("{location}.{property}"));
                     }
                 }
-                "additionalProperties" => self.below(child, &format!("{name}Value"), &place),
+                "additionalProperties" => self.below(child, &format!("{name}Value"), &location),
                 "default" | "enum" | "example" | "examples" => {}
                 key if key.starts_with("x-") => {}
-                _ => self.below(child, name, &place),
+                _ => self.below(child, name, &location),
             }
         }
     }
 
-    fn below(&mut self, node: &mut Value, name: &str, place: &str) {
+    fn below(&mut self, node: &mut Value, name: &str, location: &str) {
         if !is_string(node) || node.get("enum").is_none() {
-            return self.in_node(node, name, place);
+            return self.in_node(node, name, location);
         }
         let reference = format!("#/components/schemas/{name}");
         let reference = Mapping::from_iter([("$ref".into(), reference.into())]);
@@ -108,9 +107,9 @@ impl Enums {
         }
         let mut schema = std::mem::replace(node, described.into());
         if let Some(schema) = schema.as_mapping_mut() {
-            schema.insert(PLACE.into(), place.into());
+            schema.insert(LOCATION.into(), location.into());
         }
-        self.0.push((name.to_owned(), place.to_owned(), schema));
+        self.0.push((name.to_owned(), location.to_owned(), schema));
     }
 }
 
@@ -119,31 +118,31 @@ fn entries(node: Option<&mut Value>) -> impl Iterator<Item = (String, &mut Value
     entries.filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value)))
 }
 
-/// Replaces references to schemas that are texts, with or without limits, by plain texts.
-fn inline_texts(document: &mut Value, own_types: &[&str]) {
+/// Replaces references to string schemas, with or without limits, by plain strings.
+fn inline_strings(document: &mut Value, own_types: &[&str]) {
     let Some(schemas) = schemas(document) else { return };
     let is_plain = |name: &str, node: &Value| {
         is_string(node) && node.get("enum").is_none() && !own_types.contains(&name)
     };
-    let texts: Vec<String> = schemas
+    let strings: Vec<String> = schemas
         .iter()
         .filter_map(|(name, node)| Some((name.as_str()?, node)))
         .filter(|(name, node)| is_plain(name, node))
         .map(|(name, _)| name.to_owned())
         .collect();
-    schemas.retain(|name, _| !texts.iter().any(|text| *name == text.as_str()));
+    schemas.retain(|name, _| !strings.iter().any(|string| *name == string.as_str()));
     let references: Vec<_> =
-        texts.iter().map(|name| format!("#/components/schemas/{name}")).collect();
+        strings.iter().map(|name| format!("#/components/schemas/{name}")).collect();
     simplify(document, &references);
 }
 
-fn simplify(node: &mut Value, texts: &[String]) {
+fn simplify(node: &mut Value, references: &[String]) {
     match node {
-        Value::Sequence(items) => items.iter_mut().for_each(|item| simplify(item, texts)),
+        Value::Sequence(items) => items.iter_mut().for_each(|item| simplify(item, references)),
         Value::Mapping(entries) => {
             let is_reference = |node: &Value| {
                 let reference = node.get("$ref").and_then(Value::as_str);
-                reference.is_some_and(|it| texts.iter().any(|text| text == it))
+                reference.is_some_and(|it| references.iter().any(|reference| reference == it))
             };
             let of_all = entries.get("allOf").and_then(Value::as_sequence);
             let is_described =
@@ -154,9 +153,9 @@ fn simplify(node: &mut Value, texts: &[String]) {
                 entries.insert("type".into(), "string".into());
             }
             if entries.get("type").and_then(Value::as_str) == Some("string") {
-                TEXT_LIMITS.iter().for_each(|limit| drop(entries.remove(*limit)));
+                STRING_LIMITS.iter().for_each(|limit| drop(entries.remove(*limit)));
             }
-            entries.values_mut().for_each(|value| simplify(value, texts));
+            entries.values_mut().for_each(|value| simplify(value, references));
         }
         _ => {}
     }
@@ -176,14 +175,14 @@ mod tests {
     use super::*;
 
     fn prepared(schemas: &str) -> Value {
-        let text = format!("components:\n  schemas:\n{schemas}");
-        let mut document = yaml_serde::from_str(&text).expect("YAML");
-        prepare(&mut document, &["Secret"]).expect("no two enums of one name");
+        let contract = format!("components:\n  schemas:\n{schemas}");
+        let mut document = yaml_serde::from_str(&contract).expect("YAML");
+        prepare(&mut document, &["Secret"]).expect("unique enum names");
         document["components"]["schemas"].clone()
     }
 
     #[test]
-    fn inline_enums_become_named_ones_that_remember_their_place() {
+    fn inline_enums_become_named_schemas_with_their_location() {
         let schemas = prepared(
             "    Key:
       properties:
@@ -196,15 +195,15 @@ mod tests {
         assert_eq!(mode["allOf"][0]["$ref"], "#/components/schemas/KeyMode");
         assert_eq!(mode["description"], "The mode.");
         assert_eq!(schemas["KeyMode"]["enum"][0], "A");
-        assert_eq!(schemas["KeyMode"][PLACE], "components.schemas.Key.properties.mode");
+        assert_eq!(schemas["KeyMode"][LOCATION], "components.schemas.Key.properties.mode");
         let items = "components.schemas.Key.properties.column_types.items";
-        assert_eq!(schemas["KeyColumnTypes"][PLACE], items);
+        assert_eq!(schemas["KeyColumnTypes"][LOCATION], items);
         assert_eq!(schemas["Key"]["properties"]["plain"]["type"], "string");
     }
 
     #[test]
-    fn enums_at_any_depth_and_in_parameters_become_named_ones() {
-        let text = "
+    fn nested_enums_and_parameter_enums_become_named_schemas() {
+        let contract = "
 paths:
   /keys:
     get:
@@ -224,8 +223,8 @@ components:
         quota: { type: object, properties: { kind: { type: string, enum: [B] } } }
         labels: { type: object, additionalProperties: { type: string, enum: [C] } }
 ";
-        let mut document: Value = yaml_serde::from_str(text).expect("YAML");
-        prepare(&mut document, &[]).expect("no two enums of one name");
+        let mut document: Value = yaml_serde::from_str(contract).expect("YAML");
+        prepare(&mut document, &[]).expect("unique enum names");
         let schemas = &document["components"]["schemas"];
         let names = schemas.as_mapping().expect("schemas").keys().filter_map(Value::as_str);
         let names: Vec<_> = names.collect();
@@ -237,20 +236,20 @@ components:
     }
 
     #[test]
-    fn two_enums_of_one_name_are_an_error_with_a_place() {
-        let text = "
+    fn enums_of_the_same_name_are_an_error_with_a_location() {
+        let contract = "
 components:
   schemas:
     Key: { properties: { mode_kind: { type: string, enum: [A] } } }
     KeyMode: { properties: { kind: { type: string, enum: [B] } } }
 ";
-        let mut document: Value = yaml_serde::from_str(text).expect("YAML");
-        let error = prepare(&mut document, &[]).expect_err("two enums of one name");
-        assert!(error.contains("KeyMode.properties.kind: the enum becomes"), "{error}");
+        let mut document: Value = yaml_serde::from_str(contract).expect("YAML");
+        let error = prepare(&mut document, &[]).expect_err("two enums of the same name");
+        assert!(error.contains("KeyMode.properties.kind: the enum and another"), "{error}");
     }
 
     #[test]
-    fn texts_with_limits_become_plain_texts_and_own_types_stay() {
+    fn limited_strings_become_plain_strings() {
         let schemas = prepared(
             "    Segment: { type: string, pattern: '[^.]' }
     Secret: { type: string, format: password }
@@ -264,7 +263,7 @@ components:
         state: { $ref: '#/components/schemas/State' }
 ",
         );
-        let yaml = |text: &str| yaml_serde::from_str::<Value>(text).expect("YAML");
+        let yaml = |source: &str| yaml_serde::from_str::<Value>(source).expect("YAML");
         let fields = &schemas["Key"]["properties"];
         assert_eq!(fields["name"], yaml("{ description: The name., type: string }"));
         assert_eq!(fields["names"]["items"], yaml("{ type: string }"));

@@ -1,18 +1,17 @@
-//! Reduces the contract to what the client's code depends on, so that the generator's output is
-//! small and borrows strings. The table, the checks and the mocks use the whole contract.
+//! Reduces the contract to the parts that affect the client's code, so that the generated code is
+//! small and borrows strings. The table, the checks and the mocks use the complete contract.
 
 use yaml_serde::{Mapping, Value};
 
 use crate::prepare::{METHODS, is_string};
 
-/// The format of plain string parameters, which requests borrow.
+/// The format that marks plain string parameters, which requests borrow.
 pub const BORROWED: &str = "borrowed";
 
-/// Returns the contract with one error response per operation, and with string parameters that are
-/// borrowed.
+/// Reduces operations to one error response each, and borrows string parameters.
 ///
-/// One error response is enough: every one has the contract's error model, and the client decodes
-/// them before the generated code sees them.
+/// One error response is enough: all have the contract's error model, and the client decodes them
+/// before the generated code does.
 pub fn reduced(document: &Value) -> Value {
     let mut reduced = document.clone();
     let shared = reduced.get_mut("components").and_then(|it| it.get_mut("parameters"));
@@ -46,7 +45,7 @@ fn borrow(parameter: &mut Value) {
     }
 }
 
-/// Keeps the successes, and the first of the other responses as that of any error status.
+/// Replaces all error responses by the first one, for any error status.
 fn merge_errors(responses: &mut Mapping) {
     let is_success = |status: &Value| status.as_str().is_some_and(|it| it.starts_with('2'));
     let error = responses.iter().find(|(status, _)| !is_success(status));

@@ -1,5 +1,5 @@
-//! What the contract says of the API as a whole: the table of operations, how requests
-//! authenticate, and the type of error responses.
+//! Code for the API as a whole: the table of operations, the authentication header, parameter
+//! defaults, and the type of error responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,16 +14,16 @@ use crate::names::shouting_case;
 
 const KIND: &str = "x-operation-kind";
 
-/// The code of the table.
+/// Returns the code.
 pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
     let mut names = Vec::new();
     let mut rows = Vec::new();
     for (path, method, operation) in spec.operations() {
-        let place = format!("paths.{path}.{method}");
+        let location = format!("paths.{path}.{method}");
         let id = operation.operation_id.as_deref().unwrap_or_default();
         let name = format_ident!("{}", shouting_case(id));
-        let kind = format_ident!("{}", kind(method, operation, &place)?);
-        check_success(&operation.responses, &place)?;
+        let kind = format_ident!("{}", kind(method, operation, &location)?);
+        check_success(&operation.responses, &location)?;
         let http_method = format_ident!("{}", method.to_uppercase());
         let doc = format!("`{} {path}`", method.to_uppercase());
         rows.push(quote! {
@@ -59,11 +59,11 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
             pub static ALL: [&Operation; #count] = [#(&#names),*];
         }
 
-        /// The header that authenticates a request.
+        /// The authentication header.
         pub(crate) const AUTHENTICATION_HEADER: ::reqwest::header::HeaderName =
             ::reqwest::header::HeaderName::from_static(#header);
 
-        /// What stands before the key in this header.
+        /// The prefix of the key in the authentication header.
         pub(crate) const AUTHENTICATION_PREFIX: &str = #prefix;
 
         #(#defaults)*
@@ -73,30 +73,29 @@ pub fn code(spec: &OpenAPI) -> Result<TokenStream, String> {
     })
 }
 
-/// What the operation does to state. Only the contract can say that of a POST.
-fn kind(method: &str, operation: &Operation, place: &str) -> Result<&'static str, String> {
-    let said = operation.extensions.get(KIND);
-    match (said.map(|kind| kind.as_str().unwrap_or_default()), method) {
+/// Returns the operation's kind, which the contract must state for a POST or a PATCH.
+fn kind(method: &str, operation: &Operation, location: &str) -> Result<&'static str, String> {
+    let stated = operation.extensions.get(KIND);
+    match (stated.map(|kind| kind.as_str().unwrap_or_default()), method) {
         (Some("read"), _) => Ok("Read"),
         (Some("create"), _) => Ok("Create"),
         (Some("update"), _) => Ok("Update"),
         (Some("delete"), _) => Ok("Delete"),
         (Some(_), _) => Err(format!(
-            "{place}.{KIND}: is not `read`, `create`, `update` or `delete`, which decide whether \
-             a retry is safe"
+            "{location}.{KIND}: is not `read`, `create`, `update` or `delete`; retries depend on it"
         )),
         (None, "get" | "head" | "options" | "trace") => Ok("Read"),
         (None, "put") => Ok("Update"),
         (None, "delete") => Ok("Delete"),
         (None, _) => Err(format!(
-            "{place}: `{KIND}` is missing; say whether the operation is a `create`, an `update` \
-             or a `read`, which decides whether a retry is safe"
+            "{location}: `{KIND}` is missing; set it to `create`, `update` or `read`, because \
+             retries depend on it"
         )),
     }
 }
 
-/// Rejects operations without exactly one status of a success.
-fn check_success(responses: &Responses, place: &str) -> Result<(), String> {
+/// Rejects operations without exactly one success status.
+fn check_success(responses: &Responses, location: &str) -> Result<(), String> {
     let statuses = responses.responses.keys();
     let successes: Vec<_> = statuses
         .filter_map(|status| match status {
@@ -107,20 +106,20 @@ fn check_success(responses: &Responses, place: &str) -> Result<(), String> {
     match successes[..] {
         [_] => Ok(()),
         _ => Err(format!(
-            "{place}.responses: has the success statuses {successes:?}; the client needs exactly \
-             one"
+            "{location}.responses: document the success statuses {successes:?}; the client needs \
+             exactly one"
         )),
     }
 }
 
-/// The header that carries the key, and what stands before the key in it.
+/// Returns the authentication header and the prefix of the key in it.
 fn authentication(spec: &OpenAPI) -> Result<(String, String), String> {
-    let place = "components.securitySchemes";
+    let location = "components.securitySchemes";
     let schemes = spec.components.iter().flat_map(|it| &it.security_schemes);
     let schemes: Vec<_> = schemes.collect();
     let [(name, scheme)] = schemes[..] else {
         return Err(format!(
-            "{place}: has {} schemes; the client needs exactly one, an `apiKey` in a header",
+            "{location}: define {} schemes; the client needs exactly one, an `apiKey` in a header",
             schemes.len()
         ));
     };
@@ -131,19 +130,19 @@ fn authentication(spec: &OpenAPI) -> Result<(String, String), String> {
         ..
     }) = scheme
     else {
-        return Err(format!("{place}.{name}: is not of type `apiKey` in `header`"));
+        return Err(format!("{location}.{name}: is not of type `apiKey` in `header`"));
     };
     let prefix = match extensions.get("x-scheme").map(|scheme| scheme.as_str()) {
         None => String::new(),
         Some(Some(word)) if !word.is_empty() && word.bytes().all(|it| it.is_ascii_graphic()) => {
             format!("{word} ")
         }
-        Some(_) => return Err(format!("{place}.{name}.x-scheme: is not a word")),
+        Some(_) => return Err(format!("{location}.{name}.x-scheme: is not a word")),
     };
     Ok((header.to_lowercase(), prefix))
 }
 
-/// The defaults of required parameters. OpenAPI's own `default` is for optional ones.
+/// Returns the defaults of required parameters. OpenAPI's `default` is for optional ones.
 fn defaults(spec: &OpenAPI) -> Result<BTreeMap<String, String>, String> {
     let shared = spec.components.iter().flat_map(|it| &it.parameters);
     let shared = shared.map(|(name, it)| (format!("components.parameters.{name}"), it));
@@ -152,24 +151,24 @@ fn defaults(spec: &OpenAPI) -> Result<BTreeMap<String, String>, String> {
         item.parameters.iter().map(move |it| (format!("paths.{path}.parameters"), it))
     });
     let of_operations = spec.operations().flat_map(|(path, method, operation)| {
-        let place = format!("paths.{path}.{method}.parameters");
-        operation.parameters.iter().map(move |it| (place.clone(), it))
+        let location = format!("paths.{path}.{method}.parameters");
+        operation.parameters.iter().map(move |it| (location.clone(), it))
     });
     let mut defaults = BTreeMap::new();
-    for (place, parameter) in shared.chain(of_paths).chain(of_operations) {
+    for (location, parameter) in shared.chain(of_paths).chain(of_operations) {
         let Some(data) = parameter.as_item().map(Parameter::parameter_data_ref) else { continue };
         let Some(default) = data.extensions.get("x-default") else { continue };
-        let place = format!("{place}.x-default");
-        let default = default.as_str().ok_or_else(|| format!("{place}: is not a text"))?;
+        let location = format!("{location}.x-default");
+        let default = default.as_str().ok_or_else(|| format!("{location}: is not a string"))?;
         let before = defaults.insert(data.name.clone(), default.to_owned());
         if before.is_some_and(|before| before != default) {
-            return Err(format!("{place}: another parameter `{}` has another default", data.name));
+            return Err(format!("{location}: conflicts with another parameter `{}`", data.name));
         }
     }
     Ok(defaults)
 }
 
-/// The schema that all error responses have.
+/// Returns the schema of all error responses.
 fn error_model(spec: &OpenAPI) -> Result<String, String> {
     let mut models = BTreeSet::new();
     for (path, method, operation) in spec.operations() {
@@ -181,7 +180,7 @@ fn error_model(spec: &OpenAPI) -> Result<String, String> {
                 .and_then(|response| response.content.get("application/json")?.schema.as_ref());
             let Some(ReferenceOr::Reference { reference }) = schema else {
                 return Err(format!(
-                    "paths.{path}.{method}.responses.{status}: has no named schema for a body of \
+                    "paths.{path}.{method}.responses.{status}: lacks a named schema for \
                      `application/json`"
                 ));
             };
@@ -190,12 +189,12 @@ fn error_model(spec: &OpenAPI) -> Result<String, String> {
     }
     match Vec::from_iter(models)[..] {
         [model] if has_required(spec, model) => Err(format!(
-            "components.schemas.{model}.required: an error response can lack any field; require \
-             none"
+            "components.schemas.{model}.required: any field may be missing from an error response; \
+             require none"
         )),
         [model] => Ok(model.to_owned()),
         ref models => Err(format!(
-            "paths: error responses have the schemas {models:?}; the client needs exactly one"
+            "paths: error responses use the schemas {models:?}; the client needs exactly one"
         )),
     }
 }

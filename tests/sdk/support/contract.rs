@@ -1,6 +1,5 @@
-//! Reads the contract as data, not through the code that is generated from it: for the tests of the
-//! client and of the server, and for `cargo xtask conformance`. What they compare with it is
-//! theirs.
+//! The contract as data, independent of the generated code, for the tests of the client and the
+//! server and for `cargo xtask conformance`.
 
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
@@ -13,23 +12,23 @@ pub struct Operation<'a> {
     pub id: &'a str,
     /// In upper case.
     pub method: String,
-    /// The path's template.
+    /// The path template.
     pub path: &'a str,
     pub node: &'a Value,
-    /// The item of the path, with the parameters that its operations share.
+    /// The path item, which contains the parameters that its operations share.
     item: &'a Value,
 }
 
 impl Contract {
-    /// Reads the contract as it was when this was compiled.
-    // The build of the client reads the same file, and fails with its place if it is not YAML.
+    /// Loads the contract, as of compile time.
+    // The client's build also parses this file, and reports the location of invalid YAML.
     #[allow(clippy::expect_used)]
     pub fn load() -> Self {
-        let text = include_str!("../../../openapi/apikeys.yaml");
-        Self(yaml_serde::from_str(text).expect("the contract is YAML"))
+        let contract = include_str!("../../../openapi/apikeys.yaml");
+        Self(yaml_serde::from_str(contract).expect("the contract is YAML"))
     }
 
-    /// Returns the node, or the one that it refers to.
+    /// Resolves a reference; other nodes are returned unchanged.
     pub fn resolve<'a>(&'a self, node: &'a Value) -> &'a Value {
         let pointer = node["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
         match pointer.and_then(|pointer| self.0.pointer(pointer)) {
@@ -49,7 +48,7 @@ impl Contract {
         operations.collect()
     }
 
-    /// Returns the operations of a path, those with the fewest parameters in it first.
+    /// Returns the operations that match a path, those with the fewest path parameters first.
     pub fn operations_at(&self, path: &str) -> Vec<Operation<'_>> {
         let is_at = |operation: &Operation<'_>| {
             let (template, path) = (operation.path.split('/'), path.split('/'));
@@ -61,14 +60,14 @@ impl Contract {
         operations
     }
 
-    /// Returns the operation's parameters, those that it shares included.
+    /// Returns the operation's parameters, including shared ones.
     pub fn parameters<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a Value> {
         let lists = [&operation.item["parameters"], &operation.node["parameters"]];
         let parameters = lists.into_iter().filter_map(Value::as_array).flatten();
         parameters.map(|parameter| self.resolve(parameter)).collect()
     }
 
-    /// Returns the statuses that the operation documents, each with its response.
+    /// Returns the documented statuses and their responses.
     pub fn responses<'a>(&'a self, operation: &Operation<'a>) -> Vec<(u16, &'a Value)> {
         let responses = entries(&operation.node["responses"]);
         let responses =
@@ -80,18 +79,18 @@ impl Contract {
         entries(&self.0["components"]["schemas"])
     }
 
-    /// Returns one of the contract's schemas with all that it refers to, as JSON Schema draft 4.
+    /// Returns a schema of the contract and its references, as JSON Schema draft 4.
     pub fn json_schema(&self, schema: &Value) -> Value {
         bounded(&json!({ "allOf": [schema], "components": self.0["components"] }))
     }
 
-    /// Returns a validator of one of the contract's schemas.
+    /// Returns a validator for a schema of the contract.
     pub fn validator(&self, schema: &Value) -> Result<Validator, ValidationError<'static>> {
         let options = jsonschema::draft4::options().should_validate_formats(true);
         options.build(&self.json_schema(schema))
     }
 
-    /// Returns in what way the value does not match one of the contract's schemas.
+    /// Returns how the value differs from a schema of the contract.
     pub fn mismatches(
         &self,
         schema: &Value,
@@ -102,24 +101,24 @@ impl Contract {
     }
 }
 
-/// Adds the bounds of int32, a format that validators do not know.
+/// Adds the bounds of the format int32, which validators ignore.
 fn bounded(schema: &Value) -> Value {
     match schema {
-        Value::Object(words) => {
-            let words = words.iter().map(|(word, below)| (word.clone(), bounded(below)));
-            let mut words: Map<_, _> = words.collect();
-            if words.get("format").is_some_and(|it| it == "int32") {
-                words.insert("minimum".to_owned(), json!(i32::MIN));
-                words.insert("maximum".to_owned(), json!(i32::MAX));
+        Value::Object(keywords) => {
+            let keywords = keywords.iter().map(|(keyword, node)| (keyword.clone(), bounded(node)));
+            let mut keywords: Map<_, _> = keywords.collect();
+            if keywords.get("format").is_some_and(|it| it == "int32") {
+                keywords.insert("minimum".to_owned(), json!(i32::MIN));
+                keywords.insert("maximum".to_owned(), json!(i32::MAX));
             }
-            words.into()
+            keywords.into()
         }
         Value::Array(items) => items.iter().map(bounded).collect(),
         other => other.clone(),
     }
 }
 
-/// Returns the entries of an object, none of anything else.
+/// Returns the entries of an object; other values have none.
 pub fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }
