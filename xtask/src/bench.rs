@@ -1,201 +1,93 @@
-//! Measures what a call, a listing and a build cost, beside the same by hand, in the same run.
+//! `cargo xtask bench`: compares this client with hand-written reqwest.
 //!
-//! Counts of instructions, allocations and crates repeat on a busy machine, and `--check` compares
-//! them with those of earlier. `calls` measures a program that makes calls, `build` builds
-//! programs, `vendor` has the vendor's clients as peers, and `report` and `chart` show the figures.
+//! `calls` measures a program that makes calls, `builds` builds programs, and `document` formats the
+//! measurements. Counts of instructions, allocations and crates repeat on a busy machine, so
+//! `--check` compares them with recorded ones.
 
-mod build;
+mod builds;
 mod calls;
-mod chart;
-mod report;
-mod vendor;
+mod document;
+mod measurement;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::cmp::Ordering;
 
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, bail};
+use xshell::Shell;
 
-use crate::root;
-use report::{Group, Report};
+use calls::{ALLOCATIONS, Caller, INSTRUCTIONS};
+use measurement::Measurement;
 
-/// What a guarded ratio may grow by.
+/// How much a recorded ratio may grow.
 const TOLERANCE: f64 = 0.02;
 
-/// The counts of earlier, below the project's root.
 const RECORDED: &str = "checks/benches/recorded.json";
 
+/// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
+#[group(multiple = false)]
 pub struct Options {
-    /// Compares instructions, allocations and crates with benches/recorded.json, and
-    /// measures nothing else
+    /// Fail if a count has grown since checks/benches/recorded.json
     #[arg(long)]
     check: bool,
-    /// Records these counts in benches/recorded.json
-    #[arg(long, conflicts_with = "check")]
+    /// Record the counts in checks/benches/recorded.json
+    #[arg(long)]
     record: bool,
-    /// Measures cold builds, too, which takes some minutes
-    #[arg(long, conflicts_with_all = ["check", "record"])]
-    build: bool,
-    /// Writes what it measured to docs/performance.md and docs/performance.svg, too
-    #[arg(long, conflicts_with_all = ["check", "record"])]
+    /// Also measure speed, memory and builds; update docs/performance.md and its chart
+    #[arg(long)]
     publish: bool,
 }
 
-/// A row of the report: what is measured, and a value for each client or program that has one.
-#[derive(Deserialize, Serialize)]
-struct Row {
-    what: String,
-    values: BTreeMap<String, f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    target: Option<Target>,
-}
-
-/// What this project's value shall be, as a ratio to that by hand or by itself.
-#[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Target {
-    RatioAtMost(f64),
-    RatioAtLeast(f64),
-    AtMost(f64),
-}
-
-impl Row {
-    fn new(what: impl Into<String>, target: Option<Target>) -> Self {
-        Self { what: what.into(), values: BTreeMap::new(), target }
+/// Runs the benchmarks.
+pub fn run(options: &Options) -> Result<()> {
+    let sh = Shell::new()?;
+    let target = sh.var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = sh.current_dir().join(target);
+    let caller = Caller::build(&sh, &target)?;
+    let mut call = vec![caller.per_get(INSTRUCTIONS)?, caller.per_get(ALLOCATIONS)?];
+    let per_listed_key = |counter, keys| caller.per_listed_key(counter, keys);
+    let mut listing =
+        vec![per_listed_key(INSTRUCTIONS, 1_000)?, per_listed_key(ALLOCATIONS, 1_000)?];
+    let mut build = builds::crates(&sh, &target)?;
+    if options.publish {
+        call.extend([caller.calls_per_second(&sh, &target)?, caller.heap_per_call(1_000)?]);
+        listing.extend([per_listed_key(INSTRUCTIONS, 10)?, per_listed_key(INSTRUCTIONS, 100_000)?]);
+        listing.extend([caller.peak_of_list(1_000)?, caller.peak_of_list(100_000)?]);
+        build.extend(builds::cold(&sh, &target)?);
+        let groups = [("A call", call), ("A listing", listing), ("A build", build)];
+        return document::publish(&sh, &groups);
     }
-
-    fn value(&self, client: &str) -> f64 {
-        self.values.get(client).copied().unwrap_or(f64::NAN)
-    }
-
-    /// Returns this project's value as a multiple of the one by hand.
-    fn ratio(&self) -> f64 {
-        self.value("sdk") / self.value("hand-written")
-    }
-}
-
-pub fn run(options: &Options) -> Result<(), String> {
-    let program = calls::build()?;
-    let guarded = || -> Result<Vec<Row>, String> {
-        let mut rows = calls::call(&program)?;
-        rows.extend(calls::list(&program, &[1_000])?);
-        rows.extend(build::crates()?);
-        Ok(rows)
-    };
+    let counts = [call, listing, build].concat();
     if options.check {
-        return check(&guarded()?);
+        return check(&sh, &counts);
     }
     if options.record {
-        return write(&root().join(RECORDED), &json(&guarded()?)?);
+        sh.write_file(RECORDED, serde_json::to_string_pretty(&counts)? + "\n")?;
     }
-    let report = measure(&program, options.build)?;
-    let text = report.markdown();
-    print!("{text}");
-    let folder = folder()?;
-    write(&folder.join("report.json"), &json(&report)?)?;
-    write(&folder.join("report.md"), &text)?;
-    write(&folder.join("report.svg"), &chart::svg(&report))?;
-    if options.publish {
-        report.publish(&root().join("docs/performance.md"))?;
-        write(&root().join("docs/performance.svg"), &chart::svg(&report))?;
-    }
+    print!("{}", document::markdown(&[("Counts", counts)]));
     Ok(())
 }
 
-fn measure(program: &Path, builds: bool) -> Result<Report, String> {
-    let mut call = Group::new("One call", calls::call(program)?);
-    let vendors = vendor::set_up(&mut call.notes);
-    call.rows.push(calls::load(program, &vendors)?);
-    let mut list = Group::new("A listing", calls::list(program, &[10, 1_000, 100_000])?);
-    list.rows.extend(calls::peak_of_list(program)?);
-    let mut at_once = Group::new("Calls at once", vec![calls::heap_at_once(program)?]);
-    calls::resident_at_once(program, &mut at_once)?;
-    let mut build = Group::new("A build", build::crates()?);
-    let mut groups = vec![call, list, at_once];
-    if builds {
-        let seconds = build::cold(&mut build.rows)?;
-        groups.extend([build, Group::new("A cold build, crate by crate", seconds)]);
-    } else {
-        build.notes.push("Cold builds were not measured: `--build` was not given.".to_owned());
-        groups.push(build);
-    }
-    Report::new(groups)
-}
-
-/// Fails if a count is larger than the recorded one, or that of a call as a share of the one by
-/// hand.
-fn check(rows: &[Row]) -> Result<(), String> {
-    let file = root().join(RECORDED);
-    let text = fs::read_to_string(&file).map_err(|error| format!("{RECORDED}: {error}"))?;
-    let recorded: Vec<Row> =
-        serde_json::from_str(&text).map_err(|error| format!("{RECORDED}: {error}"))?;
-    let mut worse = String::new();
-    for row in rows {
-        let before = recorded.iter().find(|before| before.what == row.what);
-        let before = before.ok_or_else(|| format!("{RECORDED} lacks {:?}", row.what))?;
-        let mut compare = |client: &str, now: f64, before: f64, limit: f64| {
-            println!("{:45} {client:14} {now:8.3}, recorded {before:8.3}", row.what);
-            // A value that is no number counts as worse.
-            if now.is_nan() || now > limit {
-                let _ = write!(worse, " {}, {client}: {now:.3} after {before:.3};", row.what);
-            }
+/// Fails if this client compiles more crates than recorded, or if another count has grown relative
+/// to the hand-written client's.
+fn check(sh: &Shell, measurements: &[Measurement]) -> Result<()> {
+    let recorded: Vec<Measurement> = serde_json::from_str(&sh.read_file(RECORDED)?)?;
+    let mut grown = String::new();
+    for now in measurements {
+        let before = recorded.iter().find(|before| before.name == now.name);
+        let before = before.with_context(|| format!("{RECORDED} has no {:?}", now.name))?;
+        let name = &now.name;
+        let (now, before, limit) = match name.starts_with(builds::CRATES) {
+            true => (now.value("sdk"), before.value("sdk"), before.value("sdk")),
+            false => (now.ratio(), before.ratio(), before.ratio() * (1.0 + TOLERANCE)),
         };
-        if row.what.starts_with(build::CRATES) {
-            for (program, now) in &row.values {
-                compare(program, *now, before.value(program), before.value(program));
-            }
-        } else {
-            let before = before.ratio();
-            compare("sdk, ratio", row.ratio(), before, before * (1.0 + TOLERANCE));
+        println!("{name:45} {now:8.3}, recorded {before:8.3}");
+        // A value that is not a number counts as grown.
+        if !matches!(now.partial_cmp(&limit), Some(Ordering::Less | Ordering::Equal)) {
+            grown += &format!("\n  {name}: {now:.3}, recorded {before:.3}");
         }
     }
-    match worse.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
-            "more than recorded:{worse} if that is worth it, run `cargo xtask bench --record`"
-        )),
+    if !grown.is_empty() {
+        bail!("costs have grown; run `cargo xtask bench --record` to accept them:{grown}");
     }
-}
-
-/// The folder of reports, and of programs that are built to measure it. Those are built elsewhere,
-/// so its path is absolute.
-fn folder() -> Result<PathBuf, String> {
-    let folder = target().join("bench");
-    let made = fs::create_dir_all(&folder).and_then(|()| folder.canonicalize());
-    made.map_err(|error| format!("{}: {error}", folder.display()))
-}
-
-fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
-fn json(value: &impl Serialize) -> Result<String, String> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
-    Ok(text + "\n")
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
-    println!("{} is written.", file.display());
     Ok(())
-}
-
-/// Runs a command to its end, and returns what it printed to standard output and to standard error.
-fn output(command: &mut Command) -> Result<(String, String), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("{name}: {error}"))?;
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    match output.status.success() {
-        true => Ok((text(&output.stdout), text(&output.stderr))),
-        false => Err(format!("{name}: {}\n{}", output.status, text(&output.stderr).trim_end())),
-    }
-}
-
-/// Reads the number with which a text begins.
-fn number(text: &str) -> Result<f64, String> {
-    let word = text.split_whitespace().next().unwrap_or_default();
-    word.replace(',', "").parse().map_err(|_| format!("no number: {text:?}"))
 }

@@ -1,75 +1,62 @@
-//! The project's own commands, run as `cargo xtask <command>`.
-
-mod api;
-mod baseline;
-mod bench;
-mod regen;
+//! The command line of `cargo xtask`.
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
+use xshell::{Shell, cmd};
+use xtask::{api, bench, regen};
 
-/// The project's own commands
+/// The project's development commands
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Xtask {
-    /// Generates the client from the contract and reports what changed for users
+    /// Update the generated code and report what a contract change means for users
     Regen(regen::Options),
-    /// Records the public API in xtask/public-api
+    /// Record the public API in xtask/public-api
     Api(api::Options),
-    /// Measures what a call costs, beside the same call written by hand; needs valgrind
+    /// Compare the client with hand-written reqwest; needs valgrind
     Bench(bench::Options),
-    /// Checks the contract with independent tools and clients; reports to target/conformance
+    /// Check the contract with independent tools and clients
     #[command(disable_help_flag = true)]
     Conformance {
-        /// Passed on; `--help` lists them
+        /// Options of the checks; `--help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
 }
 
 fn main() -> ExitCode {
-    let outcome = match Xtask::parse() {
+    match run(Xtask::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Xtask) -> Result<()> {
+    // Cargo sets the variable to this package's directory. All paths are relative to the root.
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
+    env::set_current_dir(Path::new(&package).join(".."))?;
+    match command {
         Xtask::Regen(options) => regen::run(&options),
         Xtask::Api(options) => api::run(&options),
         Xtask::Bench(options) => bench::run(&options),
-        Xtask::Conformance { arguments } => return conformance(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
+        Xtask::Conformance { arguments } => conformance(&arguments),
     }
 }
 
-/// Runs a program of its own, which needs the client to compile; `regen` works without. Ends with
-/// the exit code of that program.
-fn conformance(arguments: &[OsString]) -> ExitCode {
-    let test = ["test", "--quiet", "--workspace", "--test", "conformance", "--"];
-    // Its servers are on this machine, where no proxy reaches them, and more than one tool asks.
+/// Runs the checks as a separate program, because they need the client to compile.
+fn conformance(arguments: &[OsString]) -> Result<()> {
+    let sh = Shell::new()?;
+    // The servers are on the loopback interface; several tools would call them through a proxy.
     let direct = env::var("no_proxy").or_else(|_| env::var("NO_PROXY")).unwrap_or_default();
     let direct = format!("127.0.0.1,{direct}");
-    let mut cargo = Command::new("cargo");
-    cargo.args(test).args(arguments).env("no_proxy", &direct).env("NO_PROXY", &direct);
-    match cargo.status() {
-        Ok(status) => {
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            code.map_or(ExitCode::FAILURE, ExitCode::from)
-        }
-        Err(error) => {
-            eprintln!("cargo: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// The project's root. Cargo tells where this package is when it runs it.
-fn root() -> PathBuf {
-    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
-    Path::new(&package).join("..")
+    let test = cmd!(sh, "cargo test --quiet --workspace --test conformance -- {arguments...}");
+    Ok(test.env("no_proxy", &direct).env("NO_PROXY", &direct).quiet().run()?)
 }

@@ -1,42 +1,40 @@
-//! Keeps the checked-in copy of the generated code up to date with the contract, and reports what
-//! a change of the contract means.
+//! `cargo xtask regen`: updates the checked-in copy of the generated code and reports what a
+//! contract change means for users.
 
-use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::{env, fs};
 
+use anyhow::{Context, Error, Result, bail};
 use clap::{Args, ValueEnum};
-use xtask::changes::{Change, Class, Contract, compare};
-use xtask::facade;
-use xtask::report::{self, Version};
-
-use crate::baseline::Baseline;
 use rockset_apikeys_codegen as codegen;
+use semver::Version;
+use textwrap::WordSplitter;
+use xshell::{Shell, cmd};
+
+use crate::changes::{Change, Class, Contract, compare};
+use crate::facade;
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const CLIENT: &str = "src/generated/apikeys.rs";
 const MOCK: &str = "src/generated/mock.rs";
-const OPERATIONS: &str = "src/operations.rs";
-const REGION: &str = "src/region.rs";
 const HEADER: &str = "\
 // @generated from openapi/apikeys.yaml by `cargo xtask regen`. Change the contract or the settings
 // in crates/codegen, not this file.
 
 ";
 
+/// Options of `cargo xtask regen`.
 #[derive(Args)]
 pub struct Options {
-    /// Change nothing; fail if the copy is stale
+    /// Change nothing; fail if the generated code or the facade is out of date
     #[arg(long)]
     check: bool,
     /// Compare with the contract at this commit, tag or branch [default: HEAD]
     #[arg(long, value_name = "REF")]
     since: Option<String>,
-    /// Print the changes for people, or as a list of JSON objects with nothing else on stdout
+    /// Print the report as text or as a JSON array; other messages go to stderr
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Fail if a change has this class or a worse one
+    /// Fail if a change is of this class or a more severe one
     #[arg(long, value_name = "CLASS")]
     fail_on: Option<Class>,
 }
@@ -47,145 +45,146 @@ enum Format {
     Json,
 }
 
-impl Options {
-    /// The commit to compare with.
-    fn reference(&self) -> &str {
-        self.since.as_deref().unwrap_or("HEAD")
-    }
-
-    /// Reads the baseline. A checkout without git has none, which is an error only if the report
-    /// was asked for.
-    fn baseline(&self) -> Result<Option<Baseline>, String> {
-        let json = self.format == Format::Json;
-        let is_asked = self.since.is_some() || self.fail_on.is_some() || json;
-        match Baseline::at(self.reference(), CONTRACT) {
-            Ok(baseline) => Ok(Some(baseline)),
-            Err(reason) if is_asked => Err(format!("nothing to compare with: {reason}")),
-            Err(reason) => {
-                self.say(&format!("No report, there is nothing to compare with: {reason}."));
-                Ok(None)
-            }
-        }
-    }
-
-    /// Prints a message where it is not taken for the report.
-    fn say(&self, message: &str) {
-        match self.format {
-            Format::Text => println!("{message}"),
-            Format::Json => eprintln!("{message}"),
-        }
-    }
-}
-
-/// Writes or checks the copy, and prints the report.
-pub fn run(options: &Options) -> Result<(), String> {
-    // Paths in error text are then those that a person at the project's root can use.
-    env::set_current_dir(crate::root()).map_err(|error| error.to_string())?;
-    let code = codegen::code(Path::new(CONTRACT))?;
-    let baseline = options.baseline()?;
+/// Updates or checks the generated code, prints the report, and checks the facade.
+pub fn run(options: &Options) -> Result<()> {
+    let sh = Shell::new()?;
+    let code = codegen::code(Path::new(CONTRACT)).map_err(Error::msg)?;
+    let reference = options.since.as_deref().unwrap_or("HEAD");
+    let needs_report =
+        options.since.is_some() || options.fail_on.is_some() || options.format == Format::Json;
+    let baseline = match Baseline::read(&sh, reference) {
+        Err(error) if needs_report => return Err(error),
+        baseline => baseline,
+    };
     let mut failures = Vec::new();
     for (file, code) in [(CLIENT, code.client), (MOCK, code.mock)] {
-        let fresh = format!("{HEADER}{}", rustfmt(&code)?);
-        if fresh == read(file)? {
-            options.say(&format!("{file} is up to date with {CONTRACT}."));
+        let code = cmd!(sh, "rustfmt --edition 2024").stdin(code).read()?;
+        let code = format!("{HEADER}{code}\n");
+        if code == read(&sh, file) {
+            eprintln!("{file} is up to date with {CONTRACT}.");
         } else if options.check {
-            failures.push(format!("{file} is stale; run `cargo xtask regen`"));
+            failures.push(format!("{file} is out of date; run `cargo xtask regen`"));
         } else {
-            write(file, &fresh)?;
-            options.say(&format!("{file} is written."));
+            sh.write_file(file, code)?;
+            eprintln!("Updated {file}.");
         }
     }
-    if let Some(baseline) = baseline {
-        failures.extend(report(options, &baseline)?);
+    match baseline {
+        Ok(baseline) => failures.extend(report(&sh, options, reference, &baseline)?),
+        Err(error) => eprintln!("No report: {error}."),
     }
-    failures.extend(facade(options)?);
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
-}
-
-/// Prints what the facade lacks. Returns the failure, if the copy is only checked.
-fn facade(options: &Options) -> Result<Option<String>, String> {
-    let (operations, region) = (read(OPERATIONS)?, read(REGION)?);
-    let gaps = facade::gaps(&read(CONTRACT)?, &operations, &region)?;
+    let (operations, region) = (read(&sh, "src/operations.rs"), read(&sh, "src/region.rs"));
+    let gaps = facade::gaps(&read(&sh, CONTRACT), &operations, &region)?;
+    let gaps: String = gaps.iter().map(|gap| format!("\n  {gap}")).collect();
     if gaps.is_empty() {
-        options.say("The facade has all that the contract has.");
-        return Ok(None);
+        eprintln!("The facade covers the contract.");
+    } else if options.check {
+        failures.push(format!("The facade does not cover the contract:{gaps}"));
+    } else {
+        eprintln!("The facade does not cover the contract; add these or use `Client::run`:{gaps}");
     }
-    let gaps: String = gaps.iter().map(|gap| format!("  {gap}\n")).collect();
-    let gaps = format!("The facade lacks what the contract has:\n{gaps}");
-    if options.check {
-        return Ok(Some(gaps.trim_end().to_owned()));
-    }
-    options.say(&format!("{gaps}Until then, `Client::run` makes calls that the facade cannot."));
-    Ok(None)
+    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n")) }
 }
 
-/// Prints the changes and the version that they ask for. Returns the failure, if these are such.
-fn report(options: &Options, baseline: &Baseline) -> Result<Option<String>, String> {
-    let contract = Contract::parse(&read(CONTRACT)?);
-    let contract = contract.map_err(|error| format!("{CONTRACT}: {error}"))?;
+/// Prints the changes and the version that they need. Returns the failure that `--fail-on` asks for.
+fn report(
+    sh: &Shell,
+    options: &Options,
+    reference: &str,
+    baseline: &Baseline,
+) -> Result<Option<String>> {
+    let contract = Contract::parse(&read(sh, CONTRACT)).map_err(Error::msg).context(CONTRACT)?;
     let changes = compare(&baseline.contract, &contract);
     match options.format {
-        Format::Text => print!("\n{}", report::text(&changes)),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&changes);
-            println!("{}", json.map_err(|error| error.to_string())?);
-        }
+        Format::Text => print!("{}", text(&changes)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&changes)?),
     }
-    options.say(&summary(options.reference(), baseline.version, &changes)?);
+    let version = workspace_version(&read(sh, "Cargo.toml"));
+    eprintln!("{}", release(reference, baseline.version.as_ref(), version, &changes));
     let Some(limit) = options.fail_on else { return Ok(None) };
     let count = changes.iter().filter(|change| change.class >= limit).count();
-    let class = limit.as_str();
-    let changes = if count == 1 { "change fails" } else { "changes fail" };
-    Ok((count > 0).then(|| format!("{count} {changes} `--fail-on {class}`")))
+    let limit = limit.as_str();
+    Ok((count > 0)
+        .then(|| format!("`--fail-on {limit}` found {count} such or more severe changes")))
 }
 
-/// Says which version the changes ask for.
-fn summary(reference: &str, old: Option<Version>, changes: &[Change]) -> Result<String, String> {
+/// Reads a file, which is empty if it does not exist.
+fn read(sh: &Shell, file: &str) -> String {
+    sh.read_file(file).unwrap_or_default()
+}
+
+/// The contract and the workspace version at a commit.
+struct Baseline {
+    contract: Contract,
+    version: Option<Version>,
+}
+
+impl Baseline {
+    fn read(sh: &Shell, reference: &str) -> Result<Self> {
+        let commit = format!("{reference}^{{commit}}");
+        let commit = cmd!(sh, "git rev-parse --verify --quiet --end-of-options {commit}");
+        let commit = commit.ignore_stderr().read();
+        let commit = commit.ok().with_context(|| {
+            format!("cannot compare contracts: git has no commit `{reference}`")
+        })?;
+        let show = |file: &str| cmd!(sh, "git show {commit}:./{file}").ignore_stderr().read().ok();
+        let text = show(CONTRACT).with_context(|| {
+            format!("cannot compare contracts: `{reference}` has no {CONTRACT}")
+        })?;
+        let contract = Contract::parse(&text).map_err(Error::msg);
+        let contract = contract.with_context(|| format!("{CONTRACT} at `{reference}`"))?;
+        let version = show("Cargo.toml").and_then(|manifest| workspace_version(&manifest));
+        Ok(Self { contract, version })
+    }
+}
+
+/// Formats changes: the class first, then place, change and meaning, at most 100 columns wide.
+pub fn text(changes: &[Change]) -> String {
+    let paragraph = |head: &str, text: &str| {
+        let indent = " ".repeat(head.len());
+        let options = textwrap::Options::new(100).initial_indent(head).subsequent_indent(&indent);
+        let options = options.break_words(false).word_splitter(WordSplitter::NoHyphenation);
+        textwrap::fill(text, options) + "\n"
+    };
+    let entry = |change: &Change| {
+        paragraph(&format!("{:<10}", change.class.as_str()), &change.place)
+            + &paragraph("          ", &change.change)
+            + &paragraph("          = ", &change.meaning)
+    };
+    changes.iter().map(entry).collect()
+}
+
+/// Describes the version that the changes need.
+fn release(
+    reference: &str,
+    old: Option<&Version>,
+    new: Option<Version>,
+    changes: &[Change],
+) -> String {
     let Some(class) = changes.iter().map(|change| change.class).max() else {
-        return Ok(format!("The contract is the one at {reference}: no release is needed."));
+        return format!("The contract has not changed since {reference}: no release is needed.");
     };
-    let class_name = class.as_str();
-    let Some(old) = old else {
-        return Ok(format!(
-            "Cargo.toml at {reference} has no version; the change is {class_name}."
-        ));
+    let (Some(old), Some(new)) = (old, new) else {
+        return format!("Cargo.toml has no version; the change is {}.", class.as_str());
     };
-    let next = old.after(class);
-    let state = match Version::of_workspace(&read("Cargo.toml")?) {
-        Some(version) if version >= next => format!("Cargo.toml says {version}"),
-        Some(version) => format!("Cargo.toml still says {version}"),
-        None => "Cargo.toml has no version".to_owned(),
-    };
-    Ok(format!("Version: {old} -> {next} ({class_name} since {reference}); {state}."))
+    let next = next_version(old, class);
+    let still = if new < next { "still " } else { "" };
+    let class = class.as_str();
+    format!("Version: {old} -> {next} ({class} since {reference}); Cargo.toml {still}says {new}.")
 }
 
-/// Reads a file. One that does not exist is empty.
-fn read(file: &str) -> Result<String, String> {
-    match fs::read_to_string(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-        text => text.map_err(|error| format!("{file}: {error}")),
-    }
+/// Returns the version of the workspace from its `Cargo.toml`.
+pub fn workspace_version(manifest: &str) -> Option<Version> {
+    let manifest: toml::Table = manifest.parse().ok()?;
+    manifest.get("workspace")?.get("package")?.get("version")?.as_str()?.parse().ok()
 }
 
-fn write(file: &str, text: &str) -> Result<(), String> {
-    let directory = Path::new(file).parent().map_or(Ok(()), fs::create_dir_all);
-    directory.and_then(|()| fs::write(file, text)).map_err(|error| format!("{file}: {error}"))
-}
-
-fn rustfmt(source: &str) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("rustfmt: {error}");
-    let mut rustfmt = Command::new("rustfmt")
-        .args(["--edition", "2024"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut input) = rustfmt.stdin.take() {
-        input.write_all(source.as_bytes()).map_err(failed)?;
+/// Returns the next version that may contain changes of this class.
+pub fn next_version(version: &Version, class: Class) -> Version {
+    let Version { major, minor, patch, .. } = *version;
+    match (class, major) {
+        (Class::Breaking, 1..) => Version::new(major + 1, 0, 0),
+        (Class::Breaking, 0) | (Class::Additive, 1..) => Version::new(major, minor + 1, 0),
+        (Class::Additive, 0) | (Class::Docs, _) => Version::new(major, minor, patch + 1),
     }
-    let output = rustfmt.wait_with_output().map_err(failed)?;
-    if !output.status.success() {
-        return Err(format!("rustfmt ended with {}", output.status));
-    }
-    String::from_utf8(output.stdout).map_err(|error| format!("rustfmt: {error}"))
 }

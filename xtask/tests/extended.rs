@@ -1,5 +1,5 @@
-//! A contract with something new in it: `cargo xtask regen` writes the code, reports what changed,
-//! and names what the facade lacks; a program uses all of it with nothing else edited.
+//! An extended contract: `cargo xtask regen` updates the code, reports the changes and lists the gaps
+//! of the facade; a program then calls everything new without another edit.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -11,9 +11,9 @@ use yaml_serde::Value;
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 
-/// The test of a program that uses what is new, each by `Client::run`, against mocks.
+/// A program's test that uses everything new, by `Client::run` against mocks.
 const PROGRAM: &str = r#"
-//! Uses what is new.
+//! Uses everything new.
 
 use rockset_apikeys::generated::operations;
 use rockset_apikeys::mock::{MockServer, MockServerExt};
@@ -23,13 +23,13 @@ use rockset_apikeys::types::{
 use rockset_apikeys::{Client, KeyState, OperationKind};
 
 #[tokio::test]
-async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
+async fn new_parts_work() -> Result<(), Box<dyn std::error::Error>> {
     let server = MockServer::start_async().await;
     let client = Client::builder().api_server(server.base_url()).api_key("k").build()?;
     let generated = client.generated();
     let key = || ApiKey::builder().name("n").key("abcdef").state(KeyState::Frozen).try_into();
 
-    // A field of a body.
+    // A body field.
     let body: CreateApiKeyRequest =
         CreateApiKeyRequest::builder().name("n").note(Some("rotated".to_owned())).try_into()?;
     let create = server.create_api_key(|when, then| {
@@ -40,7 +40,7 @@ async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
     let created = client.run(&operations::CREATE_API_KEY, || request.clone().send()).await?;
     create.assert_calls(1);
 
-    // A value of an enum.
+    // An enum value.
     assert_eq!(created.data.state, Some(KeyState::Frozen));
     assert_eq!(KeyState::Frozen.as_str(), "FROZEN");
 
@@ -53,7 +53,7 @@ async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
     client.run(&operations::LIST_API_KEYS, || request.clone().send()).await?;
     list.assert_calls(1);
 
-    // An operation, which fails once before it succeeds.
+    // An operation that fails once before it succeeds.
     assert_eq!(operations::GET_USER.kind(), OperationKind::Read);
     let user = User { email: "a b@me.com".to_owned(), roles: vec!["member".to_owned()], contact: None };
     let down = server.get_user(|when, then| {
@@ -80,7 +80,7 @@ async fn what_is_new_works() -> Result<(), Box<dyn std::error::Error>> {
 
 #[test]
 #[ignore = "compiles the client again; run it with `cargo test -p xtask --test extended -- --ignored`"]
-fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
+fn new_operation_is_reported_and_callable_after_regen() {
     let project = Project::copy();
     project.extend_contract();
 
@@ -91,26 +91,31 @@ fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
     assert_eq!(classes, ["additive"; 4], "{changes:#?}");
 
     let output = project.regen(&[]);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
     let gaps: Vec<_> = text.lines().filter_map(|line| line.split_once(CONTRACT)).collect();
     let contract = fs::read_to_string(project.0.join(CONTRACT)).unwrap();
     let lines: Vec<_> = contract.lines().collect();
     let wanted = [
-        ("note:", "`create_api_key` has no setter for the field of the body `note`; add "),
-        ("name: limit", "`list_api_keys` has no setter for the query parameter `limit`; add "),
-        ("get:", "operation `get_user` has no method; add `Client::get_user`"),
+        ("note:", "body field `note` of `create_api_key` is missing"),
+        ("name: limit", "query parameter `limit` of `list_api_keys` is missing"),
+        ("get:", "operation `get_user` is missing in the facade; add `Client::get_user"),
+        ("get:", "the table row of `get_user` is missing"),
+        ("name: user", "path parameter `user` of `get_user` is missing"),
     ];
     let gaps: Vec<_> = gaps.into_iter().filter(|(_, gap)| gap.starts_with(':')).collect();
     assert_eq!(gaps.len(), wanted.len(), "{text}");
-    for (line_has, gap_says) in wanted {
-        let mut found = gaps.iter().filter(|(_, gap)| gap.contains(gap_says));
-        let (_, gap) = found.next().unwrap_or_else(|| panic!("{gap_says} is not in:\n{text}"));
+    for (line_text, gap_text) in wanted {
+        let mut found = gaps.iter().filter(|(_, gap)| gap.contains(gap_text));
+        let (_, gap) = found.next().unwrap_or_else(|| panic!("{gap_text} is not in:\n{text}"));
         let line = gap.split(':').nth(1).unwrap().parse::<usize>().unwrap();
-        assert!(lines[line - 1].contains(line_has), "{gap}: {}", lines[line - 1]);
+        assert!(lines[line - 1].contains(line_text), "{gap}: {}", lines[line - 1]);
     }
     let check = project.xtask(&["regen", "--check"]);
     let text = String::from_utf8(check.stderr).unwrap();
-    assert!(!check.status.success() && text.contains("The facade lacks"), "{text}");
+    assert!(
+        !check.status.success() && text.contains("The facade does not cover the contract"),
+        "{text}"
+    );
 
     fs::write(project.0.join("tests/new_operation.rs"), PROGRAM).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
@@ -124,15 +129,15 @@ fn what_is_new_in_the_contract_is_reported_and_works_on_the_day_of_regen() {
         "--test",
         "new_operation",
     ]);
-    // In this build's folder, most of it is compiled already.
+    // Most of it is already compiled in this build's directory.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let output = cargo.current_dir(&project.0).env("CARGO_TARGET_DIR", target).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A copy of the project in a repository of its own, always at the same place, so that what is
-/// compiled of it is compiled once.
+/// A copy of the project in a separate repository, always at the same path, so that it is compiled
+/// once.
 struct Project(PathBuf);
 
 impl Project {
@@ -140,17 +145,17 @@ impl Project {
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let project = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join("extended"));
         let _ = fs::remove_dir_all(&project.0);
-        let folders = ["checks", "crates", "examples", "openapi", "src", "tests", "xtask"];
-        for folder in folders {
-            copy(&original.join(folder), &project.0.join(folder));
+        let directories = ["checks", "crates", "examples", "openapi", "src", "tests", "xtask"];
+        for directory in directories {
+            copy(&original.join(directory), &project.0.join(directory));
         }
         for file in ["Cargo.toml", "Cargo.lock", "README.md", "build.rs", "rustfmt.toml"] {
             fs::copy(original.join(file), project.0.join(file)).unwrap();
         }
-        // Cargo tells packages of one name apart by their version, and shares this build's folder.
+        // Distinguishes the copy's packages from this project's in the shared build directory.
         let manifest = project.0.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).unwrap();
-        assert!(text.contains("version = \"0.1.0\""), "the version of the workspace is another");
+        assert!(text.contains("version = \"0.1.0\""), "the workspace version is not 0.1.0");
         fs::write(&manifest, text.replace("version = \"0.1.0\"", "version = \"0.1.999\"")).unwrap();
         let git = |arguments: &[&str]| {
             let who = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
@@ -164,8 +169,8 @@ impl Project {
         project
     }
 
-    /// Adds a field of a body, a query parameter, a value of an enum and an operation, whose
-    /// response has a type without a name.
+    /// Adds a body field, a query parameter, an enum value and an operation whose response contains
+    /// an unnamed type.
     fn extend_contract(&self) {
         let file = self.0.join(CONTRACT);
         let mut contract: Value =

@@ -1,4 +1,4 @@
-//! The check of the facade: each way in which it can fall behind the contract, and only those.
+//! Gaps between a contract and a facade, one edit of either at a time.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -80,138 +80,150 @@ impl Region {
 }
 "#;
 
-#[test]
-fn a_facade_with_all_of_the_contract_has_no_gaps() {
-    assert_eq!(gaps(CONTRACT, OPERATIONS, REGION), Ok(Vec::new()));
+fn found(contract: &str, operations: &str, region: &str) -> Vec<String> {
+    gaps(contract, operations, region).unwrap()
 }
 
 #[test]
-fn each_gap_is_found_with_its_line_of_the_contract() {
+fn complete_facade_has_no_gaps() {
+    assert_eq!(found(CONTRACT, OPERATIONS, REGION), [""; 0]);
+}
+
+#[test]
+fn gap_names_line_and_missing_item() {
     type Edit = (&'static str, &'static str);
     let none: Edit = ("", "");
-    let rows: [(Edit, Edit, &str); 9] = [
+    let rows: [(Edit, Edit, &str); 11] = [
         (
             none,
             ("pub fn list_keys(", "fn list_keys("),
-            "openapi/apikeys.yaml:14: operation `list_keys` has no method; add \
-             `Client::list_keys`",
+            "openapi/apikeys.yaml:14: operation `list_keys` is missing in the facade; add \
+             `Client::list_keys -> Call<ListKeys>`",
         ),
         (
             none,
             ("pub fn limit(", "fn limit("),
-            "openapi/apikeys.yaml:17: `list_keys` has no setter for the query parameter `limit`; \
-             add `Call<ListKeys>::limit`",
+            "openapi/apikeys.yaml:17: query parameter `limit` of `list_keys` is missing in the \
+             facade; add `Call<ListKeys>::limit`",
         ),
         (
             none,
             ("    pub fn note(self, note: &str) -> Self {}\n", ""),
-            "openapi/apikeys.yaml:37: `create_key` has no setter for the field of the body `note`; \
+            "openapi/apikeys.yaml:37: body field `note` of `create_key` is missing in the facade; \
              add `Call<CreateKey>::note`",
         ),
         (
             none,
             ("name: impl Into<String>", ""),
-            "openapi/apikeys.yaml:36: `create_key` has no argument for the required field of the \
-             body `name`; add `name` to `Client::create_key`",
+            "openapi/apikeys.yaml:36: required body field `name` of `create_key` is missing in the \
+             facade; add `Client::create_key(name)`",
         ),
         (
             none,
             ("id: &str", ""),
-            "openapi/apikeys.yaml:23: `get_key` has no argument for the required path parameter \
-             `id`; add `id` to `Client::get_key`",
+            "openapi/apikeys.yaml:23: required path parameter `id` of `get_key` is missing in the \
+             facade; add `Client::get_key(id)`",
         ),
         (
             ("      x-default: self\n", ""),
             none,
-            "openapi/apikeys.yaml:26: `create_key` has no argument for the required path parameter \
-             `user`; add `user` to `Client::create_key`",
+            "openapi/apikeys.yaml:27: required path parameter `user` of `create_key` is missing in \
+             the facade; add `Client::create_key(user)`",
         ),
         (
             none,
             ("&operations::GET_KEY", "&operations::LIST_KEYS"),
-            "openapi/apikeys.yaml:20: `GetKey` does not use the row `operations::GET_KEY`; set \
-             `OPERATION`",
+            "openapi/apikeys.yaml:20: the table row of `get_key` is missing in the facade; add \
+             `GetKey::OPERATION = operations::GET_KEY`",
+        ),
+        (
+            none,
+            ("Call<ListKeys> {}", "Call<GetKey> {}"),
+            "openapi/apikeys.yaml:14: operation `list_keys` is missing in the facade; add \
+             `Client::list_keys -> Call<ListKeys>`",
         ),
         (
             ("        note: { type: string }\n", ""),
             none,
-            "openapi/apikeys.yaml:8: `create_key` has no `note` in the contract; remove it from \
-             the facade",
+            "`Call<CreateKey>::note` is not in the contract; remove it from the facade",
+        ),
+        (
+            none,
+            ("id: &str", "id: &str, limit: u32"),
+            "`Client::get_key(limit)` is not in the contract; remove it from the facade",
         ),
         (
             ("operationId: get_key", "operationId: retrieve_key"),
             none,
-            "`Client::get_key` in src/operations.rs is not in the contract; remove it",
+            "`Client::get_key -> Call<GetKey>` is not in the contract; remove it from the facade",
         ),
     ];
     for ((old, new), (old_code, new_code), wanted) in rows {
         assert!(CONTRACT.contains(old) && OPERATIONS.contains(old_code), "{wanted}");
         let contract = CONTRACT.replacen(old, new, 1);
         let operations = OPERATIONS.replacen(old_code, new_code, 1);
-        let found = gaps(&contract, &operations, REGION).unwrap();
-        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        let found = found(&contract, &operations, REGION);
         assert!(found.iter().any(|gap| gap == wanted), "{wanted} is not in {found:#?}");
     }
 }
 
 #[test]
-fn servers_are_regions_and_regions_are_servers() {
+fn server_without_region_and_region_without_server_are_gaps() {
     let region = REGION.replace("two.example", "three.example");
-    let found = gaps(CONTRACT, OPERATIONS, &region).unwrap();
-    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
     let wanted = [
-        "openapi/apikeys.yaml:3: server https://two.example.com is not a region; add it to \
-         src/region.rs",
-        "region https://three.example.com in src/region.rs is not a server; remove it",
+        "openapi/apikeys.yaml:3: server `https://two.example.com` is missing in the facade; add \
+         `region https://two.example.com`",
+        "`region https://three.example.com` is not in the contract; remove it from the facade",
     ];
-    assert_eq!(found, wanted);
+    assert_eq!(found(CONTRACT, OPERATIONS, &region), wanted);
 }
 
 #[test]
-fn the_first_server_is_the_default_region() {
+fn first_server_is_default_region() {
     let region = "impl Region {
         pub const TWO: Self = Self { url: \"https://two.example.com\" };
         pub const ONE: Self = Self { name: \"https://other\", url: \"https://one.example.com\" };
     }";
-    let found = gaps(CONTRACT, OPERATIONS, region).unwrap();
-    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
-    let wanted = "openapi/apikeys.yaml:2: server https://one.example.com is the default, and region \
-                  https://two.example.com in src/region.rs; make the first of both the same";
-    assert_eq!(found, [wanted]);
+    let wanted = [
+        "openapi/apikeys.yaml:2: the default server is missing in the facade; add \
+         `default region https://one.example.com`",
+        "`default region https://two.example.com` is not in the contract; remove it from the facade",
+    ];
+    assert_eq!(found(CONTRACT, OPERATIONS, region), wanted);
 }
 
 #[test]
-fn names_are_compared_as_rust_has_them() {
+fn names_are_compared_as_rust_names() {
     let contract = CONTRACT
         .replace("operationId: get_key", "operationId: getKey")
         .replace("name: limit\n          in: query", "name: If-Match\n          in: header")
         .replace("note: {", "type: {");
     let operations = OPERATIONS.replace("fn limit", "fn if_match").replace("fn note", "fn type_");
     for operations in [&operations, &operations.replace("fn type_", "fn r#type")] {
-        assert_eq!(gaps(&contract, operations, REGION), Ok(Vec::new()));
+        assert_eq!(found(&contract, operations, REGION), [""; 0]);
     }
 
     let contract = contract.replace("operationId: getKey", "operationId: replaceKey");
-    let found = gaps(&contract, OPERATIONS, REGION).unwrap();
-    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let found = found(&contract, OPERATIONS, REGION);
     for wanted in [
-        "operation `replaceKey` has no method; add `Client::replace_key`",
-        "`list_keys` has no setter for the header `If-Match`; add `Call<ListKeys>::if_match`",
-        "`create_key` has no setter for the field of the body `type`; add \
-         `Call<CreateKey>::type_`",
+        "operation `replaceKey` is missing in the facade; add \
+         `Client::replace_key -> Call<ReplaceKey>`",
+        "header parameter `If-Match` of `list_keys` is missing in the facade; add \
+         `Call<ListKeys>::if_match`",
+        "body field `type` of `create_key` is missing in the facade; add `Call<CreateKey>::type_`",
     ] {
         assert!(found.iter().any(|gap| gap.ends_with(wanted)), "{wanted} is not in {found:#?}");
     }
 }
 
 #[test]
-fn a_body_is_all_that_it_joins_and_one_of_another_kind_is_a_gap_of_its_own() {
+fn all_of_body_is_compared_as_one_object() {
     let schema = "schema: { $ref: '#/components/schemas/CreateKey' }";
     let joined = "schema: { allOf: [{ $ref: '#/components/schemas/CreateKey' }, \
                   { type: object, properties: { more: { type: string } } }] }";
-    let found = gaps(&CONTRACT.replace(schema, joined), OPERATIONS, REGION).unwrap();
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].text.contains("field of the body `more`"), "{found:?}");
+    let gaps = found(&CONTRACT.replace(schema, joined), OPERATIONS, REGION);
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(gaps[0].contains("body field `more`"), "{gaps:?}");
 
     let block = "
     CreateKey:
@@ -223,11 +235,16 @@ fn a_body_is_all_that_it_joins_and_one_of_another_kind_is_a_gap_of_its_own() {
             more: { type: string }
 ";
     let contract = CONTRACT.split("\n    CreateKey:").next().unwrap().to_owned() + block;
-    let found = gaps(&contract, &OPERATIONS.replace("fn note", "fn more"), REGION);
-    assert_eq!(found, Ok(Vec::new()));
-    let found = gaps(&contract, &OPERATIONS.replace("name: impl Into<String>", ""), REGION);
-    assert!(found.unwrap().iter().any(|gap| gap.line == Some(36)));
+    let operations = OPERATIONS.replace("fn note", "fn more");
+    assert_eq!(found(&contract, &operations, REGION), [""; 0]);
+    let operations = OPERATIONS.replace("name: impl Into<String>", "");
+    let gaps = found(&contract, &operations, REGION);
+    assert!(gaps.iter().any(|gap| gap.starts_with("openapi/apikeys.yaml:36: ")), "{gaps:?}");
+}
 
+#[test]
+fn body_without_named_json_fields_is_one_gap() {
+    let schema = "schema: { $ref: '#/components/schemas/CreateKey' }";
     let list = "schema: { type: array, items: { type: string } }";
     let map = "schema: { type: object, additionalProperties: { type: string } }";
     let union = "schema: { oneOf: [{ $ref: '#/components/schemas/CreateKey' }] }";
@@ -237,16 +254,14 @@ fn a_body_is_all_that_it_joins_and_one_of_another_kind_is_a_gap_of_its_own() {
         CONTRACT.replace(schema, union),
         CONTRACT.replace("application/json:", "text/plain:"),
     ] {
-        let found = gaps(&contract, OPERATIONS, REGION).unwrap();
-        assert_eq!(found.len(), 1, "{found:?}");
-        let text =
-            "the body of `create_key` is not an object with named fields in JSON; check it by hand";
-        assert_eq!((found[0].text.as_str(), found[0].line), (text, Some(10)));
+        let wanted = "openapi/apikeys.yaml:10: the body of `create_key` is not a JSON object with \
+                      named fields; compare it manually";
+        assert_eq!(found(&contract, OPERATIONS, REGION), [wanted]);
     }
 }
 
 #[test]
-fn code_that_is_not_rust_is_an_error_with_its_file() {
-    let error = gaps(CONTRACT, "impl {", REGION).unwrap_err();
+fn invalid_rust_is_an_error_with_its_file() {
+    let error = format!("{:#}", gaps(CONTRACT, "impl {", REGION).unwrap_err());
     assert!(error.starts_with("src/operations.rs: "), "{error}");
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask regen`, run on a copy of the contract and the generated code.
+//! `cargo xtask regen` on copies of the contract and the generated code, and its report.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -8,18 +8,21 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use xtask::changes::{Change, Class};
+use xtask::regen::{next_version, text, workspace_version};
 
 const CONTRACT: &str = "openapi/apikeys.yaml";
 const COPY: &str = "src/generated/apikeys.rs";
 const MOCK: &str = "src/generated/mock.rs";
 
-/// A contract of the tests' own.
+/// A contract for the tests.
 const KEYS: &str = include_str!("contracts/keys.yaml");
 
-/// A copy of what the command reads and writes.
+/// A temporary project with the files that the command reads and writes.
 struct Project(TempDir);
 
 impl Project {
+    /// Copies this project's files.
     fn new() -> Self {
         let project = Self(TempDir::new().unwrap());
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -32,7 +35,7 @@ impl Project {
         project
     }
 
-    /// A git repository with a contract of its own in its only commit, and no copy yet.
+    /// Creates a git repository with one commit: another contract, and no generated code.
     fn in_git() -> Self {
         let project = Self(TempDir::new().unwrap());
         for directory in ["xtask", "openapi"] {
@@ -75,11 +78,11 @@ impl Project {
     /// Replaces the first occurrence in the contract.
     fn edit(&self, from: &str, to: &str) {
         let contract = self.read(CONTRACT);
-        assert!(contract.contains(from), "the contract has no {from:?}");
+        assert!(contract.contains(from), "the contract does not contain {from:?}");
         fs::write(self.0.path().join(CONTRACT), contract.replacen(from, to, 1)).unwrap();
     }
 
-    /// Whether the command succeeds, and what it prints.
+    /// Returns whether the command succeeds, and its output on stdout and stderr.
     fn run(&self, arguments: &[&str]) -> (bool, String) {
         let (success, output, errors) = self.outputs(arguments);
         (success, output + &errors)
@@ -96,7 +99,7 @@ impl Project {
 }
 
 #[test]
-fn the_checked_in_copy_is_fresh_and_stays_as_it_is() {
+fn regen_leaves_current_code_unchanged() {
     let project = Project::new();
     let before = project.read(COPY);
     let (success, text) = project.run(&["regen", "--check"]);
@@ -107,34 +110,32 @@ fn the_checked_in_copy_is_fresh_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_second_run_says_the_same() {
+fn second_run_prints_the_same_report() {
     let project = Project::in_git();
     project.edit("name: { type: string }", "title: { type: string }");
     project.edit("required: [name]", "required: [title]");
-    let report = |text: &str| text.split_once("breaking").expect("a report").1.to_owned();
-    let (success, first) = project.run(&["regen"]);
-    assert!(success && first.contains("src/generated/apikeys.rs is written."), "{first}");
+    let (success, report, messages) = project.outputs(&["regen"]);
+    assert!(success && messages.contains("Updated src/generated/apikeys.rs."), "{messages}");
     assert!(project.read(COPY).contains("pub title: ::std::string::String"));
-    let (success, second) = project.run(&["regen"]);
-    assert!(success && second.contains("src/generated/apikeys.rs is up to date"), "{second}");
-    assert_eq!(report(&first), report(&second));
-    let entry = "
-breaking  components.schemas.NewKey.properties.name
+    let entry = "breaking  components.schemas.NewKey.properties.name
           property removed
           = `NewKey::name` is gone
 ";
-    assert!(second.contains(entry), "{second}");
+    assert!(report.contains(entry), "{report}");
+    let (success, second, messages) = project.outputs(&["regen"]);
+    assert!(success && messages.contains("src/generated/apikeys.rs is up to date"), "{messages}");
+    assert_eq!(second, report);
     let version = "Version: 0.3.1 -> 0.4.0 (breaking since HEAD); Cargo.toml still says 0.3.1.";
-    assert!(second.contains(version), "{second}");
+    assert!(messages.contains(version), "{messages}");
 }
 
 #[test]
-fn every_change_has_its_class_and_place_in_the_json_report() {
+fn json_report_lists_class_and_place_of_each_change() {
     let project = Project::in_git();
     project.write(CONTRACT, include_str!("contracts/keys-edited.yaml"));
     let (success, output, errors) = project.outputs(&["regen", "--format", "json"]);
     assert!(success, "{errors}");
-    assert!(errors.contains("is written") && errors.contains("0.3.1 -> 0.4.0"), "{errors}");
+    assert!(errors.contains("Updated src") && errors.contains("0.3.1 -> 0.4.0"), "{errors}");
     let changes: Vec<Value> = serde_json::from_str(&output).expect("nothing but JSON");
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
     let found = changes.iter().map(|it| ["class", "place", "change"].map(|key| text(it, key)));
@@ -173,25 +174,26 @@ fn every_change_has_its_class_and_place_in_the_json_report() {
 }
 
 #[test]
-fn check_names_a_stale_copy_and_changes_nothing() {
+fn check_names_outdated_file_and_changes_nothing() {
     let project = Project::in_git();
     let (success, text) = project.run(&["regen"]);
-    assert!(
-        success && text.contains("The contract is the one at HEAD: no release is needed."),
-        "{text}"
-    );
+    let unchanged = "The contract has not changed since HEAD: no release is needed.";
+    assert!(success && text.contains(unchanged), "{text}");
     let before = project.read(COPY);
     project.edit("created_at:", "created:");
     let (success, text) = project.run(&["regen", "--check"]);
     assert!(!success, "{text}");
-    assert!(text.contains("src/generated/apikeys.rs is stale; run `cargo xtask regen`"), "{text}");
-    assert!(!text.contains("src/generated/mock.rs is stale"), "{text}");
-    assert!(text.lines().count() < 20, "{text}");
+    assert!(
+        text.contains("src/generated/apikeys.rs is out of date; run `cargo xtask regen`"),
+        "{text}"
+    );
+    assert!(!text.contains("src/generated/mock.rs is out of date"), "{text}");
+    assert!(text.lines().count() < 30, "{text}");
     assert_eq!(project.read(COPY), before);
 }
 
 #[test]
-fn fail_on_fails_on_a_class_and_on_worse_ones() {
+fn fail_on_rejects_class_and_more_severe_ones() {
     let project = Project::in_git();
     project.edit("created_at:", "created:");
     assert!(project.run(&["regen"]).0);
@@ -213,7 +215,7 @@ fn fail_on_fails_on_a_class_and_on_worse_ones() {
 }
 
 #[test]
-fn since_compares_with_an_older_commit() {
+fn since_compares_with_older_commit() {
     let project = Project::in_git();
     project.git(&["tag", "v0.3.1"]);
     project.edit("created_at:", "created:");
@@ -228,7 +230,7 @@ fn since_compares_with_an_older_commit() {
 }
 
 #[test]
-fn a_commit_without_a_contract_is_an_error_where_it_was_asked_for() {
+fn requested_commit_without_contract_is_an_error() {
     let project = Project::in_git();
     project.git(&["rm", "--quiet", "--cached", CONTRACT]);
     project.git(&["commit", "--quiet", "--message", "Remove"]);
@@ -240,28 +242,28 @@ fn a_commit_without_a_contract_is_an_error_where_it_was_asked_for() {
         let since = format!("--since={since}");
         let (success, output, errors) = project.outputs(&["regen", &since]);
         assert!(!success && output.is_empty(), "{output}");
-        assert_eq!(errors, format!("nothing to compare with: {cause}\n"));
+        assert_eq!(errors, format!("cannot compare contracts: {cause}\n"));
     }
     let (success, text) = project.run(&["regen"]);
-    assert!(success && text.contains("No report"), "{text}");
+    assert!(success && text.contains("No report: "), "{text}");
 }
 
 #[test]
-fn without_git_the_copy_is_written_and_there_is_no_report() {
+fn code_is_updated_without_report_when_git_is_missing() {
     let project = Project::in_git();
     fs::remove_dir_all(project.0.path().join(".git")).unwrap();
     let (success, text) = project.run(&["regen"]);
-    assert!(success && text.contains("is written"), "{text}");
-    assert!(text.contains("No report, there is nothing to compare with: "), "{text}");
+    assert!(success && text.contains("Updated src"), "{text}");
+    assert!(text.contains("No report: cannot compare contracts: "), "{text}");
     for asked in [&["--format", "json"][..], &["--fail-on", "breaking"]] {
         let (success, output, errors) = project.outputs(&[&["regen"], asked].concat());
         assert!(!success && output.is_empty(), "{output}");
-        assert!(errors.starts_with("nothing to compare with: "), "{errors}");
+        assert!(errors.starts_with("cannot compare contracts: "), "{errors}");
     }
 }
 
 #[test]
-fn the_contract_decides_authentication_kinds_defaults_and_paths() {
+fn contract_sets_authentication_kinds_defaults_and_paths() {
     let project = Project::new();
     project.edit("      name: Authorization\n", "      name: X-Api-Key\n");
     project.edit("      x-scheme: ApiKey\n", "      x-scheme: Token\n");
@@ -285,9 +287,9 @@ fn the_contract_decides_authentication_kinds_defaults_and_paths() {
     assert!(row.contains("OperationKind::Create"), "{row}");
 }
 
-/// The build gives the same line, from the same code.
+/// The build prints the same line.
 #[test]
-fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
+fn invalid_contract_error_is_one_line_with_place_and_cause() {
     for (from, to, place, cause) in [
         ("\ninfo:\n", "\ninfo\n", ", column 8: ", "could not find expected ':'"),
         ("'415':", "'400':", ": line ", "duplicate entry with key \"400\""),
@@ -416,10 +418,56 @@ fn a_broken_contract_is_one_line_with_the_file_the_place_and_the_cause() {
 }
 
 #[test]
-fn an_unknown_command_shows_the_commands() {
+fn invalid_arguments_print_usage() {
     let project = Project::new();
     for arguments in [&["regenerate"][..], &["regen", "--chek"], &[]] {
         let (success, text) = project.run(arguments);
         assert!(!success && text.contains("Usage: cargo xtask"), "{text}");
+    }
+}
+
+#[test]
+fn report_wraps_at_100_columns_and_keeps_every_word() {
+    let words = "word ".repeat(60);
+    let change = Change {
+        class: Class::Additive,
+        place: "components.schemas.Book".to_owned(),
+        change: words.clone(),
+        meaning: format!("{words}end"),
+    };
+    let text = text(&[change]);
+    assert!(text.starts_with("additive  components.schemas.Book\n          word word"), "{text}");
+    assert!(text.contains("\n          = word word"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(text.lines().skip(1).all(|line| line.starts_with("          ")), "{text}");
+    assert_eq!(text.split_whitespace().filter(|word| *word == "word").count(), 120);
+    assert!(text.ends_with("end\n"), "{text}");
+}
+
+#[test]
+fn next_version_follows_semver() {
+    for (version, breaking, additive, docs) in [
+        ("0.1.0", "0.2.0", "0.1.1", "0.1.1"),
+        ("0.9.4", "0.10.0", "0.9.5", "0.9.5"),
+        ("1.2.3", "2.0.0", "1.3.0", "1.2.4"),
+        ("1.2.3-beta.1", "2.0.0", "1.3.0", "1.2.4"),
+    ] {
+        let manifest = format!(
+            "[package]\nversion = \"7.7.7\"\n\n[workspace.package]\nedition = \"2024\"\nversion = \
+             \"{version}\"\n[other]\n"
+        );
+        let version = workspace_version(&manifest).unwrap();
+        let next = |class| next_version(&version, class).to_string();
+        assert_eq!(next(Class::Breaking), breaking);
+        assert_eq!(next(Class::Additive), additive);
+        assert_eq!(next(Class::Docs), docs);
+    }
+}
+
+#[test]
+fn manifest_without_workspace_version_has_none() {
+    let other = "[workspace.package]\nedition = \"2024\"\n[package]\nversion = \"1.0.0\"\n";
+    for manifest in ["", "[package]\nversion = \"1.0.0\"\n", other] {
+        assert_eq!(workspace_version(manifest), None);
     }
 }

@@ -1,227 +1,210 @@
-//! Measures the program in `benches/`, which makes calls with one of several clients to a server
-//! that is a process of its own.
+//! Measures the program in `checks/benches`, which calls a server in another process with one of
+//! several clients.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use super::report::{Group, grouped};
-use super::vendor::Vendor;
-use super::{Row, Target, number, output, target};
-use crate::root;
+use anyhow::{Context, Result, anyhow};
+use xshell::{Shell, cmd};
 
+use super::measurement::Measurement;
+
+#[path = "../../../checks/conformance/src/vendor.rs"]
+mod vendor;
+
+/// The program's clients.
 const CLIENTS: [&str; 3] = ["sdk", "generated", "hand-written"];
 
-/// What one of valgrind's tools counts, and the words before the number in its output.
+/// The vendor's clients: each script installs the package `$1` in `$0` and prints calls per second.
+const VENDOR_CLIENTS: [(&str, &str, &str); 2] = [
+    (
+        "python",
+        vendor::PYTHON_CLIENT,
+        r#"[ -e "$0/bin/python" ] || python3 -m venv "$0"
+        "$0/bin/pip" install --quiet --disable-pip-version-check "$1"
+        exec "$0/bin/python" checks/benches/peers/load.py"#,
+    ),
+    (
+        "javascript",
+        vendor::JAVASCRIPT_CLIENT,
+        r#"mkdir -p "$0"
+        npm install --silent --no-fund --no-audit --prefix "$0" "$1" >&2
+        MODULES="$0/node_modules/load.mjs" exec node checks/benches/peers/load.mjs"#,
+    ),
+];
+
+/// A quantity that a valgrind tool counts.
 #[derive(Clone, Copy)]
-struct Count(&'static str, &'static str);
-
-const INSTRUCTIONS: Count = Count("callgrind", "Collected :");
-const ALLOCATIONS: Count = Count("dhat", "bytes in ");
-const HEAP_PEAK: Count = Count("dhat", "At t-gmax:");
-const HEAP_AT_END: Count = Count("dhat", "At t-end:");
-
-/// Builds the program.
-pub fn build() -> Result<PathBuf, String> {
-    let name = "rockset-apikeys-benches";
-    let build = ["build", "--release", "--package", name, "--bin", name];
-    let status = Command::new("cargo").args(build).current_dir(root()).status();
-    match status.map_err(|error| format!("cargo: {error}"))? {
-        status if status.success() => Ok(target().join("release").join(name)),
-        status => Err(format!("cargo build: {status}")),
-    }
+pub struct Counter {
+    name: &'static str,
+    tool: &'static str,
+    /// What precedes the count in the tool's output.
+    marker: &'static str,
 }
 
-/// Counts what one more call takes.
-pub fn call(program: &Path) -> Result<Vec<Row>, String> {
-    let server = Server::start(program, 1, 1)?;
-    let per_get = |what, tool| {
-        row(what, Target::RatioAtMost(1.0), |client| {
-            let count = |calls| count(&server, tool, [client, "get"], calls);
+pub const INSTRUCTIONS: Counter =
+    Counter { name: "instructions", tool: "callgrind", marker: "Collected :" };
+pub const ALLOCATIONS: Counter = Counter { name: "allocations", tool: "dhat", marker: "bytes in " };
+const HEAP_PEAK: Counter = Counter { name: "peak heap", tool: "dhat", marker: "At t-gmax:" };
+const HEAP_AT_END: Counter = Counter { name: "heap", tool: "dhat", marker: "At t-end:" };
+
+/// The program that makes calls.
+pub struct Caller(PathBuf);
+
+impl Caller {
+    /// Builds the program.
+    pub fn build(sh: &Shell, target: &Path) -> Result<Self> {
+        let name = "rockset-apikeys-benches";
+        cmd!(sh, "cargo build --release --package {name} --bin {name}").quiet().run()?;
+        Ok(Self(target.join("release").join(name)))
+    }
+
+    /// Counts what one more call costs.
+    pub fn per_get(&self, counter: Counter) -> Result<Measurement> {
+        measure(format!("{} per get", counter.name), |client| {
+            let count = |calls| self.count(counter, ONE_KEY, [client, "get", "sequence"], calls);
             Ok((count(250)? - count(50)?) / 200.0)
         })
-    };
-    Ok(vec![
-        per_get("instructions per get", INSTRUCTIONS)?,
-        per_get("allocations per get", ALLOCATIONS)?,
-    ])
-}
+    }
 
-/// Counts what a key adds to listings of these lengths, of which one has 1,000.
-pub fn list(program: &Path, lengths: &[u32]) -> Result<Vec<Row>, String> {
-    let one = Server::start(program, 1, 1)?;
-    let per_key = |what, tool, keys: u32| {
-        let server = Server::start(program, keys, 1)?;
-        let what = format!("{what} per key, listing of {}", grouped(keys.into()));
-        row(&what, Target::RatioAtMost(1.0), |client| {
-            // Long listings are few calls: a call's own share is small there.
+    /// Counts what one more key costs in a listing.
+    pub fn per_listed_key(&self, counter: Counter, keys: u32) -> Result<Measurement> {
+        measure(format!("{} per key, listing of {keys}", counter.name), |client| {
+            // A call's own share is small in long listings.
             let calls = (10_000 / keys).clamp(1, 100);
-            let count = |server| count(server, tool, [client, "list"], calls);
-            Ok((count(&server)? - count(&one)?) / f64::from((keys - 1) * calls))
+            let count = |keys| {
+                let server = Settings { keys, ..ONE_KEY };
+                self.count(counter, server, [client, "list", "sequence"], calls)
+            };
+            Ok((count(keys)? - count(1)?) / f64::from((keys - 1) * calls))
         })
-    };
-    let mut rows = Vec::new();
-    for keys in lengths {
-        rows.push(per_key("instructions", INSTRUCTIONS, *keys)?);
     }
-    rows.push(per_key("allocations", ALLOCATIONS, 1_000)?);
-    Ok(rows)
-}
 
-/// Measures the peak of the heap of a call that lists keys, beyond what the client has by itself.
-/// The unit is what nobody can do without: the body of the response, and the keys.
-pub fn peak_of_list(program: &Path) -> Result<Vec<Row>, String> {
-    let one = Server::start(program, 1, 1)?;
-    let peak = |keys: u32| {
-        let server = Server::start(program, keys, 1)?;
-        let needed = valgrind(HEAP_AT_END, program, &["values", "--keys", &keys.to_string()])?;
-        let what = format!("peak heap, listing of {} (÷ body and keys)", grouped(keys.into()));
-        row(&what, Target::AtMost(1.5), |client| {
-            let own = count(&one, HEAP_AT_END, [client, "list"], 1)?;
-            Ok((count(&server, HEAP_PEAK, [client, "list"], 1)? - own) / needed)
+    /// Measures the peak heap of a listing without the client's own, relative to the size of the
+    /// body and its keys.
+    pub fn peak_of_list(&self, keys: u32) -> Result<Measurement> {
+        let needed = self.valgrind(HEAP_AT_END, &["values", "--keys", &keys.to_string()])?;
+        measure(format!("peak heap, listing of {keys} (÷ body and keys)"), |client| {
+            let count = |counter, keys| {
+                let server = Settings { keys, ..ONE_KEY };
+                self.count(counter, server, [client, "list", "sequence"], 1)
+            };
+            Ok((count(HEAP_PEAK, keys)? - count(HEAP_AT_END, 1)?) / needed)
         })
-    };
-    [1_000, 100_000].into_iter().map(peak).collect()
-}
-
-/// Measures the peak of the heap of calls at once.
-pub fn heap_at_once(program: &Path) -> Result<Row, String> {
-    at_once(program, "peak heap per call, 1,000 at once (KiB)", 1_000, |call| {
-        Ok(valgrind(HEAP_PEAK, program, call)? / 1024.0)
-    })
-}
-
-/// Measures the peak of resident memory of 10,000 calls at once, none of which may fail.
-pub fn resident_at_once(program: &Path, group: &mut Group) -> Result<(), String> {
-    let what = "resident memory per call, 10,000 at once (KiB)";
-    let (limit, _) = output(Command::new("sh").args(["-c", "ulimit -Hn"]))?;
-    let limit = limit.trim();
-    if limit.parse().is_ok_and(|limit: u32| limit < 10_100) {
-        let reason = format!("the hard limit is {limit} open files, and 10,100 are needed");
-        group.notes.push(format!("Not measured: {what}; {reason}."));
-        return Ok(());
     }
-    group.rows.push(at_once(program, what, 10_000, |call| {
-        number(&output(Command::new(program).args(call))?.0)
-    })?);
-    group.notes.push("10,000 calls at once: each client made them without an error.".to_owned());
-    Ok(())
-}
 
-/// Measures what a call adds to this peak, if all get their responses when the last has come.
-fn at_once(
-    program: &Path,
-    what: &str,
-    calls: u32,
-    peak: impl Fn(&[String]) -> Result<f64, String> + Sync,
-) -> Result<Row, String> {
-    row(what, Target::AtMost(12.0), |client| {
-        let (few, many) = (Server::start(program, 1, 1)?, Server::start(program, 1, calls)?);
-        let peak = |server: &Server<'_>, calls: u32| {
-            peak(&server.call([client, "get"], &["at-once", "--count", &calls.to_string()]))
+    /// Measures what a call adds to the peak heap if the server holds all responses until the last
+    /// request.
+    pub fn heap_per_call(&self, calls: u32) -> Result<Measurement> {
+        measure(format!("peak heap per call, {calls} at once (KiB)"), |client| {
+            let peak = |calls| {
+                let server = Settings { hold: calls, ..ONE_KEY };
+                self.count(HEAP_PEAK, server, [client, "get", "at-once"], calls)
+            };
+            Ok((peak(calls)? - peak(1)?) / f64::from(calls - 1) / 1024.0)
+        })
+    }
+
+    /// Measures calls per second with 64 in flight: the median of interleaved rounds.
+    pub fn calls_per_second(&self, sh: &Shell, target: &Path) -> Result<Measurement> {
+        const ROUNDS: usize = 7;
+        let Self(program) = self;
+        let Server { port, .. } = &Server::start(program, ONE_KEY)?;
+        let own = |client| (client, cmd!(sh, "{program} call {client} get --port {port} load"));
+        let vendor = |(client, package, script)| {
+            let tools = target.join("bench").join(client);
+            let command = cmd!(sh, "sh -ec {script} {tools} {package}");
+            (client, command.env("ROCKSET_APISERVER", format!("http://127.0.0.1:{port}")))
         };
-        Ok((peak(&many, calls)? - peak(&few, 1)?) / f64::from(calls - 1))
-    })
-}
-
-/// Measures calls per second with 64 in flight, in turns. The row has the medians.
-pub fn load(program: &Path, vendors: &[Vendor]) -> Result<Row, String> {
-    const ROUNDS: usize = 7;
-    let server = Server::start(program, 1, 1)?;
-    let mut commands: Vec<_> = CLIENTS
-        .iter()
-        .map(|client| {
-            let mut command = Command::new(program);
-            command.args(server.call([client, "get"], &["load"]));
-            (*client, command, Vec::new())
-        })
-        .collect();
-    commands
-        .extend(vendors.iter().map(|vendor| (vendor.name, vendor.load(&server.port), Vec::new())));
-    for round in 1..=ROUNDS {
-        eprintln!("gets per second, round {round} of {ROUNDS}");
-        for (_, command, rates) in &mut commands {
-            let (rate, _) = output(command)?;
-            rates.push(number(&rate)?);
+        let clients = CLIENTS.into_iter().map(own).chain(VENDOR_CLIENTS.into_iter().map(vendor));
+        let clients: Vec<_> = clients.collect();
+        let mut rates = BTreeMap::<_, Vec<f64>>::new();
+        for round in 1..=ROUNDS {
+            eprintln!("gets per second, round {round} of {ROUNDS}");
+            for (client, command) in &clients {
+                rates.entry(*client).or_default().push(command.read()?.parse()?);
+            }
         }
+        let median = |(client, mut rates): (&'static str, Vec<f64>)| {
+            rates.sort_unstable_by(f64::total_cmp);
+            Some((client, *rates.get(ROUNDS / 2)?))
+        };
+        let rates = rates.into_iter().filter_map(median);
+        Ok(Measurement::new("gets per second, 64 in flight".to_owned(), rates))
     }
-    let mut row = Row::new("gets per second, 64 in flight", Some(Target::RatioAtLeast(1.0)));
-    for (client, _, mut rates) in commands {
-        rates.sort_unstable_by(f64::total_cmp);
-        row.values.extend(rates.get(ROUNDS / 2).map(|median| (client.to_owned(), *median)));
+
+    /// Counts for this many calls of an operation.
+    fn count(
+        &self,
+        counter: Counter,
+        server: Settings,
+        [client, operation, work]: [&str; 3],
+        calls: u32,
+    ) -> Result<f64> {
+        let Server { port, .. } = &Server::start(&self.0, server)?;
+        let calls = calls.to_string();
+        let call = ["call", client, operation, "--port", port, work, "--count", &calls];
+        self.valgrind(counter, &call)
     }
-    Ok(row)
+
+    fn valgrind(&self, counter: Counter, arguments: &[&str]) -> Result<f64> {
+        let (sh, program, Counter { tool, marker, .. }) = (Shell::new()?, &self.0, counter);
+        let valgrind = cmd!(sh, "valgrind --tool={tool} --{tool}-out-file=/dev/null --log-fd=1");
+        let output = valgrind.arg(program).args(arguments).read()?;
+        let count = output.split_once(marker).and_then(|(_, rest)| rest.split_whitespace().next());
+        let count = count.with_context(|| format!("{tool} did not print `{marker}`"))?;
+        Ok(count.replace(',', "").parse()?)
+    }
 }
 
-/// Measures a value for each client, at the same time: what is counted does not depend on it.
-fn row(
-    what: &str,
-    target: Target,
-    measure: impl Fn(&str) -> Result<f64, String> + Sync,
-) -> Result<Row, String> {
-    eprintln!("{what}");
+/// Measures the clients at the same time, which does not affect counts.
+fn measure(name: String, value: impl Fn(&str) -> Result<f64> + Sync) -> Result<Measurement> {
+    eprintln!("{name}");
     let values = thread::scope(|scope| {
-        let threads = CLIENTS.map(|client| (client, scope.spawn(|| measure(client))));
-        threads.map(|(client, thread)| (client, thread.join()))
+        let threads = CLIENTS.map(|client| (client, scope.spawn(|| value(client))));
+        threads.map(|(client, thread)| {
+            let value = thread.join().map_err(|_| anyhow!("the measurement panicked"))?;
+            Ok((client, value?))
+        })
     });
-    let mut row = Row::new(what, Some(target));
-    for (client, value) in values {
-        let value = value.map_err(|_| format!("{what}: the measurement panicked"))?;
-        row.values.insert(client.to_owned(), value?);
-    }
-    Ok(row)
+    Ok(Measurement::new(name, values.into_iter().collect::<Result<Vec<_>>>()?))
 }
 
-/// Counts for a program that makes so many calls.
-fn count(server: &Server<'_>, tool: Count, call: [&str; 2], calls: u32) -> Result<f64, String> {
-    let work = ["sequence", "--count", &calls.to_string()];
-    valgrind(tool, server.program, &server.call(call, &work))
+#[derive(Clone, Copy)]
+struct Settings {
+    /// The number of keys in a listing.
+    keys: u32,
+    /// The number of requests after which the server responds to them.
+    hold: u32,
 }
 
-fn valgrind(
-    Count(tool, marker): Count,
-    program: &Path,
-    arguments: &[impl AsRef<OsStr>],
-) -> Result<f64, String> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args([&format!("--tool={tool}"), &format!("--{tool}-out-file=/dev/null")]);
-    let (_, text) = output(valgrind.arg(program).args(arguments))?;
-    number(text.split_once(marker).map_or("", |(_, count)| count))
-}
+const ONE_KEY: Settings = Settings { keys: 1, hold: 1 };
 
-/// A server in a process of its own. It ends when this is dropped, with its standard input.
-struct Server<'a> {
-    program: &'a Path,
+/// A server in another process, which ends with its standard input when this is dropped.
+struct Server {
     process: Child,
     port: String,
 }
 
-impl<'a> Server<'a> {
-    /// Starts a server whose listings have so many keys, and that holds so many requests.
-    fn start(program: &'a Path, keys: u32, hold: u32) -> Result<Self, String> {
+impl Server {
+    fn start(program: &Path, Settings { keys, hold }: Settings) -> Result<Self> {
         let mut process = Command::new(program)
             .args(["serve", "--keys", &keys.to_string(), "--hold", &hold.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .spawn()?;
         let mut port = String::new();
         if let Some(output) = process.stdout.take() {
-            BufReader::new(output).read_line(&mut port).map_err(|error| error.to_string())?;
+            BufReader::new(output).read_line(&mut port)?;
         }
-        Ok(Self { program, process, port: port.trim().to_owned() })
-    }
-
-    /// Returns the arguments of the program for calls to this server.
-    fn call(&self, call: [&str; 2], work: &[&str]) -> Vec<String> {
-        let port = ["--port", &self.port];
-        ["call"].iter().chain(&call).chain(&port).chain(work).map(|it| (*it).to_owned()).collect()
+        Ok(Self { process, port: port.trim().to_owned() })
     }
 }
 
-impl Drop for Server<'_> {
+impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let _ = self.process.wait();

@@ -1,13 +1,13 @@
-//! What of a public API is recorded, and which types in it are of other crates.
+//! Recorded items of a public API, and the types of other crates in them.
 
-use xtask::listing::{external_types, is_recorded};
+use xtask::api::{external_types, is_recorded};
 
 fn external(item: &str) -> Vec<String> {
     external_types(item, "own").into_iter().collect()
 }
 
 #[test]
-fn what_is_written_by_hand_is_recorded() {
+fn hand_written_items_are_recorded() {
     for item in [
         "pub mod own::generated",
         "pub fn own::Client::generated(&self) -> &own::generated::Client",
@@ -20,7 +20,7 @@ fn what_is_written_by_hand_is_recorded() {
 }
 
 #[test]
-fn generated_items_and_the_compilers_traits_are_not_recorded() {
+fn generated_items_and_internal_traits_are_not_recorded() {
     for item in [
         "pub fn own::generated::Client::new(&str) -> Self",
         "pub struct own::types::builder::ApiKey",
@@ -34,7 +34,7 @@ fn generated_items_and_the_compilers_traits_are_not_recorded() {
 }
 
 #[test]
-fn types_of_other_crates_are_found_wherever_an_item_has_them() {
+fn external_types_are_found_anywhere_in_an_item() {
     let item = "pub fn own::Client::send<T: serde_core::ser::Serialize>(&self, T) -> \
                 core::result::Result<own::Key, http::status::StatusCode>";
     assert_eq!(external(item), ["http::status::StatusCode", "serde_core::ser::Serialize"]);
@@ -45,7 +45,7 @@ fn types_of_other_crates_are_found_wherever_an_item_has_them() {
 }
 
 #[test]
-fn functions_modules_and_the_standard_library_are_no_types_of_other_crates() {
+fn functions_modules_and_std_are_not_external_types() {
     for item in ["pub use own::reqwest", "pub fn own::f() -> std::io::Error", "pub mod own::a::b"] {
         assert!(external(item).is_empty(), "{item}");
     }
