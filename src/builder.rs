@@ -478,6 +478,7 @@ impl ClientBuilder {
         let generated = generated::Client::new_with_client(base_url, first, wire);
         let defaults = Defaults {
             server,
+            key_can_change: credentials.can_change(),
             credentials,
             timeout: self.timeout,
             retry_policy: self.retry_policy,

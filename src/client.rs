@@ -73,7 +73,7 @@ impl Client {
         let credentials = Credentials::fixed("`with_api_key`", key.into())?;
         let authorization = Arc::clone(credentials.authorization());
         let wire = Wire { authorization, ..self.generated().inner.clone() };
-        let defaults = Defaults { credentials, ..self.defaults().clone() };
+        let defaults = Defaults { credentials, key_can_change: false, ..self.defaults().clone() };
         Ok(self.with(wire, defaults))
     }
 
@@ -148,7 +148,7 @@ impl Client {
     {
         let options = Options::default();
         let success = call::run(self.defaults(), operation, Subject::default(), &options, send);
-        Ok(*success.await?.response)
+        Ok(success.await?.response)
     }
 }
 

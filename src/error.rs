@@ -152,7 +152,7 @@ impl Error {
             Failure::Connection(..) => ErrorKind::Connection,
             Failure::Decode { .. } => ErrorKind::Decode,
             Failure::UnexpectedResponse(response) => ErrorKind::Response(response.status),
-            Failure::ErrorResponse(response) => ErrorKind::Response(response.status),
+            Failure::ErrorResponse(response) => ErrorKind::Response(response.status()),
         }
     }
 
@@ -229,7 +229,10 @@ impl Error {
             Some(Failure::Timeout(..)) => true,
             Some(Failure::Connect(_, _, source)) => source.is_timeout(),
             Some(Failure::ErrorResponse(response)) => {
-                matches!(response.status, StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT)
+                matches!(
+                    response.status(),
+                    StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT
+                )
             }
             _ => false,
         }
@@ -362,7 +365,7 @@ impl fmt::Display for Failure<ErrorBody> {
                 write!(f, "{}, which the contract does not document", response.status)
             }
             Self::ErrorResponse(response) => {
-                write!(f, "{}", response.status)?;
+                write!(f, "{}", response.status())?;
                 write_details(f, response)
             }
         }

@@ -41,8 +41,8 @@ include!(concat!(env!("OUT_DIR"), "/apikeys.rs"));
 type Failed = Error<ErrorBody>;
 
 impl Client {
-    async fn pre(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Failed> {
-        self.inner.prepare(request).map_err(|reason| Error::InvalidRequest(reason.to_owned()))
+    async fn pre(&self, _: &mut Request, _: &OperationInfo) -> Result<(), Failed> {
+        Ok(())
     }
 
     fn exec(

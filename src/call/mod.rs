@@ -34,6 +34,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(946_080_000);
 pub(crate) struct Defaults {
     pub(crate) server: Url,
     pub(crate) credentials: Credentials,
+    pub(crate) key_can_change: bool,
     pub(crate) timeout: Duration,
     pub(crate) retry_policy: RetryPolicy,
     pub(crate) retry_budget: RetryBudget,
@@ -58,14 +59,14 @@ pub struct Subject<'a> {
 
 /// A successful call: its response and its metadata.
 pub struct Success<T> {
-    pub(crate) response: Box<ResponseValue<T>>,
+    pub(crate) response: ResponseValue<T>,
     attempts: u32,
     start: Instant,
 }
 
 impl<T> Success<T> {
     pub(crate) fn report(&self, defaults: &Defaults) -> CallReport {
-        let response = (self.response.status, Some(&self.response.headers));
+        let response = (self.response.status(), Some(self.response.headers()));
         report(defaults, self.attempts, self.start.elapsed(), Some(response))
     }
 }
@@ -157,19 +158,19 @@ impl Running<'_> {
         let mut retries = Retries::new(self.policy, retry_budget, self.operation.kind());
         let mut previous = None;
         let mut is_key_replaced = false;
-        if credentials.can_change() {
+        if self.defaults.key_can_change {
             credentials.refresh(|| self.left()).await?;
         }
         loop {
-            // The HTTP client enforces the attempt timeout. Two small boxes cost less than one.
-            let sending = box_outcome(Box::pin(send()));
-            let failure = match timeout_at(self.deadline, sending).await {
+            // The HTTP client enforces the attempt timeout.
+            let failure = match timeout_at(self.deadline, Box::pin(send())).await {
                 Ok(Ok(response)) => {
                     let attempts = retries.succeeded();
-                    span::succeeded(&self.span, response.status, &response.headers, attempts);
+                    let (status, headers) = (response.status(), response.headers());
+                    span::succeeded(&self.span, status, headers, attempts);
                     return Ok(Success { response, attempts, start: self.start });
                 }
-                Ok(Err(failure)) => failure,
+                Ok(Err(failure)) => Box::new(failure),
                 Err(elapsed) => {
                     let cause = previous.take().map_or_else(|| elapsed.into(), Into::into);
                     Box::new(Failure::Timeout(None, cause))
@@ -239,21 +240,17 @@ impl Running<'_> {
     }
 }
 
-/// Boxes the outcome of an attempt, because it is moved several times.
-async fn box_outcome<T, E>(sending: impl Future<Output = Result<T, E>>) -> Result<Box<T>, Box<E>> {
-    match sending.await {
-        Ok(response) => Ok(Box::new(response)),
-        Err(failure) => Err(Box::new(failure)),
-    }
-}
-
 fn log_retry(operation: &Operation, failure: &Failure<ErrorBody>, wait: Duration, attempt: u32) {
     let operation = operation.id();
     // Not the u128 of `as_millis`: JSON loggers write it as a string.
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     // Not the server's message.
+    let status;
     let outcome: &dyn Display = match failure {
-        Failure::ErrorResponse(response) => &response.status,
+        Failure::ErrorResponse(response) => {
+            status = response.status();
+            &status
+        }
         _ => failure,
     };
     tracing::warn!(operation, attempt, %outcome, wait_ms, "retrying");

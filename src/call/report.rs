@@ -5,10 +5,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, SET_COOKIE};
 
+use crate::call::span;
 use crate::wire::redaction;
-
-/// The response header that identifies the request in the server log.
-const TRACE_ID: &str = "x-trace-id";
 
 /// Metadata of a finished call: status, headers, trace ID, attempts and duration.
 ///
@@ -53,7 +51,7 @@ impl CallReport {
         let headers = response.and_then(|(_, headers)| headers);
         let mut headers = headers.map_or_else(HeaderMap::new, |it| redaction::headers(it, key));
         headers.remove(SET_COOKIE);
-        let trace_id = trace_id(&headers).map(str::to_owned);
+        let trace_id = span::trace_id(&headers).map(str::to_owned);
         Self { status: response.map(|(status, _)| status), headers, trace_id, attempts, elapsed }
     }
 
@@ -92,9 +90,4 @@ impl CallReport {
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
-}
-
-/// Returns the trace ID in the headers.
-pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get(TRACE_ID)?.to_str().ok()
 }

@@ -6,9 +6,11 @@ use reqwest::{StatusCode, Url};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::call::report;
 use crate::generated::{Error as Failure, ErrorBody};
 use crate::wire::runtime::Operation;
+
+/// The response header that identifies the request in the server log.
+const TRACE_ID: &str = "x-trace-id";
 
 /// Creates the span of a call.
 pub(crate) fn create(operation: &Operation, server: &Url) -> Span {
@@ -36,7 +38,7 @@ pub(crate) fn succeeded(span: &Span, status: StatusCode, headers: &HeaderMap, at
         return;
     }
     span.record("http.response.status_code", status.as_u16());
-    record_trace_id(span, report::trace_id(headers));
+    record_trace_id(span, trace_id(headers));
     record_attempts(span, attempts);
 }
 
@@ -54,8 +56,9 @@ pub(crate) fn failed(span: &Span, failure: &Failure<ErrorBody>, attempts: u32) {
         Failure::Timeout(..) => "timeout",
         Failure::Connection(..) => "connection",
         Failure::Decode { .. } => "decode",
-        Failure::UnexpectedResponse(response) => response.status.as_str(),
-        Failure::ErrorResponse(response) => response.status.as_str(),
+        Failure::UnexpectedResponse(_) | Failure::ErrorResponse(_) => {
+            status.as_ref().map_or("", StatusCode::as_str)
+        }
     };
     span.record("error.type", kind);
     span.record("otel.status_code", "ERROR");
@@ -99,4 +102,9 @@ fn record_attempts(span: &Span, attempts: u32) {
     if attempts > 1 {
         span.record("http.request.resend_count", attempts - 1);
     }
+}
+
+/// Returns the trace ID in the headers.
+pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get(TRACE_ID)?.to_str().ok()
 }

@@ -1,8 +1,8 @@
 //! One request on the wire: its URL, its authentication header, and its complete response. Failures
 //! are created here; retries and deadlines are in `call`.
 
-mod body;
 pub(crate) mod connect;
+mod error_model;
 pub(crate) mod redaction;
 pub(crate) mod runtime;
 
@@ -11,7 +11,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Request, StatusCode, Url};
@@ -20,7 +20,6 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, Id};
 use tokio::time::timeout;
 
-use body::ReadError;
 use connect::Reason;
 use runtime::{Error, Response, ResponseValue};
 
@@ -64,7 +63,7 @@ impl Wire {
     ) -> Result<Url, String> {
         let mut path = String::with_capacity(self.path.len() + 2 * template.len());
         path.push_str(&self.path);
-        let mut literals = template.split("{}").skip(1);
+        let mut literals = template.split('{').skip(1).filter_map(|rest| rest.strip_prefix('}'));
         path.push_str(literals.next().unwrap_or_default());
         for ((parameter, value), literal) in segments.iter().zip(literals) {
             let start = path.len();
@@ -78,11 +77,9 @@ impl Wire {
         Ok(url)
     }
 
-    /// Adds the caller's headers and the authentication header.
-    pub(crate) fn prepare(&self, request: &mut Request) -> Result<(), &'static str> {
+    /// Adds the caller's headers and the one that authenticates, and returns its value.
+    fn authenticate<M>(&self, request: &mut Request) -> Result<HeaderValue, Error<M>> {
         let headers = request.headers_mut();
-        // The generator adds the contract's version, which the vendor's clients do not send.
-        headers.remove("api-version");
         if let Some(add) = &self.attempt_headers {
             let mut added = HeaderMap::new();
             add(&mut added);
@@ -91,26 +88,31 @@ impl Wire {
         if !self.headers.is_empty() {
             headers.extend(self.headers.clone());
         }
-        let value = self.authorization.current();
-        let value = value.ok_or("no API key has been read yet; send the request with `run`")?;
-        headers.insert(&self.header, value);
-        Ok(())
+        let Some(value) = self.authorization.current() else {
+            let reason = "no API key has been read yet; send the request with `run`";
+            return Err(Error::InvalidRequest(reason.to_owned()));
+        };
+        headers.insert(&self.header, value.clone());
+        Ok(value)
     }
 
     /// Sends the request once. Only a complete success is `Ok`.
     pub(crate) fn send<M>(
         &self,
-        request: Request,
+        mut request: Request,
     ) -> impl Future<Output = Result<Response, Error<M>>>
     where
         M: DeserializeOwned + Default + Serialize,
     {
-        let authorization = request.headers().get(&self.header).cloned();
         // Not in the future, so that it need not store the request.
-        let sending = self.http.current().map(|http| http.execute(request));
+        let sending = self.authenticate(&mut request).and_then(|authorization| {
+            let http = self.http.current();
+            let http =
+                http.map_err(|error| Error::NotSent("cannot set up the HTTP client", error))?;
+            Ok((http.execute(request), authorization))
+        });
         async move {
-            let sending =
-                sending.map_err(|error| Error::NotSent("cannot set up the HTTP client", error))?;
+            let (sending, authorization) = sending?;
             let mut response = sending.await.map_err(|error| self.no_response(error))?;
             let status = response.status();
             if !status.is_success() {
@@ -118,7 +120,7 @@ impl Wire {
                 return Err(Box::pin(self.error_response(response, authorization)).await);
             }
             let mut body = Bytes::new();
-            match body::read(&mut response, &mut body, self.max_response_bytes).await {
+            match read(&mut response, &mut body, self.max_response_bytes).await {
                 Ok(()) => {
                     let headers = mem::take(response.headers_mut());
                     Ok(Response { status, headers, body, authorization })
@@ -153,32 +155,68 @@ impl Wire {
     async fn error_response<M>(
         &self,
         mut response: reqwest::Response,
-        authorization: Option<HeaderValue>,
+        authorization: HeaderValue,
     ) -> Error<M>
     where
         M: DeserializeOwned + Default + Serialize,
     {
         let status = response.status();
-        let key = authorization.as_ref().and_then(redaction::key);
+        let key = redaction::key(&authorization);
         let model = match redirect(&response, key) {
-            Some(host) => body::with_message(format!("redirects to {host}, which is not followed")),
+            Some(host) => {
+                error_model::with_message(format!("redirects to {host}, which is not followed"))
+            }
             None => {
                 // If the body is cut off or stalls, its beginning is better than nothing, and the
                 // status is better than a timeout.
                 let mut body = Bytes::new();
-                let reading = body::read(&mut response, &mut body, self.max_response_bytes);
+                let reading = read(&mut response, &mut body, self.max_response_bytes);
                 let is_whole = matches!(timeout(ERROR_BODY_TIMEOUT, reading).await, Ok(Ok(())));
-                body::error_model(&body, is_whole, key)
+                error_model::parse(&body, is_whole, key)
             }
         };
         let headers = mem::take(response.headers_mut());
-        if status == StatusCode::UNAUTHORIZED
-            && let Some(value) = authorization
-        {
-            self.authorization.reject(value);
+        if status == StatusCode::UNAUTHORIZED {
+            self.authorization.reject(authorization);
         }
         Error::ErrorResponse(ResponseValue::new(model, status, headers))
     }
+}
+
+/// The reason why a body is incomplete.
+enum ReadError {
+    TooLarge(String),
+    Failed(reqwest::Error),
+}
+
+/// Reads a body as far as it arrives. A body of one chunk, the usual case, is not copied.
+async fn read(
+    response: &mut reqwest::Response,
+    body: &mut Bytes,
+    limit: usize,
+) -> Result<(), ReadError> {
+    let too_large = || ReadError::TooLarge(format!("the body exceeds the limit of {limit} bytes"));
+    let rest = |response: &reqwest::Response| {
+        response.content_length().map(|rest| usize::try_from(rest).unwrap_or(usize::MAX))
+    };
+    if rest(response).is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Failed)? {
+        if chunk.len() > limit - body.len() {
+            return Err(too_large());
+        }
+        if body.is_empty() {
+            *body = chunk;
+            continue;
+        }
+        let mut joined = BytesMut::from(mem::take(body));
+        // Reserves the rest at once if its length, which is within the limit, is known.
+        joined.reserve(chunk.len().max(rest(response).unwrap_or_default()));
+        joined.extend_from_slice(&chunk);
+        *body = joined.freeze();
+    }
+    Ok(())
 }
 
 /// Returns the host that the response redirects to. The rest of the URL may be secret.

@@ -13,8 +13,8 @@ use reqwest::header::{HeaderMap, HeaderValue, InvalidHeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-use crate::wire::body;
 use crate::wire::connect::Reason;
+use crate::wire::{error_model, redaction};
 
 /// An operation of the contract.
 ///
@@ -80,15 +80,19 @@ pub enum OperationKind {
 
 /// A successful response with its decoded body, to which it dereferences.
 #[derive(Clone)]
-pub struct ResponseValue<T> {
+pub struct ResponseValue<T>(Box<Parts<T>>);
+
+/// In a box, because a response is moved several times.
+#[derive(Clone)]
+struct Parts<T> {
     value: T,
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    status: StatusCode,
+    headers: HeaderMap,
 }
 
 impl<T> ResponseValue<T> {
     pub(crate) fn new(value: T, status: StatusCode, headers: HeaderMap) -> Self {
-        Self { value, status, headers }
+        Self(Box::new(Parts { value, status, headers }))
     }
 
     /// Decodes the body, which is the contract's error model if the status is an error.
@@ -99,9 +103,10 @@ impl<T> ResponseValue<T> {
     {
         let Response { status, headers, body, authorization } = response;
         match serde_json::from_slice(&body) {
-            Ok(value) => Ok(Self { value, status, headers }),
+            Ok(value) => Ok(Self::new(value, status, headers)),
             Err(error) => {
-                let (details, source) = body::undecoded(&body, &error, authorization.as_ref());
+                let (details, source) =
+                    error_model::undecoded(&body, &error, redaction::key(&authorization));
                 Err(Error::Decode { status, details, source })
             }
         }
@@ -109,12 +114,16 @@ impl<T> ResponseValue<T> {
 
     /// Returns the status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.0.headers
     }
 
     /// Returns the body.
     pub fn into_inner(self) -> T {
-        self.value
+        self.0.value
     }
 }
 
@@ -122,7 +131,7 @@ impl<T> Deref for ResponseValue<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.value
+        &self.0.value
     }
 }
 
@@ -130,7 +139,7 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A server may echo secrets in headers.
         let mut debug = f.debug_struct("ResponseValue");
-        debug.field("status", &self.status).field("value", &self.value).finish_non_exhaustive()
+        debug.field("status", &self.0.status).field("value", &self.0.value).finish_non_exhaustive()
     }
 }
 
@@ -140,7 +149,7 @@ pub struct Response {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// The request's authentication header, for redaction.
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) authorization: HeaderValue,
 }
 
 impl Response {
@@ -189,14 +198,14 @@ impl<M> Error<M> {
             Self::Timeout(status, _) | Self::Connection(status, _) => *status,
             Self::Decode { status, .. } => Some(*status),
             Self::UnexpectedResponse(response) => Some(response.status),
-            Self::ErrorResponse(response) => Some(response.status),
+            Self::ErrorResponse(response) => Some(response.status()),
         }
     }
 
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
         match self {
             Self::UnexpectedResponse(response) => Some(&response.headers),
-            Self::ErrorResponse(response) => Some(&response.headers),
+            Self::ErrorResponse(response) => Some(response.headers()),
             _ => None,
         }
     }

@@ -55,6 +55,7 @@ fn generate(text: &str) -> Result<Code, String> {
 
     let reduced = self::spec(reduce::reduced(&document))?;
     let client = client(settings.clone(), &reduced)?;
+    let client = without_api_version(&client, reduced.operations().count())?;
     let enums = enums.iter().map(OpenEnum::definition);
     let client = source(quote! {
         #client
@@ -112,6 +113,35 @@ fn client(mut settings: GenerationSettings, spec: &OpenAPI) -> Result<TokenStrea
         settings.with_patch(name, &patch);
     }
     without_panic(|| Generator::new(&settings).generate_tokens(spec))
+}
+
+/// Removes the header `api-version`, which the vendor's clients do not send, and its map where it is
+/// the only header. This is the only edit of generated code.
+fn without_api_version(code: &TokenStream, operations: usize) -> Result<TokenStream, String> {
+    let map = quote! {
+        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+    };
+    let append = quote! {
+        header_map.append(
+            ::reqwest::header::HeaderName::from_static("api-version"),
+            ::reqwest::header::HeaderValue::from_static(super::Client::api_version()),
+        );
+    };
+    let (code, append) = (code.to_string(), append.to_string());
+    let found = code.matches(&append).count();
+    if found != operations {
+        return Err(format!(
+            "the generated code sends `api-version` in {found} places instead of {operations}; has \
+             the generator changed?"
+        ));
+    }
+    let send = quote!(.headers(header_map)).to_string();
+    let map_and_append = format!("{map} {append}");
+    let mut functions = code.split(&map_and_append);
+    let first = functions.next().unwrap_or_default().to_owned();
+    let code = functions.fold(first, |code, function| code + &function.replacen(&send, "", 1));
+    let code = code.replace(&append, "").parse::<TokenStream>();
+    code.map_err(|error| format!("the generated code is invalid: {error}"))
 }
 
 /// Turns panics of the generator into errors: some unsupported contracts make it panic.

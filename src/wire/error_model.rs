@@ -1,11 +1,7 @@
-//! Reads response bodies up to the limit, and turns unexpected ones into the contract's error
-//! model, redacted.
+//! Turns bodies that are not the expected value into the contract's error model, redacted.
 
 use std::error::Error as StdError;
-use std::mem;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -19,48 +15,12 @@ const MAX_EXCERPT: usize = 200;
 /// The maximum number of bytes from which an excerpt is taken.
 const MAX_SOURCE: usize = 1 << 14;
 
-/// The reason why a body is incomplete.
-pub(crate) enum ReadError {
-    TooLarge(String),
-    Failed(reqwest::Error),
-}
-
-/// Reads a body as far as it arrives. A body of one chunk, the usual case, is not copied.
-pub(crate) async fn read(
-    response: &mut reqwest::Response,
-    body: &mut Bytes,
-    limit: usize,
-) -> Result<(), ReadError> {
-    let too_large = || ReadError::TooLarge(format!("the body exceeds the limit of {limit} bytes"));
-    let rest = |response: &reqwest::Response| {
-        response.content_length().map(|rest| usize::try_from(rest).unwrap_or(usize::MAX))
-    };
-    if rest(response).is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    while let Some(chunk) = response.chunk().await.map_err(ReadError::Failed)? {
-        if chunk.len() > limit - body.len() {
-            return Err(too_large());
-        }
-        if body.is_empty() {
-            *body = chunk;
-            continue;
-        }
-        let mut joined = BytesMut::from(mem::take(body));
-        // Reserves the rest at once if its length, which is within the limit, is known.
-        joined.reserve(chunk.len().max(rest(response).unwrap_or_default()));
-        joined.extend_from_slice(&chunk);
-        *body = joined.freeze();
-    }
-    Ok(())
-}
-
 /// Returns the error model and the reason for a success that cannot be decoded. Neither quotes the
 /// body, which may contain a new key, except for an HTML page (a proxy's login page, for example).
 pub(crate) fn undecoded<M: DeserializeOwned + Default>(
     body: &[u8],
     error: &serde_json::Error,
-    authorization: Option<&HeaderValue>,
+    key: Option<&str>,
 ) -> (M, Box<dyn StdError + Send + Sync>) {
     let reason = match error.classify() {
         Category::Data => "does not match the schema",
@@ -70,13 +30,13 @@ pub(crate) fn undecoded<M: DeserializeOwned + Default>(
     let (line, column) = (error.line(), error.column());
     let reason = format!("the body {reason} at line {line} column {column}");
     let is_page = body.trim_ascii_start().starts_with(b"<");
-    let page = is_page.then(|| excerpt(body, true, authorization.and_then(redaction::key)));
+    let page = is_page.then(|| excerpt(body, true, key));
     (page.flatten().map(with_message).unwrap_or_default(), reason.into())
 }
 
 /// Returns the error model in a body: each valid field, redacted. Without a valid field, its
 /// message is an excerpt of the body.
-pub(crate) fn error_model<M>(body: &[u8], is_whole: bool, key: Option<&str>) -> M
+pub(crate) fn parse<M>(body: &[u8], is_whole: bool, key: Option<&str>) -> M
 where
     M: DeserializeOwned + Default + Serialize,
 {
