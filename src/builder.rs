@@ -463,7 +463,7 @@ impl ClientBuilder {
 
         let path = server.path().trim_end_matches('/').to_owned();
         let mut roomy_url = server.clone();
-        roomy_url.set_path(&"-".repeat(200));
+        roomy_url.set_path(&"-".repeat(100));
         let wire = Wire {
             http: Arc::new(http),
             path,

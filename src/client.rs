@@ -5,8 +5,6 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use reqwest::header::HeaderMap;
-
 use crate::call::{self, Defaults, Options, Subject};
 use crate::credentials::Credentials;
 use crate::error::Error;
@@ -78,7 +76,8 @@ impl Client {
     }
 
     /// Returns a client that also sends these headers.
-    pub(crate) fn with_headers(&self, headers: HeaderMap) -> Self {
+    pub(crate) fn with_headers(&self, options: &Options) -> Self {
+        let headers = options.headers.clone();
         let wire = Wire { headers, ..self.generated().inner.clone() };
         self.with(wire, self.defaults().clone())
     }

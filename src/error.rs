@@ -150,7 +150,7 @@ impl Error {
             Failure::Connect(..) => ErrorKind::Connect,
             Failure::Timeout(..) => ErrorKind::Timeout,
             Failure::Connection(..) => ErrorKind::Connection,
-            Failure::Decode { .. } => ErrorKind::Decode,
+            Failure::Decode(..) => ErrorKind::Decode,
             Failure::UnexpectedResponse(response) => ErrorKind::Response(response.status),
             Failure::ErrorResponse(response) => ErrorKind::Response(response.status()),
         }
@@ -357,9 +357,9 @@ impl fmt::Display for Failure<ErrorBody> {
             Self::Connection(Some(status), _) => {
                 write!(f, "{status}, but the response was cut off")
             }
-            Self::Decode { status, details, .. } => {
-                write!(f, "{status}, but the response body is invalid")?;
-                write_details(f, details)
+            Self::Decode(response, _) => {
+                write!(f, "{}, but the response body is invalid", response.status())?;
+                write_details(f, response)
             }
             Self::UnexpectedResponse(response) => {
                 write!(f, "{}, which the contract does not document", response.status)
@@ -384,7 +384,7 @@ impl StdError for Failure<ErrorBody> {
             Self::NotSent(_, source)
             | Self::Connect(_, _, source)
             | Self::Connection(_, source) => Some(source),
-            Self::Timeout(_, source) | Self::Decode { source, .. } => Some(&**source),
+            Self::Timeout(_, source) | Self::Decode(_, source) => Some(&**source),
             Self::InvalidRequest(_) | Self::UnexpectedResponse(_) | Self::ErrorResponse(_) => None,
         }
     }

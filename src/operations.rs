@@ -168,14 +168,13 @@ impl<R: Request> IntoFuture for Call<R> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { mut client, options, request } = self;
-            if !options.headers.is_empty() {
-                client = client.with_headers(options.headers.clone());
-            }
+            let Self { client, options, request } = &self;
+            let with_headers = (!options.headers.is_empty()).then(|| client.with_headers(options));
+            let client = with_headers.as_ref().unwrap_or(client);
             let send = || request.send(client.generated());
             let (defaults, subject) = (client.defaults(), request.subject());
-            let success = call::run(defaults, R::OPERATION, subject, &options, send);
-            Ok(R::output(success.await?, &client))
+            let success = call::run(defaults, R::OPERATION, subject, options, send);
+            Ok(R::output(success.await?, client))
         })
     }
 }

@@ -119,7 +119,7 @@ pub(crate) fn is_transient<M>(failure: &Failure<M>) -> bool {
         Failure::InvalidRequest(_) | Failure::NotSent(..) => false,
         Failure::Connect(_, reason, _) => !reason.is_permanent,
         Failure::Timeout(..) | Failure::Connection(..) => true,
-        Failure::Decode { .. } | Failure::UnexpectedResponse(_) => false,
+        Failure::Decode(..) | Failure::UnexpectedResponse(_) => false,
         Failure::ErrorResponse(response) => {
             matches!(response.status().as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
         }
@@ -140,7 +140,7 @@ fn may_be_applied<M>(failure: &Failure<M>, retry_after: Option<Duration>) -> boo
     match failure {
         Failure::InvalidRequest(_) | Failure::NotSent(..) | Failure::Connect(..) => false,
         Failure::Timeout(..) | Failure::Connection(..) => true,
-        Failure::Decode { .. } | Failure::UnexpectedResponse(_) => true,
+        Failure::Decode(..) | Failure::UnexpectedResponse(_) => true,
         Failure::ErrorResponse(response) => match response.status() {
             StatusCode::REQUEST_TIMEOUT => true,
             StatusCode::SERVICE_UNAVAILABLE => retry_after.is_none(),

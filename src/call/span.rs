@@ -55,7 +55,7 @@ pub(crate) fn failed(span: &Span, failure: &Failure<ErrorBody>, attempts: u32) {
         Failure::Connect(..) => "connect",
         Failure::Timeout(..) => "timeout",
         Failure::Connection(..) => "connection",
-        Failure::Decode { .. } => "decode",
+        Failure::Decode(..) => "decode",
         Failure::UnexpectedResponse(_) | Failure::ErrorResponse(_) => {
             status.as_ref().map_or("", StatusCode::as_str)
         }

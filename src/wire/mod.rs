@@ -105,12 +105,11 @@ impl Wire {
         M: DeserializeOwned + Default + Serialize,
     {
         // Not in the future, so that it need not store the request.
-        let sending = self.authenticate(&mut request).and_then(|authorization| {
-            let http = self.http.current();
-            let http =
-                http.map_err(|error| Error::NotSent("cannot set up the HTTP client", error))?;
-            Ok((http.execute(request), authorization))
-        });
+        let sending = match (self.authenticate(&mut request), self.http.current()) {
+            (Ok(authorization), Ok(http)) => Ok((http.execute(request), authorization)),
+            (Err(error), _) => Err(error),
+            (_, Err(error)) => Err(Error::NotSent("cannot set up the HTTP client", error)),
+        };
         async move {
             let (sending, authorization) = sending?;
             let mut response = sending.await.map_err(|error| self.no_response(error))?;
@@ -126,7 +125,9 @@ impl Wire {
                     Ok(Response { status, headers, body, authorization })
                 }
                 Err(ReadError::TooLarge(source)) => {
-                    Err(Error::Decode { status, details: M::default(), source: source.into() })
+                    let headers = mem::take(response.headers_mut());
+                    let response = ResponseValue::new(M::default(), status, headers);
+                    Err(Error::Decode(response, source.into()))
                 }
                 Err(ReadError::Failed(error)) if error.is_timeout() => {
                     Err(Error::Timeout(Some(status), error.without_url().into()))

@@ -107,7 +107,7 @@ impl<T> ResponseValue<T> {
             Err(error) => {
                 let (details, source) =
                     error_model::undecoded(&body, &error, redaction::key(&authorization));
-                Err(Error::Decode { status, details, source })
+                Err(Error::Decode(ResponseValue::new(details, status, headers), source))
             }
         }
     }
@@ -175,15 +175,9 @@ pub enum Error<M> {
     /// The connection failed; the status is from the response's head, if any.
     Connection(Option<StatusCode>, reqwest::Error),
     /// The body of a success is too large or cannot be decoded.
-    #[non_exhaustive]
-    Decode {
-        /// The status.
-        status: StatusCode,
-        /// An error model that quotes the body, if that is an HTML page.
-        details: M,
-        /// The reason, without the body.
-        source: Box<dyn StdError + Send + Sync>,
-    },
+    ///
+    /// The error model quotes the body if that is an HTML page; the source never does.
+    Decode(ResponseValue<M>, Box<dyn StdError + Send + Sync>),
     /// A success with a status that the contract does not document.
     UnexpectedResponse(Response),
     /// An error response, with the contract's error model.
@@ -196,16 +190,15 @@ impl<M> Error<M> {
         match self {
             Self::InvalidRequest(_) | Self::NotSent(..) | Self::Connect(..) => None,
             Self::Timeout(status, _) | Self::Connection(status, _) => *status,
-            Self::Decode { status, .. } => Some(*status),
             Self::UnexpectedResponse(response) => Some(response.status),
-            Self::ErrorResponse(response) => Some(response.status()),
+            Self::Decode(response, _) | Self::ErrorResponse(response) => Some(response.status()),
         }
     }
 
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
         match self {
             Self::UnexpectedResponse(response) => Some(&response.headers),
-            Self::ErrorResponse(response) => Some(response.headers()),
+            Self::Decode(response, _) | Self::ErrorResponse(response) => Some(response.headers()),
             _ => None,
         }
     }
@@ -213,8 +206,7 @@ impl<M> Error<M> {
     /// Returns the server's description of the error, redacted.
     pub fn details(&self) -> Option<&M> {
         match self {
-            Self::Decode { details, .. } => Some(details),
-            Self::ErrorResponse(response) => Some(response),
+            Self::Decode(response, _) | Self::ErrorResponse(response) => Some(response),
             _ => None,
         }
     }
