@@ -198,7 +198,7 @@ fn a_meaning_names_what_users_write() {
             r#"{"parameters": {"Reveal": {"schema": {"type": "integer"}}}}"#,
             Class::Breaking,
             "type boolean -> integer",
-            "`GetBook::reveal` takes i64 in place of bool",
+            "`GetBook::reveal` takes i64 instead of bool",
         ),
         (
             r#"{"schemas": {"State": {"enum": ["ON_SHELF"]}}}"#,
@@ -210,7 +210,7 @@ fn a_meaning_names_what_users_write() {
             r#"{"schemas": {"Book": {"required": ["id", "title", "authors", "added"]}}}"#,
             Class::Breaking,
             "optional -> required",
-            "`Book::added` is Timestamp in place of Option<Timestamp>",
+            "`Book::added` is Timestamp instead of Option<Timestamp>",
         ),
         (
             r#"{"schemas": {"NewBook": {"properties": {"type": {"type": "string"}}}}}"#,
@@ -251,7 +251,7 @@ fn a_meaning_names_the_generated_type_at_any_depth() {
             r#"{"minimum": 0}"#,
             r#"{"minimum": 1}"#,
             Class::Breaking,
-            "`Room::number` takes NonZeroU64 in place of u64",
+            "`Room::number` takes NonZeroU64 instead of u64",
         ),
         (
             at("Timestamp"),

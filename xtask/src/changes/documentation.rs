@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Class, Node, Walk};
 
-/// Keys that hold documentation. Extensions that the project does not define count as such, too.
+/// Keys that hold documentation. Undefined extensions count as documentation as well.
 const DOCUMENTATION: [&str; 12] = [
     "contact",
     "deprecated",
@@ -96,7 +96,7 @@ fn brief(text: &str) -> String {
     }
 }
 
-/// Leaves out the words that two long texts begin and end with.
+/// Leaves out the words that two long strings begin and end with.
 fn shorten(old: &str, new: &str) -> (String, String) {
     if old.len() + new.len() <= 120 {
         return (old.to_owned(), new.to_owned());

@@ -16,7 +16,7 @@ impl<'a> Walk<'a> {
                 let change = difference("enum", &old.get("enum"), &new.get("enum"));
                 let before = rust::value_type(self.old, old, &usage.owner);
                 let after = rust::value_type(self.new, new, &usage.owner);
-                let meaning = format!("{} takes {after} in place of {before}", usage.subject);
+                let meaning = format!("{} takes {after} instead of {before}", usage.subject);
                 return self.add(Class::Breaking, place, change, meaning);
             }
         };

@@ -242,7 +242,7 @@ impl<'a> Walk<'a> {
         let (old, new) = self.resolve(old, new);
         let (before, after) = (old.get("content"), new.get("content"));
         if before.keys().is_empty() && !after.keys().is_empty() {
-            let meaning = format!("{} has a value in place of ()", usage.subject);
+            let meaning = format!("{} has a value instead of ()", usage.subject);
             self.add(Class::Breaking, after.place, "body added", meaning);
         } else {
             self.content(&before, &after, usage);

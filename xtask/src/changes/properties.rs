@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
         let same = type_of(self.new, new, required) == after;
         let class = rules::requiredness(usage.direction, required, same);
         let meaning = match (same, required) {
-            (false, _) => format!("{} is {after} in place of {before}", usage.subject),
+            (false, _) => format!("{} is {after} instead of {before}", usage.subject),
             (true, true) => format!("{} must be set", usage.subject),
             (true, false) => format!("{} may be absent", usage.subject),
         };

@@ -93,7 +93,7 @@ pub(super) fn format_movement(old: Option<&str>, new: Option<&str>) -> Movement 
     }
 }
 
-/// The class of an added enum value. Enums of texts are open, others fail on an unknown value.
+/// The class of an added enum value. String enums are open, others fail on an unknown value.
 pub(super) fn value_added(direction: Direction, is_open: bool) -> Class {
     match direction {
         Direction::Response if !is_open => Class::Breaking,

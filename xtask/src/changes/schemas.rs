@@ -44,7 +44,7 @@ pub(super) struct Use {
     pub is_optional: bool,
     /// Whether the value has a type in Rust; headers of responses do not.
     pub in_rust: bool,
-    /// The name of the type that an enum of texts without a name becomes.
+    /// The name of the type of an unnamed string enum.
     pub enum_name: String,
 }
 
@@ -59,7 +59,7 @@ impl Use {
         let is_own = OWN_TYPES.iter().any(|name| self.subject == format!("`{name}`"));
         match is_own || after == before {
             true => format!("{} has another form under the same name", self.subject),
-            false => format!("{} takes {after} in place of {before}", self.subject),
+            false => format!("{} takes {after} instead of {before}", self.subject),
         }
     }
 
@@ -236,7 +236,7 @@ impl<'a> Walk<'a> {
                 (Class::Additive, "nothing in Rust, where null and absent are both `None`".into())
             } else {
                 let (before, after) = (type_of(self.old, old), type_of(self.new, new));
-                (Class::Breaking, format!("{} is {after} in place of {before}", usage.subject))
+                (Class::Breaking, format!("{} is {after} instead of {before}", usage.subject))
             };
             let change = format!("nullable {before} -> {after}");
             self.add(class, new.get("nullable").place, change, meaning);
