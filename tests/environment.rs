@@ -46,7 +46,7 @@ async fn from_env_reads_key_from_file() {
     let error = from_env(Some("k"), file).unwrap_err();
     assert_eq!(error, "ROCKSET_APIKEY and ROCKSET_APIKEY_FILE are both set; unset one of them");
     let error = from_env(None, Some("/no/such/key")).unwrap_err();
-    assert!(error.starts_with("the file /no/such/key with the API key cannot be read"), "{error}");
+    assert!(error.starts_with("cannot read the API key from the file /no/such/key"), "{error}");
     let error = from_env(None, Some("")).unwrap_err();
     assert!(error.starts_with("ROCKSET_APIKEY_FILE is set but empty"), "{error}");
 }
@@ -89,7 +89,7 @@ fn bare_host_gets_http_on_loopback_and_https_elsewhere() {
 #[test]
 fn build_fails_without_api_server() {
     let error = from_env(Some("k"), None).unwrap_err();
-    assert!(error.contains("no API server") && error.contains("ROCKSET_APISERVER"), "{error}");
+    assert!(error.contains("ROCKSET_APISERVER is not set; set it to a host or URL"), "{error}");
     let unset = [("ROCKSET_APIKEY", Some("k")), ("ROCKSET_APISERVER", None)];
     let client = temp_env::with_vars(unset, || {
         let config = Config::from_env().unwrap();
@@ -113,20 +113,21 @@ fn env_errors_name_variable_and_quote_no_secret() {
         (
             Some("SECRET\n"),
             server,
-            "the API key from ROCKSET_APIKEY is not valid: character 7 of 7 is not printable \
-             ASCII; check for a pasted space or newline",
+            "cannot use the API key from ROCKSET_APIKEY: character 7 of 7 is not printable ASCII; \
+             remove spaces and line breaks",
         ),
         (
             Some("k"),
             Some("ftp://127.0.0.1"),
-            "the API server \"ftp://127.0.0.1\" from ROCKSET_APISERVER is neither http nor \
-             https; use a host or URL such as http://127.0.0.1:8080 or https://api.example.com",
+            "cannot use API server \"ftp://127.0.0.1\" from ROCKSET_APISERVER: its scheme is \
+             neither http nor https; use a host or URL such as http://127.0.0.1:8080 or \
+             https://api.example.com",
         ),
         (
             Some("k"),
             Some("http://10.0.0.1"),
-            "the API server \"http://10.0.0.1/\" from ROCKSET_APISERVER would receive the key \
-             unencrypted; use https, or permit it with `allow_http`",
+            "cannot use API server \"http://10.0.0.1/\" from ROCKSET_APISERVER: it would receive \
+             the key unencrypted; use https, or permit http with `allow_http`",
         ),
     ] {
         assert_eq!(from_env(key, server).unwrap_err(), text);
@@ -160,7 +161,7 @@ async fn config_contains_sources_and_identifier() {
         assert_eq!(config.api_server_source(), "--api-server");
         assert!(!format!("{config:?}").contains("-key"));
         let error = Client::builder().config(&config).build().unwrap_err().to_string();
-        assert!(error.contains("\"ftp://h\" from --api-server is neither"), "{error}");
+        assert!(error.contains("\"ftp://h\" from --api-server: its scheme is neither"), "{error}");
     }
 }
 
@@ -239,7 +240,7 @@ mod profile {
     #[test]
     fn build_fails_without_api_server() {
         let error = from_profile(Some("current: a\nkeys: {a: {apikey: k}}"), None).unwrap_err();
-        assert!(error.contains("no API server: `keys.a.apiserver` in"), "{error}");
+        assert!(error.contains("cannot build a client: `keys.a.apiserver` in"), "{error}");
     }
 
     #[test]
@@ -261,7 +262,7 @@ mod profile {
             (
                 Some("current: a\nkeys: {a: {apikey: 'SECRET key'}}".to_owned()),
                 None,
-                &["the API key from `keys.a.apikey` in", "is not valid"],
+                &["cannot use the API key from `keys.a.apikey` in", "printable ASCII"],
             ),
             (
                 Some(

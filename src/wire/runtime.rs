@@ -14,7 +14,8 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::wire::connect::Reason;
-use crate::wire::{error_model, redaction};
+use crate::wire::error_model;
+use crate::wire::redaction;
 
 /// An operation of the contract.
 ///

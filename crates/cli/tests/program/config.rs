@@ -75,7 +75,7 @@ fn key_is_sent_unencrypted_only_with_allow_http() {
         command.args(["--api-server", "http://keys.invalid"]);
         command
     };
-    run(elsewhere().arg("list")).failed(2, "use https, or permit it with `allow_http`");
+    run(elsewhere().arg("list")).failed(2, "use https, or permit http with `allow_http`");
     assert_eq!(whoami(elsewhere().arg("--allow-http"))["user"], "admin@me.com");
 }
 

@@ -33,7 +33,7 @@ fn ambiguous_create_exits_6_and_suggests_get() {
     let created = setup.run(&["create", name, "--user", USER, "--out", "-"]);
     let command = "rockset-apikeys get --user dev@me.com \"it's my-app\"";
     assert!(created.stderr.contains(command), "{created:?}");
-    created.failed(6, "may have been");
+    created.failed(6, "may have succeeded");
 
     let shell = Command::new("sh").args(["-c", &format!("echo {command}")]).output().unwrap();
     assert!(String::from_utf8(shell.stdout).unwrap().contains(name));

@@ -132,7 +132,7 @@ fn every_exit_code_occurs_with_standalone_server() {
     run(it.command(&["list"]).env("ROCKSET_APIKEY", "x")).failed(4, "401");
     it.run("get nothing").failed(5, "404");
     it.inject(r#"{"status_after_handling": 502, "responses": 1}"#);
-    it.run("create b --out file:b").failed(6, "may have been");
+    it.run("create b --out file:b").failed(6, "may have succeeded");
     it.run("rotate start a --out file:a --suspend-first --test-cmd false")
         .failed(7, "rotate resume");
     assert_eq!(it.run("delete b nothing --yes").code, Some(8));
