@@ -77,8 +77,9 @@ impl Wire {
         Ok(url)
     }
 
-    /// Adds the caller's headers and the one that authenticates, and returns its value.
-    fn authenticate<M>(&self, request: &mut Request) -> Result<HeaderValue, Error<M>> {
+    /// Adds the caller's headers and the one that authenticates, and returns its value. `None` if no
+    /// key has been read yet.
+    fn authenticate(&self, request: &mut Request) -> Option<HeaderValue> {
         let headers = request.headers_mut();
         if let Some(add) = &self.attempt_headers {
             let mut added = HeaderMap::new();
@@ -88,12 +89,9 @@ impl Wire {
         if !self.headers.is_empty() {
             headers.extend(self.headers.clone());
         }
-        let Some(value) = self.authorization.current() else {
-            let reason = "no API key has been read yet; send the request with `run`";
-            return Err(Error::InvalidRequest(reason.to_owned()));
-        };
+        let value = self.authorization.current()?;
         headers.insert(&self.header, value.clone());
-        Ok(value)
+        Some(value)
     }
 
     /// Sends the request once. Only a complete success is `Ok`.
@@ -106,8 +104,11 @@ impl Wire {
     {
         // Not in the future, so that it need not store the request.
         let sending = match (self.authenticate(&mut request), self.http.current()) {
-            (Ok(authorization), Ok(http)) => Ok((http.execute(request), authorization)),
-            (Err(error), _) => Err(error),
+            (Some(authorization), Ok(http)) => Ok((http.execute(request), authorization)),
+            (None, _) => {
+                let reason = "no API key has been read yet; send the request with `run`";
+                Err(Error::InvalidRequest(reason.to_owned()))
+            }
             (_, Err(error)) => Err(Error::NotSent("cannot set up the HTTP client", error)),
         };
         async move {

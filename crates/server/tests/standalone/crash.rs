@@ -17,7 +17,7 @@ const SUSPENDED: Option<KeyState> = Some(KeyState::Suspended);
 
 /// Returns whether the error is a 503 response after which nothing was changed.
 pub fn is_unavailable(error: &Error) -> bool {
-    status_of(&error) == Some(503) && error.retry_after().is_some()
+    status_of(error) == Some(503) && error.retry_after().is_some()
 }
 
 /// A client's knowledge of a key, from the responses that it received.

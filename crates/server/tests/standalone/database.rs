@@ -27,7 +27,7 @@ fn make_room(directory: &Path) {
 }
 
 fn is_unavailable(error: &Error) -> bool {
-    status_of(&error) == Some(503) && error.retry_after().is_some()
+    status_of(error) == Some(503) && error.retry_after().is_some()
 }
 
 /// Sends a request and returns it while it waits for the locked database.
