@@ -1,6 +1,5 @@
 //! Files that only their owner can access: those of the database and of secrets.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -33,7 +32,7 @@ pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
-    fs::File::open(path)?.sync_all()
+    std::fs::File::open(path)?.sync_all()
 }
 
 #[cfg(not(unix))]
@@ -45,7 +44,7 @@ fn sync_directory(_: &Path) -> io::Result<()> {
 #[cfg(unix)]
 pub(crate) fn check(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
