@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use yaml_serde::Value;
 
@@ -81,6 +82,7 @@ async fn new_parts_work() -> Result<(), Box<dyn std::error::Error>> {
 #[test]
 #[ignore = "compiles the client again; run it with `cargo test -p xtask --test extended -- --ignored`"]
 fn new_operation_is_reported_and_callable_after_regen() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let project = Project::copy();
     project.extend_contract();
 
@@ -134,6 +136,44 @@ fn new_operation_is_reported_and_callable_after_regen() {
     let output = cargo.current_dir(&project.0).env("CARGO_TARGET_DIR", target).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The tests share one copy of the project.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Shapes that another version of the generator may print: the file, today's code, and other code.
+const SHAPES: [(&str, &str, &str); 6] = [
+    ("apikeys.rs", "encode_path(&name.to_string())", "name.to_string()"),
+    ("apikeys.rs", "apikeys\", client.baseurl,", "apikeys\", client.baseurl(),"),
+    ("apikeys.rs", "{}/v1/orgs/self/users/self/apikeys\", client.baseurl,", "{info}\""),
+    ("apikeys.rs", "client.exec(request, &info)", "client.client.execute(request)"),
+    ("apikeys.rs", "200u16 => ResponseValue::from_response", "200u16 => ResponseValue::decode"),
+    ("mock.rs", "value.to_string()", "regex::escape(value)"),
+];
+
+#[test]
+#[ignore = "compiles the client again; run it with `cargo test -p xtask --test extended -- --ignored`"]
+fn generated_code_of_another_shape_does_not_compile() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let project = Project::copy();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let check = || {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["check", "--quiet", "--package", "rockset-apikeys", "--no-default-features"]);
+        cargo.args(["--features", "httpmock"]).current_dir(&project.0);
+        let output = cargo.env("CARGO_TARGET_DIR", target).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(check(), (true, String::new()));
+    for (file, code, other) in SHAPES {
+        let path = project.0.join("src/generated").join(file);
+        let original = fs::read_to_string(&path).unwrap();
+        assert!(original.contains(code), "{code}");
+        fs::write(&path, original.replacen(code, other, 1)).unwrap();
+        let (compiles, errors) = check();
+        assert!(!compiles && errors.contains(&format!("/{file}:")), "{other}: {errors}");
+        fs::write(&path, original).unwrap();
+    }
 }
 
 /// A copy of the project in a separate repository, always at the same path, so that it is compiled
