@@ -32,12 +32,18 @@ pub(crate) fn wait<T: Send + 'static>(
         )
     })?;
     let (sender, outcome) = mpsc::channel();
-    let call = async move { sender.send(call.await) };
-    drop(runtime.spawn(call.in_current_span().with_current_subscriber()));
-    outcome.recv().unwrap_or_else(|_| {
-        // A function of the program, in its credentials or headers.
-        Err(Error::invalid_input(format!("{}: a function panicked", operation.id())))
-    })
+    let task = runtime.spawn(call.in_current_span().with_current_subscriber());
+    drop(runtime.spawn(async move { sender.send(task.await) }));
+    match outcome.recv() {
+        Ok(Ok(outcome)) => outcome,
+        // A function of the program panicked, for example in its credentials.
+        Ok(Err(error)) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+        // The runtime runs until the process ends.
+        Ok(Err(_)) | Err(_) => {
+            let reason = format!("{}: the background thread has ended", operation.id());
+            Err(Error::invalid_input(reason))
+        }
+    }
 }
 
 /// Returns why this thread cannot make a blocking call.

@@ -332,7 +332,13 @@ impl HttpClients {
         if let [(unused @ None, _)] = &mut recent[..] {
             *unused = runtime;
         }
-        if let Some((_, http)) = recent.iter().find(|(id, _)| *id == runtime) {
+        if let Some(index) = recent.iter().position(|(id, _)| *id == runtime)
+            && let Some(entries) = recent.get_mut(..=index)
+        {
+            // Moves it to the front, so that the least recent one is removed.
+            entries.rotate_right(1);
+        }
+        if let Some((_, http)) = recent.first().filter(|(id, _)| *id == runtime) {
             return Ok(http.clone());
         }
         let http = (self.create)()?;

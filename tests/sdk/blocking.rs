@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use rockset_apikeys::{Client, Error, KeyState, RetryPolicy};
+use rockset_apikeys::{Client, Credentials, Error, KeyState, RetryPolicy};
 use rockset_apikeys_server::{Role, Server};
 use tokio::runtime::Runtime;
 
@@ -245,4 +245,19 @@ fn blocking_call_in_a_thread_local_destructor_never_panics() {
             }
         }
     }
+}
+
+#[test]
+fn panic_in_credentials_reaches_the_caller() {
+    let server = with_runtime(async { Server::start().await.unwrap() });
+    let builder = Client::builder().api_server(server.value.url());
+    let panics = || async { panic!("in the credentials") };
+    let credentials = Credentials::from_fn::<_, _, String, std::io::Error>(panics);
+    let client = builder.credentials(credentials).build().unwrap();
+    let call = || client.list_api_keys().send_blocking().map(drop);
+    let cause = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_err();
+    assert_eq!(cause.downcast_ref::<&str>(), Some(&"in the credentials"));
+
+    let client = client_for(server.value.url(), server.value.admin_key().expose_secret());
+    client.list_api_keys().send_blocking().unwrap();
 }
