@@ -319,7 +319,8 @@ impl Program {
             let line = line.unwrap();
             let line = line.trim();
             url = line.strip_prefix("export ROCKSET_APISERVER=").map(str::to_owned).or(url);
-            key = line.strip_prefix("export ROCKSET_APIKEY=").map(str::to_owned).or(key);
+            // A later start prints a command that issues a key.
+            key = key.or(line.strip_prefix("export ROCKSET_APIKEY=").map(str::to_owned));
             if line.contains("Ctrl-C") {
                 break;
             }
